@@ -1,0 +1,47 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. Both arrange what they need first.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+export GRANARY_BIN ?= $(CURDIR)/target/release/granary
+# Compiled WebAssembly is shared between the demo, the tests and the benchmarks: it depends on content alone.
+export GRANARY_CACHE_DIR ?= $(CURDIR)/target/granary-cache
+
+.PHONY: help setup build demo test lint bench kill-test fmt
+
+help: ## Show what there is
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Arrange toolchains, the Python runtime component and Postgres; does nothing when all is there
+	@scripts/setup.sh
+
+build: setup ## Build target/release/granary
+	@echo "build: the engine (the first time takes some minutes)"
+	@$(CARGO) build --release --locked -p granary-engine
+	@mkdir -p target/share/granary && cp -u target/guest/python.wasm target/share/granary/python.wasm
+	@echo "build: target/release/granary"
+
+demo: build ## Run the live-segment guide with 10,000 events; KEEP=1 leaves it running
+	@$(CARGO) build --release --locked -p granary-tests --bin demo
+	@KEEP=$(KEEP) target/release/demo
+
+test: build ## Run every test against the real binary, a real Postgres and the real runtime
+	@scripts/test.sh
+
+lint: ## Formatting, clippy and licences
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --locked check bans licenses sources; \
+	else echo "lint: cargo-deny is not installed, licences not checked (cargo install cargo-deny --locked)"; fi
+
+bench: build ## Print the figures: bench QUICK=1 for a smoke run
+	@$(CARGO) build --release --locked -p granary-tests --bin bench
+	@QUICK=$(QUICK) target/release/bench
+
+kill-test: build ## Kill the engine 20 times while 20,000 events are posted, then audit every write
+	@$(CARGO) build --release --locked -p granary-tests --bin kill
+	@target/release/kill
+
+fmt: ## Format everything
+	@$(CARGO) fmt --all

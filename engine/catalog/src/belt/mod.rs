@@ -1,0 +1,626 @@
+//! Belts: a Python function called for every event of its input types.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::{
+    Object, VersionChoice, VersionRef,
+    event_type::{Directory, EventKind, read_version},
+    fields::Fields,
+    report::Report,
+};
+
+mod environment;
+
+pub use environment::RetryPolicy;
+
+/// The callback of a belt that gives none.
+pub const DEFAULT_EXTRACTOR: &str = "\
+def execute(event_headers, event_payload, profile=None):
+    print('Hello, world!')
+    return []
+";
+const NAME_CHARS_MAX: usize = 255;
+const SOURCE_BYTES_MAX: usize = 1_048_576;
+/// Memory of a belt in MiB when the body sets none.
+const MEMORY_MIB_DEFAULT: u32 = 512;
+/// An interpreter needs about 10 MiB; less than this only makes puzzling failures.
+const MEMORY_MIB_MIN: u32 = 32;
+/// A WebAssembly memory has 32-bit addresses.
+const MEMORY_MIB_MAX: u32 = 4_096;
+/// CPU share in thousandths of a core that answers show when the body sets none.
+const MILLICPU_DEFAULT: u32 = 200;
+const REPLICAS_MAX: u64 = 64;
+
+/// Fields that only mean something to Kubernetes, or to what this engine does not have: stored and echoed.
+const WITHOUT_EFFECT: [&str; 12] = [
+    "millicpuRequests", "memoryRequests", "image", "imagePullSecret", "volumes", "volumeMounts",
+    "serviceAccountName", "secret", "secretUsername", "secretPassword", "imageTag", "restartPolicy",
+];
+/// Fields of dbt belts.
+const DBT_FIELDS: [&str; 3] = ["segmentDefinition", "cronExpression", "activeDeadlineSeconds"];
+/// Fields of old versions, always empty in answers; some tutorials send them.
+const LEGACY: [&str; 5] = ["affectedPaths", "assumedRole", "runtime", "parameter", "author"];
+
+/// The kinds of belts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BeltType {
+    /// A function run per message.
+    PythonCallback,
+    /// A scheduled SQL model; stored, does not run yet.
+    DbtSegment,
+}
+
+/// Whether and how profiles are fetched for the callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum FetchProfile {
+    /// Not at all.
+    False,
+    /// The latest grains, as third argument.
+    Prefetch,
+    /// All grains, as third argument.
+    PrefetchWithHistory,
+    /// Clients are injected, nothing is fetched up front.
+    Lazy,
+}
+
+impl FetchProfile {
+    /// As the API prints it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FetchProfile::False => "FALSE",
+            FetchProfile::Prefetch => "PREFETCH",
+            FetchProfile::PrefetchWithHistory => "PREFETCH_WITH_HISTORY",
+            FetchProfile::Lazy => "LAZY",
+        }
+    }
+
+    /// Reads a mode, with the old names and the misprints of the documentation.
+    fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_uppercase().as_str() {
+            "FALSE" | "" => Some(FetchProfile::False),
+            "PREFETCH" | "PREFETH" | "PREFETCHED" => Some(FetchProfile::Prefetch),
+            "PREFETCH_WITH_HISTORY" | "TRUE" | "YES" => Some(FetchProfile::PrefetchWithHistory),
+            "LAZY" => Some(FetchProfile::Lazy),
+            _ => None,
+        }
+    }
+}
+
+/// A belt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Belt {
+    /// Project that owns it.
+    #[serde(rename = "projectName")]
+    pub project: String,
+    /// Identifies it; a decimal text in answers.
+    pub id: i64,
+    /// Grows by one with each `PUT`.
+    pub version: u64,
+    /// Milliseconds since the epoch at creation; part of the consumer group's name.
+    pub created_at_ms: i64,
+    /// Label, unique in the project.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// Free labels.
+    pub labels: Vec<String>,
+    /// Kind.
+    pub belt_type: BeltType,
+    /// Names of the input event types.
+    pub event_types: Vec<String>,
+    /// Declared outputs.
+    pub output_types: Vec<VersionRef>,
+    /// Topic of updates when no outputs are declared; deprecated.
+    #[serde(default)]
+    pub kafka_destination_topic: Option<String>,
+    /// Number of instances at most.
+    pub replicas: u32,
+    /// CPU limit in thousandths of a core; `None` is no limit.
+    #[serde(default)]
+    pub millicpu: Option<u32>,
+    /// Memory limit in MiB.
+    pub memory: u32,
+    /// Environment as it was given: JSON text.
+    #[serde(default)]
+    pub extra_env: Option<String>,
+    /// Whether debug lines are logged.
+    pub debug: bool,
+    /// Source of the callback.
+    pub extractor_fn: String,
+    /// Version of the runtime; stored and echoed.
+    pub extractor_version: String,
+    /// Packages in pip's notation.
+    pub requirements_py: String,
+    /// Start offsets by topic and partition; used on the very first start.
+    #[serde(default)]
+    pub partition_offsets: BTreeMap<String, Vec<u64>>,
+    /// Whether profiles are fetched.
+    pub fetch_profile: FetchProfile,
+    /// Profile type that is fetched.
+    pub profile_type: String,
+    /// What is stored and echoed without effect.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub other: Map<String, Value>,
+}
+
+/// What `POST` and `PUT` take. A `PUT` is the full representation: missing fields return to their defaults.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BeltBody {
+    /// Label; required, at most 255 characters.
+    pub name: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// Free labels.
+    pub labels: Option<Vec<String>>,
+    /// `python-callback` when missing.
+    pub belt_type: Option<BeltType>,
+    /// Input event types; required.
+    pub event_types: Option<Vec<String>>,
+    /// Declared outputs.
+    pub output_types: Option<Vec<OutputBody>>,
+    /// Deprecated; excludes `outputTypes`.
+    pub kafka_destination_topic: Option<String>,
+    /// Number of instances; 1 when missing.
+    pub replicas: Option<u32>,
+    /// CPU limit in thousandths of a core, number or text; none when missing.
+    #[schema(value_type = Option<String>)]
+    pub millicpu: Option<u32>,
+    /// Memory limit in MiB, number or text; 512 when missing.
+    #[schema(value_type = Option<String>)]
+    pub memory: Option<u32>,
+    /// JSON text `{"extraEnv": [{"name": "FOO", "value": "bar"}]}`.
+    pub extra_env: Option<String>,
+    /// Whether debug lines are logged.
+    pub debug: Option<bool>,
+    /// Source of the callback.
+    pub extractor_fn: Option<String>,
+    /// Version of the runtime; stored and echoed.
+    pub extractor_version: Option<String>,
+    /// Packages in pip's notation.
+    pub requirements_py: Option<String>,
+    /// Start offsets by topic and partition.
+    #[schema(value_type = Option<Object>)]
+    pub partition_offsets: Option<BTreeMap<String, Vec<u64>>>,
+    /// `FALSE`, `PREFETCH`, `PREFETCH_WITH_HISTORY` or `LAZY`.
+    pub fetch_profile: Option<FetchProfile>,
+    /// Profile type that is fetched.
+    pub profile_type: Option<String>,
+    /// What is stored and echoed without effect.
+    #[serde(default)]
+    #[schema(ignore)]
+    pub other: Map<String, Value>,
+}
+
+/// A declared output in a body.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+pub struct OutputBody {
+    /// Technical name, or a displayName that only one type has.
+    pub name: String,
+    /// A number, as number or text, or `latest`; `latest` when missing.
+    #[schema(value_type = Option<String>)]
+    pub version: VersionChoice,
+}
+
+/// Reads `512`, `"512"`, `"512Mi"`, `"1Gi"`, `"200m"` in the unit of the field.
+fn quantity(fields: &mut Fields<'_>, name: &'static str, min: u32, units: &[(&str, u64)]) -> Option<u32> {
+    let text = fields.scalar(name)?;
+    let trimmed = text.trim();
+    let (digits, factor) = units
+        .iter()
+        .find_map(|(unit, factor)| trimmed.strip_suffix(unit).map(|digits| (digits, *factor)))
+        .unwrap_or((trimmed, 1));
+    let number = digits.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    match number.and_then(|number| u32::try_from(number).ok()).filter(|number| *number >= min) {
+        Some(number) => Some(number),
+        None => {
+            let path = fields.path(name);
+            fields.report().problem(path, format!("must be a natural number of at least {min} but is '{text}'"));
+            None
+        }
+    }
+}
+
+fn offsets(fields: &mut Fields<'_>) -> Option<BTreeMap<String, Vec<u64>>> {
+    let map = fields.map("partitionOffsets")?;
+    let mut read = BTreeMap::new();
+    for (topic, value) in map {
+        let numbers: Option<Vec<u64>> =
+            value.as_array().and_then(|items| items.iter().map(Value::as_u64).collect());
+        match numbers {
+            Some(numbers) => {
+                read.insert(topic, numbers);
+            }
+            None => fields.report().problem(
+                format!("partitionOffsets.{topic}"),
+                "must be an array of offsets, one natural number for each partition",
+            ),
+        }
+    }
+    Some(read)
+}
+
+impl BeltBody {
+    /// Reads a body; problems and unknown fields go to the report.
+    pub fn read(body: &Value, report: &mut Report) -> Self {
+        report.check_storable(body);
+        let mut fields = Fields::of_body(body, report);
+        fields.ignore(&[
+            "id", "version", "projectName", "kubernetesName", "kafkaConsumerGroupName", "dlqTopic", "status",
+            "beltState", "createdAt", "createdBy", "modifiedAt", "modifiedBy", "_links", "warnings",
+        ]);
+        fields.ignore(&LEGACY);
+        let mut other = Map::new();
+        for name in DBT_FIELDS {
+            if let Some(value) = fields.any(name) {
+                other.insert(name.to_owned(), value);
+            }
+        }
+        fields.without_effect(&WITHOUT_EFFECT, &mut other);
+        let types = [("python-callback", BeltType::PythonCallback), ("dbt-segment", BeltType::DbtSegment)];
+        let read = Self {
+            name: fields.text("name"),
+            description: fields.text("description"),
+            labels: fields.texts("labels"),
+            belt_type: fields.one_of("beltType", &types),
+            event_types: fields.texts("eventTypes"),
+            output_types: fields
+                .objects("outputTypes", |output| {
+                    let name = output.text("name");
+                    if name.is_none() {
+                        let path = output.path("name");
+                        output.report().problem(path, "must not be null");
+                    }
+                    let version = read_version(output).unwrap_or(VersionChoice::Latest);
+                    name.map(|name| OutputBody { name, version })
+                })
+                .map(|outputs| outputs.into_iter().flatten().collect()),
+            kafka_destination_topic: fields.text("kafkaDestinationTopic"),
+            replicas: fields.integer("replicas", 1, REPLICAS_MAX).map(|count| count as u32),
+            millicpu: quantity(&mut fields, "millicpu", 1, &[("m", 1)]),
+            memory: quantity(&mut fields, "memory", MEMORY_MIB_MIN, &[("Mi", 1), ("Gi", 1_024)]),
+            extra_env: extra_env(&mut fields),
+            debug: fields.flag("debug"),
+            extractor_fn: fields.text("extractorFn"),
+            extractor_version: fields.scalar("extractorVersion"),
+            requirements_py: fields.text("requirementsPy"),
+            partition_offsets: offsets(&mut fields),
+            fetch_profile: fetch_profile(&mut fields),
+            profile_type: fields.text("profileType"),
+            other,
+        };
+        fields.finish();
+        read
+    }
+}
+
+/// The environment as text; an object or array is turned into the text it should have been.
+fn extra_env(fields: &mut Fields<'_>) -> Option<String> {
+    match fields.any("extraEnv")? {
+        Value::String(text) => Some(text),
+        structured => Some(structured.to_string()),
+    }
+}
+
+fn fetch_profile(fields: &mut Fields<'_>) -> Option<FetchProfile> {
+    let text = match fields.any("fetchProfile")? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    let mode = FetchProfile::parse(&text);
+    if mode.is_none() {
+        fields.report().problem(
+            "fetchProfile",
+            format!("must be one of FALSE, PREFETCH, PREFETCH_WITH_HISTORY, LAZY but is '{text}'"),
+        );
+    }
+    mode
+}
+
+impl Belt {
+    /// A new belt. `now_ms` is the time of creation. Whether the id and the name are free is for the caller to see.
+    pub fn create(
+        project: &str,
+        id: i64,
+        now_ms: i64,
+        body: BeltBody,
+        event_types: &Directory,
+        report: &mut Report,
+    ) -> Option<Self> {
+        Self::build(project, (id, 1, now_ms), body, event_types, report)
+    }
+
+    /// The belt that a `PUT` leaves behind: everything from the body, the version one higher.
+    pub fn update(&self, body: BeltBody, event_types: &Directory, report: &mut Report) -> Option<Self> {
+        Self::build(&self.project, (self.id, self.version + 1, self.created_at_ms), body, event_types, report)
+    }
+
+    fn build(
+        project: &str,
+        (id, version, created_at_ms): (i64, u64, i64),
+        body: BeltBody,
+        event_types: &Directory,
+        report: &mut Report,
+    ) -> Option<Self> {
+        let belt_type = body.belt_type.unwrap_or(BeltType::PythonCallback);
+        let mut belt = Self {
+            project: project.to_owned(),
+            id,
+            version,
+            created_at_ms,
+            name: body.name.unwrap_or_default(),
+            description: body.description.unwrap_or_default(),
+            labels: body.labels.unwrap_or_default(),
+            belt_type,
+            event_types: body.event_types.unwrap_or_default(),
+            output_types: Vec::new(),
+            kafka_destination_topic: body.kafka_destination_topic.filter(|topic| !topic.is_empty()),
+            replicas: body.replicas.unwrap_or(1),
+            millicpu: body.millicpu,
+            memory: body.memory.unwrap_or(MEMORY_MIB_DEFAULT),
+            extra_env: body.extra_env.filter(|text| !text.trim().is_empty()),
+            debug: body.debug.unwrap_or(false),
+            extractor_fn: body.extractor_fn.unwrap_or_else(|| DEFAULT_EXTRACTOR.to_owned()),
+            extractor_version: body.extractor_version.unwrap_or_else(|| "latest".to_owned()),
+            requirements_py: body.requirements_py.unwrap_or_default(),
+            partition_offsets: body.partition_offsets.unwrap_or_default(),
+            fetch_profile: body.fetch_profile.unwrap_or(FetchProfile::False),
+            profile_type: body.profile_type.unwrap_or_else(|| "_d".to_owned()),
+            other: body.other,
+        };
+        belt.check_plain(report);
+        belt.resolve_inputs(event_types, report);
+        belt.resolve_outputs(body.output_types.unwrap_or_default(), event_types, report);
+        environment::check(&belt, report);
+        report.is_clean().then_some(belt)
+    }
+
+    fn check_plain(&self, report: &mut Report) {
+        let count = self.name.chars().count();
+        let name_is_wrong_type = report.problems.iter().any(|problem| problem.name == "name");
+        if self.name.trim().is_empty() && !name_is_wrong_type {
+            report.problem("name", "must not be empty");
+        } else if count > NAME_CHARS_MAX {
+            report.problem("name", format!("must have at most {NAME_CHARS_MAX} characters but has {count}"));
+        }
+        if self.extractor_version.trim().is_empty() {
+            report.problem("extractorVersion", "must not be empty");
+        }
+        if self.extractor_fn.len() > SOURCE_BYTES_MAX {
+            let bytes = self.extractor_fn.len();
+            report.problem("extractorFn", format!("must have at most {SOURCE_BYTES_MAX} bytes but has {bytes}"));
+        }
+        if self.memory > MEMORY_MIB_MAX {
+            report.warn(format!(
+                "Field 'memory' is {} MiB; a belt can use at most {MEMORY_MIB_MAX} MiB, which is its limit now.",
+                self.memory
+            ));
+        }
+        match self.belt_type {
+            BeltType::DbtSegment if self.replicas != 1 => {
+                report.problem("replicas", format!("must be 1 for a dbt-segment belt but is '{}'", self.replicas));
+            }
+            BeltType::DbtSegment => {
+                report.warn("Belts of type 'dbt-segment' are stored but do not run in this version of the engine.");
+            }
+            BeltType::PythonCallback => {
+                for field in DBT_FIELDS.iter().filter(|field| self.other.contains_key(**field)) {
+                    report.warn(format!("Field '{field}' has no effect for a python-callback belt."));
+                }
+            }
+        }
+        let packages: Vec<&str> = self.requirements();
+        if !packages.is_empty() {
+            report.warn(format!(
+                "Field 'requirementsPy' is stored but nothing is installed: {}. Belts can import the standard \
+                 library, grnry_belt and isodate.",
+                packages.join(", ")
+            ));
+        }
+        if self.fetch_profile != FetchProfile::False {
+            report.warn("Field 'fetchProfile' has no effect yet: 'profile' is None in every call.");
+        }
+    }
+
+    /// The packages named in `requirementsPy`, those that every belt has left out.
+    fn requirements(&self) -> Vec<&str> {
+        let lines = self.requirements_py.lines().map(str::trim);
+        lines
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .filter(|line| {
+                let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
+                !matches!(&line[..end.unwrap_or(line.len())], "isodate" | "grnry-belt" | "grnry_belt")
+            })
+            .collect()
+    }
+
+    fn resolve_inputs(&mut self, event_types: &Directory, report: &mut Report) {
+        let wrong_type = report.problems.iter().any(|problem| problem.name.starts_with("eventTypes"));
+        if self.event_types.is_empty() && !wrong_type {
+            report.problem("eventTypes", "must name at least one event type");
+        }
+        let mut names = Vec::with_capacity(self.event_types.len());
+        for (index, given) in self.event_types.iter().enumerate() {
+            let field = format!("eventTypes[{index}]");
+            let Some(entry) = event_types.resolve(&field, given, report) else { continue };
+            if self.belt_type == BeltType::PythonCallback && !entry.kind.is_belt_input() {
+                let kind = entry.kind.as_str();
+                report.problem(
+                    field,
+                    format!("must be of type data_in, ttl or ttn but '{}' is of type '{kind}'", entry.name),
+                );
+            }
+            if !names.contains(&entry.name) {
+                names.push(entry.name.clone());
+            }
+        }
+        self.event_types = names;
+    }
+
+    fn resolve_outputs(&mut self, outputs: Vec<OutputBody>, event_types: &Directory, report: &mut Report) {
+        if !outputs.is_empty() && self.kafka_destination_topic.is_some() {
+            report.problem("kafkaDestinationTopic", "must not be combined with 'outputTypes'");
+        }
+        if self.belt_type == BeltType::DbtSegment && outputs.len() != 1 {
+            report.problem(
+                "outputTypes",
+                format!("must name exactly one event type for a dbt-segment belt but names {}", outputs.len()),
+            );
+        }
+        let mut resolved: Vec<VersionRef> = Vec::with_capacity(outputs.len());
+        for (index, output) in outputs.into_iter().enumerate() {
+            let field = format!("outputTypes[{index}].name");
+            let Some(entry) = event_types.resolve(&field, &output.name, report) else { continue };
+            let (allowed, expected) = match self.belt_type {
+                BeltType::PythonCallback => (entry.kind.is_belt_output(), "live_segment, data_in or profile"),
+                BeltType::DbtSegment => (entry.kind == EventKind::Segment, "segment"),
+            };
+            if !allowed {
+                let kind = entry.kind.as_str();
+                report.problem(
+                    &field,
+                    format!("must be of type {expected} but '{}' is of type '{kind}'", entry.name),
+                );
+            }
+            if resolved.iter().any(|known| known.name == entry.name) {
+                report.problem(&field, format!("names the event type '{}' a second time", entry.name));
+            }
+            event_types.check_version(&format!("outputTypes[{index}].version"), entry, output.version, report);
+            resolved.push(VersionRef { name: entry.name.clone(), version: output.version });
+        }
+        self.output_types = resolved;
+    }
+
+    /// The memory limit in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        u64::from(self.memory.min(MEMORY_MIB_MAX)) * 1_048_576
+    }
+
+    /// The environment: names and values in the order given.
+    pub fn env(&self) -> Vec<(String, String)> {
+        environment::read(self.extra_env.as_deref().unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// The longest that one call may take (`CALLBACK_TIMEOUT_SEC`; 10 s).
+    pub fn callback_timeout(&self) -> Duration {
+        environment::callback_timeout(&self.env())
+    }
+
+    /// From which duration on a call counts as long (`CALLBACK_LONGRUNNING_SEC`; 180 s).
+    pub fn callback_long_running(&self) -> Duration {
+        environment::long_running(&self.env())
+    }
+
+    /// What follows a `RetryException`.
+    pub fn retry(&self) -> RetryPolicy {
+        environment::retry(&self.env())
+    }
+
+    /// What is started and stopped.
+    pub fn object(&self) -> Object {
+        Object::Belt(self.id)
+    }
+
+    /// The stream name of its dead letters.
+    pub fn dlq_topic(&self) -> String {
+        self.object().dead_letter_stream()
+    }
+
+    /// Name of the original's deployment.
+    pub fn kubernetes_name(&self) -> String {
+        format!("grnry-belt-{}", self.id)
+    }
+
+    /// Name of the original's consumer group.
+    pub fn consumer_group_name(&self) -> String {
+        format!("grnry-belt-{}-{}", self.id, self.created_at_ms)
+    }
+
+    /// Why it can not be started in this engine, if so.
+    pub fn start_obstacle(&self) -> Option<String> {
+        (self.belt_type == BeltType::DbtSegment).then(|| {
+            "belts of type 'dbt-segment' do not run in this version of the engine; 'python-callback' does".to_owned()
+        })
+    }
+
+    /// The fields of an answer, defaults included.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let defaults = json!({
+            "millicpuRequests": 200, "memoryRequests": 512, "image": null, "imagePullSecret": null, "volumes": null,
+            "volumeMounts": null, "serviceAccountName": "default",
+        });
+        let python = json!({"secret": "", "secretUsername": "", "secretPassword": ""});
+        let dbt = json!({
+            "segmentDefinition": "SELECT 1", "cronExpression": "0 * * * *", "activeDeadlineSeconds": 1800,
+            "imageTag": "latest", "restartPolicy": "Never",
+        });
+        let legacy = json!({"affectedPaths": [], "assumedRole": null, "runtime": null, "parameter": null, "author": null});
+        let mut body = match serde_json::to_value(self) {
+            Ok(Value::Object(body)) => body,
+            _ => Map::new(),
+        };
+        for field in ["other", "createdAtMs"] {
+            body.remove(field);
+        }
+        body.insert("id".to_owned(), json!(self.id.to_string()));
+        body.insert("version".to_owned(), json!(self.version.to_string()));
+        body.insert("millicpu".to_owned(), json!(self.millicpu.unwrap_or(MILLICPU_DEFAULT)));
+        let kind = if self.belt_type == BeltType::DbtSegment { dbt } else { python };
+        for map in [defaults, kind, legacy] {
+            body.extend(map.as_object().cloned().unwrap_or_default());
+        }
+        body.extend(self.other.clone());
+        body.insert("kubernetesName".to_owned(), json!(self.kubernetes_name()));
+        body.insert("kafkaConsumerGroupName".to_owned(), json!(self.consumer_group_name()));
+        body.insert("dlqTopic".to_owned(), json!(self.dlq_topic()));
+        body
+    }
+
+    /// What a `POST` body needs to make the same belt again: the id and every field that is not at its default.
+    pub fn export(&self) -> Map<String, Value> {
+        let plain = Self {
+            description: String::new(),
+            labels: Vec::new(),
+            belt_type: BeltType::PythonCallback,
+            event_types: Vec::new(),
+            output_types: Vec::new(),
+            kafka_destination_topic: None,
+            replicas: 1,
+            millicpu: None,
+            memory: MEMORY_MIB_DEFAULT,
+            extra_env: None,
+            debug: false,
+            extractor_fn: String::new(),
+            extractor_version: "latest".to_owned(),
+            requirements_py: String::new(),
+            partition_offsets: BTreeMap::new(),
+            fetch_profile: FetchProfile::False,
+            profile_type: "_d".to_owned(),
+            other: Map::new(),
+            name: String::new(),
+            ..self.clone()
+        };
+        let default = plain.to_json();
+        let mut body = self.to_json();
+        body.retain(|key, value| default.get(key) != Some(value));
+        body.insert("id".to_owned(), json!(self.id.to_string()));
+        body
+    }
+}
+
+/// Reads the id of a belt as paths give it.
+pub fn parse_id(text: &str) -> Result<i64, String> {
+    let id = text.parse::<i64>().ok().filter(|id| *id >= 1 && !text.starts_with('+'));
+    id.ok_or_else(|| format!("must be a natural number but is '{text}'"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,660 @@
+//! Harvesters: a source, a transform, and the event type whose expressions make the metadata.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::{
+    Object, VersionChoice, VersionRef,
+    event_type::{Directory, EventKind, read_version},
+    fields::Fields,
+    name,
+    report::Report,
+    source_type::{self, SourceType},
+};
+
+mod script;
+
+pub use script::unescape;
+
+/// The script of a harvester that gives none: hands the payload on as text.
+pub const DEFAULT_SCRIPT: &str = "return new String(payload , 'UTF-8');";
+const TRANSFORM_APP: &str = "grnry-scriptable";
+const EXTRACTOR_APP: &str = "grnry-data-in-metadata";
+const SESSIONIZING_APP: &str = "grnry-sessionizing";
+const LANGUAGES: [&str; 6] = ["groovy", "js", "javascript", "python", "ruby", "component"];
+
+/// A harvester.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Harvester {
+    /// Project that owns it.
+    #[serde(rename = "projectName")]
+    pub project: String,
+    /// Technical name.
+    pub name: String,
+    /// Grows by one with each change; the definition version of records and dead letters.
+    pub version: u32,
+    /// Label.
+    pub display_name: String,
+    /// Free text.
+    pub description: String,
+    /// Where it reads.
+    pub source_type: SourceRef,
+    /// Where it writes, and by whose expressions.
+    pub event_type: VersionRef,
+    /// What it does to each message.
+    pub transform: Transform,
+    /// Stored and echoed; the expressions are those of the event type.
+    pub metadata_extractor: App,
+    /// Grouping by inactivity.
+    pub sessionizing: Sessionizing,
+}
+
+/// The source of a harvester.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceRef {
+    /// Source type.
+    pub name: String,
+    /// Version of the source type.
+    pub version: String,
+    /// Configuration; that of the source type when missing.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub configuration: Map<String, Value>,
+    /// Stored and echoed.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub deployment_configuration: Map<String, Value>,
+    /// Stored and echoed.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub app_configuration: Map<String, Value>,
+}
+
+/// The transform of a harvester.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Transform {
+    /// Always `grnry-scriptable`.
+    pub app: String,
+    /// Stored and echoed.
+    pub version: String,
+    /// `groovy`, `js`, `python`, `ruby`, or `component` for an uploaded WebAssembly component.
+    pub language: String,
+    /// Source text, as given; see [`Transform::program`].
+    pub script: String,
+    /// SHA-256 of the uploaded component, in hex; with language `component`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    /// Stored and echoed.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub deployment_configuration: Map<String, Value>,
+    /// Stored and echoed.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub app_configuration: Map<String, Value>,
+}
+
+/// A step without settings of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct App {
+    /// Name; fixed.
+    pub app: String,
+    /// Stored and echoed.
+    pub version: String,
+    /// Stored and echoed.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub deployment_configuration: Map<String, Value>,
+    /// Stored and echoed.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub app_configuration: Map<String, Value>,
+}
+
+/// Grouping of events by inactivity gaps. Kept as it was given, with its defaults, when enabled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Sessionizing {
+    /// Whether it is on.
+    pub enabled: bool,
+    /// The other fields; empty when off.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub settings: Map<String, Value>,
+}
+
+/// What a transform runs as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program<'a> {
+    /// The default script: the payload as it is, if it is UTF-8.
+    Identity,
+    /// A Python script, un-escaped.
+    Python(String),
+    /// An uploaded component, by the SHA-256 of its bytes in hex.
+    Component(&'a str),
+    /// A language that does not run yet.
+    Unsupported(&'a str),
+}
+
+/// What `POST` and `PUT` take. Missing fields keep their value in a `PUT`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HarvesterBody {
+    /// Label; required at creation.
+    pub display_name: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// Required at creation, with `name` and `version`.
+    pub source_type: Option<SourceBody>,
+    /// Required at creation, with `name` and `version`.
+    pub event_type: Option<EventTypeRefBody>,
+    /// The default script when missing.
+    pub transform: Option<TransformBody>,
+    /// Defaults when missing.
+    pub metadata_extractor: Option<AppBody>,
+    /// Off when missing.
+    #[schema(value_type = Option<Object>)]
+    pub sessionizing: Option<Map<String, Value>>,
+}
+
+/// The source in a body.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceBody {
+    /// Source type.
+    pub name: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// Replaces the stored one.
+    #[schema(value_type = Option<Object>)]
+    pub configuration: Option<Map<String, Value>>,
+    /// Replaces the stored one.
+    #[schema(value_type = Option<Object>)]
+    pub deployment_configuration: Option<Map<String, Value>>,
+    /// Replaces the stored one.
+    #[schema(value_type = Option<Object>)]
+    pub app_configuration: Option<Map<String, Value>>,
+}
+
+/// The event type in a body.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+pub struct EventTypeRefBody {
+    /// Technical name, or a displayName that only one type has.
+    pub name: Option<String>,
+    /// A number, as number or text, or `latest`.
+    #[schema(value_type = Option<String>)]
+    pub version: Option<VersionChoice>,
+}
+
+/// The transform in a body.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TransformBody {
+    /// Only `grnry-scriptable`.
+    pub app: Option<String>,
+    /// Stored and echoed.
+    pub version: Option<String>,
+    /// Language of the script, or `component`.
+    pub language: Option<String>,
+    /// Source text.
+    pub script: Option<String>,
+    /// SHA-256 of an uploaded component.
+    pub component: Option<String>,
+    /// Replaces the stored one.
+    #[schema(value_type = Option<Object>)]
+    pub deployment_configuration: Option<Map<String, Value>>,
+    /// Replaces the stored one.
+    #[schema(value_type = Option<Object>)]
+    pub app_configuration: Option<Map<String, Value>>,
+}
+
+/// The metadata extractor in a body.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AppBody {
+    /// Only the default.
+    pub app: Option<String>,
+    /// Stored and echoed.
+    pub version: Option<String>,
+    /// Replaces the stored one.
+    #[schema(value_type = Option<Object>)]
+    pub deployment_configuration: Option<Map<String, Value>>,
+    /// Replaces the stored one.
+    #[schema(value_type = Option<Object>)]
+    pub app_configuration: Option<Map<String, Value>>,
+}
+
+/// Both spellings of the deployment's map.
+fn deployment(fields: &mut Fields<'_>) -> Option<Map<String, Value>> {
+    let documented = fields.map("deploymentConfiguration");
+    let other = fields.map("deployerConfiguration");
+    documented.or(other)
+}
+
+impl HarvesterBody {
+    /// Reads a body; problems and unknown fields go to the report.
+    pub fn read(body: &Value, report: &mut Report) -> Self {
+        report.check_storable(body);
+        let mut fields = Fields::of_body(body, report);
+        fields.ignore(&[
+            "name", "projectName", "streamName", "dlqTopic", "state", "version", "createdAt", "createdBy",
+            "modifiedAt", "modifiedBy", "_links", "warnings",
+        ]);
+        let read = Self {
+            display_name: fields.text("displayName"),
+            description: fields.text("description"),
+            source_type: fields.object("sourceType", |source| SourceBody {
+                name: source.text("name"),
+                version: source.scalar("version"),
+                configuration: source.map("configuration"),
+                deployment_configuration: deployment(source),
+                app_configuration: source.map("appConfiguration"),
+            }),
+            event_type: fields.object("eventType", |event_type| {
+                EventTypeRefBody { name: event_type.text("name"), version: read_version(event_type) }
+            }),
+            transform: fields.object("transform", |transform| TransformBody {
+                app: transform.text("app"),
+                version: transform.scalar("version"),
+                language: transform.text("language"),
+                script: transform.text("script"),
+                component: transform.text("component"),
+                deployment_configuration: deployment(transform),
+                app_configuration: transform.map("appConfiguration"),
+            }),
+            metadata_extractor: fields.object("metadataExtractor", |app| AppBody {
+                app: app.text("app"),
+                version: app.scalar("version"),
+                deployment_configuration: deployment(app),
+                app_configuration: app.map("appConfiguration"),
+            }),
+            sessionizing: fields.map("sessionizing"),
+        };
+        fields.finish();
+        read
+    }
+}
+
+fn missing(report: &mut Report, field: &str) {
+    // A field of the wrong type has its problem already.
+    if !report.problems.iter().any(|problem| problem.name == field) {
+        report.problem(field, "must not be null");
+    }
+}
+
+fn set<T>(target: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *target = given;
+    }
+}
+
+fn set_app(field: &str, stored: &str, given: Option<String>, report: &mut Report) {
+    if let Some(given) = given.filter(|given| !given.is_empty() && given != stored) {
+        report.problem(field, format!("can not be replaced: it is '{stored}' but '{given}' was given"));
+    }
+}
+
+impl Harvester {
+    /// A new harvester. `name` is the name of the path where one was given; else one is derived, and `taken` tells
+    /// whether a name is in use anywhere, without case. `imported` merges the source type's defaults under the maps.
+    pub fn create(
+        project: &str,
+        name: Option<&str>,
+        body: HarvesterBody,
+        imported: bool,
+        event_types: &Directory,
+        taken: impl Fn(&str) -> bool,
+        report: &mut Report,
+    ) -> Option<Self> {
+        let label = body.display_name.clone().unwrap_or_default();
+        let label_check = name::check_label(&label);
+        let name = match (name, &label_check) {
+            (Some(name), _) => name::check(name).map(|()| name.to_owned()).map_err(|error| ("name", error)),
+            (None, Ok(())) => name::derive(&label, taken).map_err(|error| ("displayName", error)),
+            (None, Err(_)) => Ok(String::new()),
+        };
+        if let Err(error) = label_check {
+            report.problem("displayName", error.to_string());
+        }
+        let name = name
+            .map_err(|(field, error)| report.problem(field, error.to_string()))
+            .unwrap_or_default();
+        let source = body.source_type.clone().unwrap_or_default();
+        if source.name.is_none() {
+            missing(report, "sourceType.name");
+        }
+        if source.version.is_none() {
+            missing(report, "sourceType.version");
+        }
+        let event_type = body.event_type.clone().unwrap_or_default();
+        if event_type.name.is_none() {
+            missing(report, "eventType.name");
+        }
+        if event_type.version.is_none() {
+            missing(report, "eventType.version");
+        }
+        let mut harvester = Self {
+            project: project.to_owned(),
+            name,
+            version: 1,
+            display_name: label,
+            description: String::new(),
+            source_type: SourceRef {
+                name: source.name.unwrap_or_default(),
+                version: source.version.unwrap_or_default(),
+                configuration: Map::new(),
+                deployment_configuration: Map::new(),
+                app_configuration: Map::new(),
+            },
+            event_type: VersionRef {
+                name: event_type.name.unwrap_or_default(),
+                version: event_type.version.unwrap_or(VersionChoice::Latest),
+            },
+            transform: Transform {
+                app: TRANSFORM_APP.to_owned(),
+                version: "latest".to_owned(),
+                language: "groovy".to_owned(),
+                script: DEFAULT_SCRIPT.to_owned(),
+                component: None,
+                deployment_configuration: Map::new(),
+                app_configuration: Map::new(),
+            },
+            metadata_extractor: App {
+                app: EXTRACTOR_APP.to_owned(),
+                version: "latest".to_owned(),
+                deployment_configuration: Map::new(),
+                app_configuration: Map::new(),
+            },
+            sessionizing: Sessionizing { enabled: false, settings: Map::new() },
+        };
+        if let Some(source) = harvester.known_source() {
+            harvester.source_type.configuration = source.app_config;
+            harvester.source_type.deployment_configuration = source.deployer_config;
+        }
+        harvester.apply(body, imported, event_types, report);
+        report.is_clean().then_some(harvester)
+    }
+
+    fn known_source(&self) -> Option<SourceType> {
+        source_type::find(&self.source_type.name, &self.source_type.version)
+    }
+
+    /// Applies the body of a `PUT`. The result equals `self` when nothing changed; else its version is one higher.
+    pub fn update(
+        &self,
+        body: HarvesterBody,
+        imported: bool,
+        event_types: &Directory,
+        report: &mut Report,
+    ) -> Self {
+        let mut next = self.clone();
+        if let Some(label) = &body.display_name {
+            match name::check_label(label) {
+                Ok(()) => next.display_name = label.clone(),
+                Err(error) => report.problem("displayName", error.to_string()),
+            }
+        }
+        next.apply(body, imported, event_types, report);
+        if next.event_type.name != self.event_type.name {
+            let (stored, given) = (&self.event_type.name, &next.event_type.name);
+            report.problem(
+                "eventType.name",
+                format!("can not be changed: it is '{stored}' but '{given}' was given"),
+            );
+        }
+        if next != *self {
+            next.version += 1;
+        }
+        next
+    }
+
+    fn apply(&mut self, body: HarvesterBody, imported: bool, event_types: &Directory, report: &mut Report) {
+        set(&mut self.description, body.description);
+        if let Some(source) = body.source_type {
+            self.apply_source(source, imported, report);
+        }
+        if let Some(event_type) = body.event_type {
+            set(&mut self.event_type.name, event_type.name);
+            set(&mut self.event_type.version, event_type.version);
+            self.check_event_type(event_types, report);
+        }
+        if let Some(transform) = body.transform {
+            self.apply_transform(transform, report);
+        }
+        if let Some(app) = body.metadata_extractor {
+            set_app("metadataExtractor.app", &self.metadata_extractor.app, app.app, report);
+            set(&mut self.metadata_extractor.version, app.version);
+            set(&mut self.metadata_extractor.deployment_configuration, app.deployment_configuration);
+            set(&mut self.metadata_extractor.app_configuration, app.app_configuration);
+        }
+        if let Some(settings) = body.sessionizing {
+            self.apply_sessionizing(settings, report);
+        }
+    }
+
+    fn apply_source(&mut self, source: SourceBody, imported: bool, report: &mut Report) {
+        let stored = self.source_type.name.clone();
+        set_app("sourceType.name", &stored, source.name, report);
+        set(&mut self.source_type.version, source.version);
+        set(&mut self.source_type.configuration, source.configuration);
+        set(&mut self.source_type.deployment_configuration, source.deployment_configuration);
+        set(&mut self.source_type.app_configuration, source.app_configuration);
+        let known = source_type::all();
+        if self.source_type.name.is_empty() || self.source_type.version.is_empty() {
+            return;
+        }
+        let Some(found) = self.known_source() else {
+            let names: Vec<_> = known.iter().map(|s| format!("'{}' version '{}'", s.name, s.version)).collect();
+            report.problem(
+                "sourceType",
+                format!(
+                    "names the source type '{}' version '{}', which does not exist; there is {}",
+                    self.source_type.name,
+                    self.source_type.version,
+                    names.join(", ")
+                ),
+            );
+            return;
+        };
+        if imported {
+            for (key, value) in found.app_config {
+                self.source_type.configuration.entry(key).or_insert(value);
+            }
+        }
+        if let Some(offset) = self.source_setting(&["startOffset"])
+            && !matches!(offset.as_str(), "latest" | "earliest")
+        {
+            report.problem(
+                "sourceType.configuration.grnry-topic.startOffset",
+                format!("must be 'earliest' or 'latest' but is '{offset}'"),
+            );
+        }
+    }
+
+    fn check_event_type(&mut self, event_types: &Directory, report: &mut Report) {
+        let given = self.event_type.name.clone();
+        if given.is_empty() {
+            return;
+        }
+        let Some(entry) = event_types.resolve("eventType.name", &given, report) else { return };
+        if entry.kind != EventKind::DataIn {
+            report.problem(
+                "eventType.name",
+                format!(
+                    "must name an event type of type 'data_in' but '{}' is of type '{}'",
+                    entry.name,
+                    entry.kind.as_str()
+                ),
+            );
+        }
+        event_types.check_version("eventType.version", entry, self.event_type.version, report);
+        self.event_type.name = entry.name.clone();
+    }
+
+    fn apply_transform(&mut self, given: TransformBody, report: &mut Report) {
+        let transform = &mut self.transform;
+        set_app("transform.app", TRANSFORM_APP, given.app, report);
+        set(&mut transform.version, given.version);
+        if given.component.is_some() {
+            transform.component = given.component;
+            // A component needs no script and no word on its language.
+            transform.language = "component".to_owned();
+            transform.script = String::new();
+        }
+        if let Some(language) = given.language {
+            transform.language = language.to_ascii_lowercase();
+            if transform.language != "component" {
+                transform.component = None;
+            }
+        }
+        set(&mut transform.script, given.script);
+        set(&mut transform.deployment_configuration, given.deployment_configuration);
+        set(&mut transform.app_configuration, given.app_configuration);
+        if !LANGUAGES.contains(&transform.language.as_str()) {
+            let (known, came) = (LANGUAGES.join(", "), &transform.language);
+            report.problem("transform.language", format!("must be one of {known} but is '{came}'"));
+        }
+        let hex = |text: &str| text.len() == 64 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+        match (&transform.component, transform.language.as_str()) {
+            (Some(hash), "component") if !hex(hash) => {
+                report.problem(
+                    "transform.component",
+                    format!("must be the SHA-256 of an uploaded component, 64 lower-case hex digits, but is '{hash}'"),
+                );
+            }
+            (None, "component") => {
+                report.problem("transform.component", "must not be null with the language 'component'");
+            }
+            (_, "component") => {}
+            _ if transform.script.trim().is_empty() => {
+                report.problem("transform.script", "must not be empty");
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_sessionizing(&mut self, mut settings: Map<String, Value>, report: &mut Report) {
+        let enabled = match settings.remove("enabled") {
+            None | Some(Value::Null) => self.sessionizing.enabled,
+            Some(Value::Bool(enabled)) => enabled,
+            Some(other) => {
+                report.problem("sessionizing.enabled", format!("must be true or false but is {other}"));
+                return;
+            }
+        };
+        settings.retain(|_, value| !value.is_null());
+        if !enabled {
+            if let Some(field) = settings.keys().next() {
+                report.problem(
+                    format!("sessionizing.{field}"),
+                    "must not be set while 'sessionizing.enabled' is false",
+                );
+            }
+            self.sessionizing = Sessionizing { enabled, settings: Map::new() };
+            return;
+        }
+        for name in ["sessionIdExpression", "sessioningAttributeExpression"] {
+            if let Some(value) = settings.remove(name) {
+                settings.entry("sessionizingAttributeExpression").or_insert(value);
+            }
+        }
+        let defaults = json!({
+            "app": SESSIONIZING_APP, "version": "latest",
+            "correlationIdExpression": "headers['grnry-correlation-id']",
+            "sessionizingAttributeExpression": "", "inactivityGapSec": 1800, "gracePeriodSec": 120,
+            "deploymentConfiguration": {}, "appConfiguration": {},
+        });
+        let mut merged = if self.sessionizing.enabled { self.sessionizing.settings.clone() } else { Map::new() };
+        merged.extend(settings);
+        for (key, value) in defaults.as_object().cloned().unwrap_or_default() {
+            merged.entry(key).or_insert(value);
+        }
+        for field in ["correlationIdExpression", "sessionizingAttributeExpression"] {
+            let text = merged.get(field).and_then(Value::as_str).unwrap_or_default();
+            if !text.is_empty()
+                && let Err(error) = granary_expression::parse(text)
+            {
+                report.problem(
+                    format!("sessionizing.{field}"),
+                    format!("is not a valid expression: {error}; it is '{text}'"),
+                );
+            }
+        }
+        self.sessionizing = Sessionizing { enabled, settings: merged };
+    }
+
+    /// A setting of the source by the last part of its key, whatever stands before it.
+    fn source_setting(&self, names: &[&str]) -> Option<String> {
+        let configuration = &self.source_type.configuration;
+        let value = configuration.iter().find_map(|(key, value)| {
+            let last = key.rsplit('.').next().unwrap_or(key);
+            names.iter().any(|name| last.eq_ignore_ascii_case(name)).then_some(value)
+        })?;
+        match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Null => None,
+            other => Some(other.to_string()),
+        }
+    }
+
+    /// The topic that it reads.
+    pub fn input_topic(&self) -> String {
+        let given = self.source_setting(&["inputTopic", "input-topic"]).filter(|topic| !topic.is_empty());
+        given.unwrap_or_else(|| source_type::DEFAULT_TOPIC.to_owned())
+    }
+
+    /// Whether its first start begins at the earliest record; else at the newest.
+    pub fn starts_at_earliest(&self) -> bool {
+        self.source_setting(&["startOffset"]).as_deref() == Some("earliest")
+    }
+
+    /// Name of the original's deployment.
+    pub fn stream_name(&self) -> String {
+        format!("g-h-{}", self.name)
+    }
+
+    /// The stream name of its dead letters.
+    pub fn dlq_topic(&self) -> String {
+        self.object().dead_letter_stream()
+    }
+
+    /// What is started and stopped.
+    pub fn object(&self) -> Object {
+        Object::Harvester(self.name.clone())
+    }
+
+    /// Why it can not be started in this engine, if so.
+    pub fn start_obstacle(&self) -> Option<String> {
+        if self.sessionizing.enabled {
+            return Some(
+                "sessionizing does not run in this version of the engine; set 'sessionizing.enabled' to false".into(),
+            );
+        }
+        match self.transform.program() {
+            Program::Unsupported(language) => Some(format!(
+                "the transform's language '{language}' does not run in this version of the engine; \
+                 those that run are 'python' and 'component' (an uploaded WebAssembly component)"
+            )),
+            Program::Identity | Program::Python(_) | Program::Component(_) => None,
+        }
+    }
+}
+
+impl Transform {
+    /// What it runs as.
+    pub fn program(&self) -> Program<'_> {
+        match (self.language.as_str(), &self.component) {
+            ("component", Some(hash)) => Program::Component(hash),
+            ("python", _) => Program::Python(unescape(&self.script)),
+            ("groovy", _) if self.script.trim() == DEFAULT_SCRIPT => Program::Identity,
+            (language, _) => Program::Unsupported(language),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

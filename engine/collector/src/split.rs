@@ -1,0 +1,172 @@
+//! Bodies too large for one record: cut at `data[]`, and what still does not fit is kept in the bad topic.
+//!
+//! A tracker that was offline sends its whole buffer in one POST, and repeats it for ever when it is refused. So the
+//! body is taken and its events are spread over several records, each with the fields around `data` unchanged.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::record::Envelope;
+
+/// Fields of one text in the bad topic are cut so that the record stays below its limit; the JSON around takes this.
+const BAD_FRAME_BYTES: usize = 1_024;
+/// Bytes that the body field costs beside its content: type, id and length.
+const BODY_FIELD_BYTES: usize = 7;
+
+/// What became of one request.
+#[derive(Default)]
+pub(crate) struct Split {
+    /// Records for the stream.
+    pub(crate) records: Vec<Vec<u8>>,
+    /// Payloads of the bad topic, JSON.
+    pub(crate) bad: Vec<Vec<u8>>,
+}
+
+/// Spreads a request over records of at most `limit` bytes each.
+pub(crate) fn split(envelope: &Envelope<'_>, body: Option<&[u8]>, limit: usize, time_ms: i64) -> Split {
+    let mut split = Split::default();
+    let bare = envelope.encode(body.map(|_| &b""[..])).len();
+    let room = limit.saturating_sub(bare + BODY_FIELD_BYTES);
+    let bad = Bad { limit, time_ms };
+    let Some(batch) = body.and_then(Batch::parse) else {
+        let size = bare + body.map_or(0, <[u8]>::len);
+        let whole = body.map_or_else(|| envelope.encode(None), <[u8]>::to_vec);
+        bad.push(&mut split.bad, &whole, size, "the record is too large and its body has no list 'data' to split at");
+        return split;
+    };
+    let frame = batch.before.len() + batch.after.len();
+    let mut group: Vec<&str> = Vec::new();
+    let mut group_bytes = frame;
+    for event in &batch.events {
+        let event = event.get();
+        if frame + event.len() > room {
+            let size = bare + frame + event.len();
+            bad.push(&mut split.bad, event.as_bytes(), size, "this element of 'data' alone makes the record too large");
+            continue;
+        }
+        if group_bytes + event.len() + 1 > room && !group.is_empty() {
+            split.records.push(envelope.encode(Some(batch.body(&group).as_bytes())));
+            group.clear();
+            group_bytes = frame;
+        }
+        // One more for the comma.
+        group_bytes += event.len() + 1;
+        group.push(event);
+    }
+    if !group.is_empty() {
+        split.records.push(envelope.encode(Some(batch.body(&group).as_bytes())));
+    }
+    split
+}
+
+/// A body `{..., "data": [...], ...}` with its texts as they were sent.
+struct Batch<'a> {
+    /// Up to and with the bracket that opens the list.
+    before: String,
+    events: Vec<&'a RawValue>,
+    /// From the bracket that closes it.
+    after: String,
+}
+
+impl<'a> Batch<'a> {
+    fn parse(body: &'a [u8]) -> Option<Self> {
+        let Fields(fields) = serde_json::from_slice(body).ok()?;
+        let at = fields.iter().position(|(name, _)| name == "data")?;
+        let events: Vec<&RawValue> = serde_json::from_str(fields[at].1.get()).ok()?;
+        let field = |(name, value): &(String, &RawValue)| format!("{}:{}", json!(name), value.get());
+        let before: Vec<String> = fields[..at].iter().map(field).collect();
+        let after: Vec<String> = fields[at + 1..].iter().map(field).collect();
+        Some(Self {
+            before: format!("{{{}{}\"data\":[", before.join(","), if before.is_empty() { "" } else { "," }),
+            events,
+            after: format!("]{}{}}}", if after.is_empty() { "" } else { "," }, after.join(",")),
+        })
+    }
+
+    fn body(&self, events: &[&str]) -> String {
+        format!("{}{}{}", self.before, events.join(","), self.after)
+    }
+}
+
+/// The fields of an object in their order, values untouched.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// Writes records of the bad topic: the reason as JSON in the shape of Snowplow's `size_violation`, with the payload
+/// cut into as many parts as its size needs. Bytes that are not UTF-8 become U+FFFD.
+struct Bad {
+    limit: usize,
+    time_ms: i64,
+}
+
+impl Bad {
+    fn push(&self, out: &mut Vec<Vec<u8>>, payload: &[u8], size: usize, reason: &str) {
+        let text = String::from_utf8_lossy(payload);
+        let parts = cut(&text, self.limit.saturating_sub(BAD_FRAME_BYTES));
+        for (index, part) in parts.iter().enumerate() {
+            let row = json!({
+                "schema": "iglu:com.snowplowanalytics.snowplow.badrows/size_violation/jsonschema/1-0-0",
+                "data": {
+                    "processor": {"artifact": "granary-collector", "version": env!("CARGO_PKG_VERSION")},
+                    "failure": {
+                        "timestamp": rfc3339(self.time_ms),
+                        "maximumAllowedSizeBytes": self.limit,
+                        "actualSizeBytes": size,
+                        "expectation": reason,
+                    },
+                    "payload": part,
+                    "part": index + 1,
+                    "parts": parts.len(),
+                },
+            });
+            out.push(row.to_string().into_bytes());
+        }
+    }
+}
+
+/// Pieces whose JSON text takes at most `room` bytes each, cut between characters.
+fn cut(text: &str, room: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let (mut start, mut used) = (0, 0);
+    for (at, character) in text.char_indices() {
+        let cost = match character {
+            '"' | '\\' => 2,
+            '\0'..='\u{1f}' => 6,
+            other => other.len_utf8(),
+        };
+        if used + cost > room && at > start {
+            pieces.push(&text[start..at]);
+            (start, used) = (at, 0);
+        }
+        used += cost;
+    }
+    pieces.push(&text[start..]);
+    pieces
+}
+
+fn rfc3339(time_ms: i64) -> String {
+    let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(time_ms) * 1_000_000);
+    time.ok().and_then(|time| time.format(&time::format_description::well_known::Rfc3339).ok()).unwrap_or_default()
+}

@@ -1,0 +1,223 @@
+//! Cursors: how far each stage has read, and who may move them.
+
+use std::collections::HashMap;
+
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use crate::commit::{epoch_column, offset_column, partition_column, unsigned};
+use crate::{Db, Error};
+
+/// A stage that was taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acquired {
+    /// The epoch under which its commits are accepted until somebody else acquires it.
+    pub epoch: u64,
+    /// Where each wanted partition goes on: (topic, partition, next offset), in the order of the request.
+    pub cursors: Vec<(String, u32, u64)>,
+}
+
+/// Takes a stage over: fences every earlier owner and answers where to go on. Partitions that have no cursor yet get
+/// one at their `start_if_new`; it is stored when this returns.
+///
+/// Waits for a commit of an earlier owner that is under way; afterwards none can succeed.
+///
+/// # Errors
+/// Those of the database; nothing has changed then, or, when the connection broke, everything may have.
+pub async fn acquire(
+    db: &Db,
+    stage: &str,
+    log_id: Uuid,
+    wanted: &[(String, u32, u64)],
+) -> Result<Acquired, Error> {
+    let mut topics = Vec::with_capacity(wanted.len());
+    let mut partitions = Vec::with_capacity(wanted.len());
+    let mut starts = Vec::with_capacity(wanted.len());
+    for (topic, partition, start) in wanted {
+        topics.push(topic.as_str());
+        partitions.push(partition_column(*partition)?);
+        starts.push(offset_column(*start)?);
+    }
+    let mut client = db.client().await?;
+    let tx = client.transaction().await?;
+    // The row lock comes before the second nextval: of two owners, the one that gets the row later gets the higher epoch.
+    let epoch: i64 = tx
+        .query_one(
+            "INSERT INTO granary.stage AS s (stage, epoch) VALUES ($1, nextval('granary.epoch'))
+             ON CONFLICT (stage) DO UPDATE SET epoch = nextval('granary.epoch'), acquired_at = now()
+             RETURNING epoch",
+            &[&stage],
+        )
+        .await?
+        .get(0);
+    tx.execute("UPDATE granary.cursor SET epoch = $2 WHERE stage = $1", &[&stage, &epoch]).await?;
+    tx.execute(
+        "INSERT INTO granary.cursor (stage, log_id, topic, partition, epoch, next_offset)
+         SELECT $1, $2, w.topic, w.partition, $3, w.start
+         FROM unnest($4::text[], $5::int4[], $6::int8[]) AS w (topic, partition, start)
+         ON CONFLICT DO NOTHING",
+        &[&stage, &log_id, &epoch, &topics, &partitions, &starts],
+    )
+    .await?;
+    let rows = tx
+        .query(
+            "SELECT c.next_offset
+             FROM unnest($3::text[], $4::int4[]) WITH ORDINALITY AS w (topic, partition, at)
+             JOIN granary.cursor c
+               ON c.stage = $1 AND c.log_id = $2 AND c.topic = w.topic AND c.partition = w.partition
+             ORDER BY w.at",
+            &[&stage, &log_id, &topics, &partitions],
+        )
+        .await?;
+    tx.commit().await?;
+    if rows.len() != wanted.len() {
+        return Err(Error::Content {
+            what: "granary.cursor",
+            why: format!("{} cursors were made and {} found", wanted.len(), rows.len()),
+        });
+    }
+    let cursors = wanted
+        .iter()
+        .zip(&rows)
+        .map(|((topic, partition, _), row)| {
+            Ok((topic.clone(), *partition, unsigned("granary.cursor.next_offset", row.get(0))?))
+        })
+        .collect::<Result<_, Error>>()?;
+    Ok(Acquired { epoch: unsigned("granary.stage.epoch", epoch)?, cursors })
+}
+
+/// Puts a cursor elsewhere, for a replay. The stage must not run: its next commit is refused, and it must be acquired
+/// again before it goes on. Answers whether there was such a cursor; where not, it is made.
+///
+/// # Errors
+/// Those of the database.
+pub async fn set_cursor(
+    db: &Db,
+    stage: &str,
+    log_id: Uuid,
+    topic: &str,
+    partition: u32,
+    offset: u64,
+) -> Result<bool, Error> {
+    let (partition, offset) = (partition_column(partition)?, offset_column(offset)?);
+    let mut client = db.client().await?;
+    let tx = client.transaction().await?;
+    // A new epoch without an owner: a worker that is still at it is fenced.
+    let epoch: i64 = tx
+        .query_one(
+            "INSERT INTO granary.stage (stage, epoch) VALUES ($1, nextval('granary.epoch'))
+             ON CONFLICT (stage) DO UPDATE SET epoch = nextval('granary.epoch')
+             RETURNING epoch",
+            &[&stage],
+        )
+        .await?
+        .get(0);
+    tx.execute("UPDATE granary.cursor SET epoch = $2 WHERE stage = $1", &[&stage, &epoch]).await?;
+    let moved = tx
+        .execute(
+            "UPDATE granary.cursor SET next_offset = $5
+             WHERE stage = $1 AND log_id = $2 AND topic = $3 AND partition = $4",
+            &[&stage, &log_id, &topic, &partition, &offset],
+        )
+        .await?;
+    if moved == 0 {
+        tx.execute(
+            "INSERT INTO granary.cursor (stage, log_id, topic, partition, epoch, next_offset)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            &[&stage, &log_id, &topic, &partition, &epoch, &offset],
+        )
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(moved > 0)
+}
+
+/// The cursors of a stage: (topic, partition, next offset), in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn of_stage(db: &Db, stage: &str, log_id: Uuid) -> Result<Vec<(String, u32, u64)>, Error> {
+    let rows = db
+        .client()
+        .await?
+        .query_typed(
+            "SELECT topic, partition::int8, next_offset FROM granary.cursor
+             WHERE stage = $1 AND log_id = $2 ORDER BY topic, partition",
+            &[(&stage, Type::TEXT), (&log_id, Type::UUID)],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                row.get(0),
+                unsigned("granary.cursor.partition", row.get(1))?,
+                unsigned("granary.cursor.next_offset", row.get(2))?,
+            ))
+        })
+        .collect()
+}
+
+/// Removes the cursors of topics that a stage no longer reads, so that they do not hold the log back. Only under the
+/// epoch of the caller; answers how many were removed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn keep_topics(db: &Db, stage: &str, epoch: u64, topics: &[&str]) -> Result<u64, Error> {
+    let epoch = epoch_column(epoch)?;
+    let client = db.client().await?;
+    Ok(client
+        .execute_typed(
+            "DELETE FROM granary.cursor WHERE stage = $1 AND epoch = $2 AND NOT topic = ANY ($3)",
+            &[(&stage, Type::TEXT), (&epoch, Type::INT8), (&topics, Type::TEXT_ARRAY)],
+        )
+        .await?)
+}
+
+/// Removes a stage with its cursors. A worker that is still at it is fenced. Answers whether it was there.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete_stage(db: &Db, stage: &str) -> Result<bool, Error> {
+    let client = db.client().await?;
+    let count =
+        client.execute_typed("DELETE FROM granary.stage WHERE stage = $1", &[(&stage, Type::TEXT)]).await?;
+    Ok(count > 0)
+}
+
+/// Removes the cursors and ranges of a topic that is deleted from the log.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete_topic_rows(db: &Db, topic: &str) -> Result<(), Error> {
+    let mut client = db.client().await?;
+    let tx = client.transaction().await?;
+    for sql in
+        ["DELETE FROM granary.cursor WHERE topic = $1", "DELETE FROM granary.committed_range WHERE topic = $1"]
+    {
+        tx.execute_typed(sql, &[(&topic, Type::TEXT)]).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// For each partition that some stage reads, the lowest offset that a stage still needs: what lies below may be
+/// dropped from the log.
+///
+/// # Errors
+/// Those of the database.
+pub async fn cursors_min(db: &Db, log_id: Uuid) -> Result<HashMap<(String, u32), u64>, Error> {
+    let rows = db
+        .client()
+        .await?
+        .query_typed(
+            "SELECT topic, partition::int8, min(next_offset) FROM granary.cursor
+             WHERE log_id = $1 GROUP BY topic, partition",
+            &[(&log_id, Type::UUID)],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let partition = unsigned("granary.cursor.partition", row.get(1))?;
+            Ok(((row.get(0), partition), unsigned("granary.cursor.next_offset", row.get(2))?))
+        })
+        .collect()
+}

@@ -1,0 +1,107 @@
+//! `granary.belt`.
+
+use granary_catalog::{Belt, Person, Wanted};
+use serde_json::json;
+use tokio_postgres::Client;
+
+use super::{AUDIT_COLUMNS, Listed, Page, Stored, all_stored, stored, to_json};
+use crate::Error;
+
+const DEFINITION: &str = "the definition of a belt";
+
+fn select(rest: &str) -> String {
+    format!("SELECT t.definition, t.wanted, {AUDIT_COLUMNS} FROM granary.belt t {rest}")
+}
+
+/// One belt, of whatever project.
+///
+/// # Errors
+/// Those of the database.
+pub async fn get(client: &Client, id: i64) -> Result<Option<Stored<Belt>>, Error> {
+    let row = client.query_opt(&select("WHERE t.id = $1"), &[&id]).await?;
+    row.as_ref().map(|row| stored(DEFINITION, row)).transpose()
+}
+
+/// The belts of a project whose name contains `search`, by id.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(client: &Client, project: &str, search: &str, page: Page) -> Result<Listed<Belt>, Error> {
+    let matching = "t.project = $1 AND strpos(lower(t.name), lower($2)) > 0";
+    let count = format!("SELECT count(*) FROM granary.belt t WHERE {matching}");
+    let total: i64 = client.query_one(&count, &[&project, &search]).await?.try_get(0)?;
+    let sql = select(&format!("WHERE {matching} ORDER BY t.id LIMIT $3 OFFSET $4"));
+    let rows = client.query(&sql, &[&project, &search, &page.size, &page.offset]).await?;
+    Ok(Listed { items: all_stored(DEFINITION, &rows)?, total })
+}
+
+/// The belts that read an event type, by id.
+///
+/// # Errors
+/// Those of the database.
+pub async fn reading(client: &Client, event_type: &str) -> Result<Vec<Stored<Belt>>, Error> {
+    let sql = select("WHERE t.definition -> 'eventTypes' @> $1 ORDER BY t.id");
+    all_stored(DEFINITION, &client.query(&sql, &[&json!([event_type])]).await?)
+}
+
+/// The belts that write an event type, by id.
+///
+/// # Errors
+/// Those of the database.
+pub async fn writing(client: &Client, event_type: &str) -> Result<Vec<Stored<Belt>>, Error> {
+    let sql = select("WHERE t.definition -> 'outputTypes' @> $1 ORDER BY t.id");
+    all_stored(DEFINITION, &client.query(&sql, &[&json!([{"name": event_type}])]).await?)
+}
+
+/// The id of the belt with the name in the project, without regard to case.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find(client: &Client, project: &str, name: &str) -> Result<Option<i64>, Error> {
+    let sql = "SELECT id FROM granary.belt WHERE project = $1 AND lower(name) = lower($2)";
+    Ok(client.query_opt(sql, &[&project, &name]).await?.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// An id that no belt has.
+///
+/// # Errors
+/// Those of the database.
+pub async fn next_id(client: &Client) -> Result<i64, Error> {
+    loop {
+        let id: i64 = client.query_one("SELECT nextval('granary.belt_id')", &[]).await?.try_get(0)?;
+        if client.query_opt("SELECT 1 FROM granary.belt WHERE id = $1", &[&id]).await?.is_none() {
+            return Ok(id);
+        }
+    }
+}
+
+/// Stores a new belt.
+///
+/// # Errors
+/// Those of the database.
+pub async fn insert(client: &Client, belt: &Belt, wanted: Wanted, by: &Person) -> Result<(), Error> {
+    let (definition, by) = (to_json(DEFINITION, belt)?, to_json("a person", by)?);
+    let sql = "INSERT INTO granary.belt (id, project, name, definition, wanted, created_by, modified_by) \
+               VALUES ($1, $2, $3, $4, $5, $6, $6)";
+    client.execute(sql, &[&belt.id, &belt.project, &belt.name, &definition, &wanted.as_str(), &by]).await?;
+    Ok(())
+}
+
+/// Stores a changed belt.
+///
+/// # Errors
+/// Those of the database.
+pub async fn update(client: &Client, belt: &Belt, by: &Person) -> Result<(), Error> {
+    let (definition, by) = (to_json(DEFINITION, belt)?, to_json("a person", by)?);
+    let sql = "UPDATE granary.belt SET name = $2, definition = $3, modified_at = now(), modified_by = $4 WHERE id = $1";
+    client.execute(sql, &[&belt.id, &belt.name, &definition, &by]).await?;
+    Ok(())
+}
+
+/// Deletes a belt.
+///
+/// # Errors
+/// Those of the database.
+pub async fn delete(client: &Client, id: i64) -> Result<bool, Error> {
+    Ok(client.execute("DELETE FROM granary.belt WHERE id = $1", &[&id]).await? > 0)
+}

@@ -1,0 +1,94 @@
+//! Committed ranges: the offsets of stage-written topics that count.
+
+use std::collections::HashMap;
+
+use tokio_postgres::Transaction;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use crate::commit::{RangeAdd, offset_column, partition_column, unsigned};
+use crate::{Db, Error};
+
+/// Disjoint ranges `start..end` of one partition, ascending.
+pub type Ranges = Vec<(u64, u64)>;
+
+/// Adds ranges inside a commit. Rows are locked in the order (topic, partition).
+pub(crate) async fn add(tx: &Transaction<'_>, log_id: Uuid, ranges: &[RangeAdd]) -> Result<(), Error> {
+    let mut topics = Vec::with_capacity(ranges.len());
+    let mut partitions = Vec::with_capacity(ranges.len());
+    let mut starts = Vec::with_capacity(ranges.len());
+    let mut ends = Vec::with_capacity(ranges.len());
+    for range in ranges.iter().filter(|r| r.start < r.end) {
+        topics.push(range.topic.as_str());
+        partitions.push(partition_column(range.partition)?);
+        starts.push(offset_column(range.start)?);
+        ends.push(offset_column(range.end)?);
+    }
+    if topics.is_empty() {
+        return Ok(());
+    }
+    // COLLATE "C" makes the order of locks that of the bytes, whatever the database's collation.
+    tx.execute_typed(
+        r#"INSERT INTO granary.committed_range AS r (log_id, topic, partition, ranges)
+           SELECT $1, a.topic, a.partition, range_agg(int8range(a.first, a.past))
+           FROM unnest($2::text[], $3::int4[], $4::int8[], $5::int8[]) AS a (topic, partition, first, past)
+           GROUP BY a.topic, a.partition
+           ORDER BY a.topic COLLATE "C", a.partition
+           ON CONFLICT (log_id, topic, partition) DO UPDATE SET ranges = r.ranges + excluded.ranges"#,
+        &[
+            (&log_id, Type::UUID),
+            (&topics, Type::TEXT_ARRAY),
+            (&partitions, Type::INT4_ARRAY),
+            (&starts, Type::INT8_ARRAY),
+            (&ends, Type::INT8_ARRAY),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// All committed ranges of a log, by topic and partition.
+///
+/// # Errors
+/// Those of the database.
+pub async fn load_ranges(db: &Db, log_id: Uuid) -> Result<HashMap<(String, u32), Ranges>, Error> {
+    let rows = db
+        .client()
+        .await?
+        .query_typed(
+            "SELECT r.topic, r.partition::int8, lower(one.range), upper(one.range)
+             FROM granary.committed_range r, unnest(r.ranges) AS one (range)
+             WHERE r.log_id = $1
+             ORDER BY r.topic, r.partition, one.range",
+            &[(&log_id, Type::UUID)],
+        )
+        .await?;
+    let mut all: HashMap<(String, u32), Ranges> = HashMap::new();
+    for row in &rows {
+        let partition = unsigned("granary.committed_range.partition", row.get(1))?;
+        let (start, end) = (
+            unsigned("granary.committed_range.ranges", row.get(2))?,
+            unsigned("granary.committed_range.ranges", row.get(3))?,
+        );
+        all.entry((row.get(0), partition)).or_default().push((start, end));
+    }
+    Ok(all)
+}
+
+/// Forgets the ranges of a partition below the first offset that is still in the log, so that rows stay small however
+/// many gaps failed tries have left.
+///
+/// # Errors
+/// Those of the database.
+pub async fn trim(db: &Db, log_id: Uuid, topic: &str, partition: u32, start: u64) -> Result<(), Error> {
+    let (partition, start) = (partition_column(partition)?, offset_column(start)?);
+    db.client()
+        .await?
+        .execute_typed(
+            "UPDATE granary.committed_range SET ranges = ranges * int8multirange(int8range($4, NULL))
+             WHERE log_id = $1 AND topic = $2 AND partition = $3 AND lower(ranges) < $4",
+            &[(&log_id, Type::UUID), (&topic, Type::TEXT), (&partition, Type::INT4), (&start, Type::INT8)],
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! Generated from the WIT of the worlds; nothing else lives here.
+
+#![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+
+/// The private world of the script runtimes that ship with the engine.
+pub(crate) mod script {
+    wasmtime::component::bindgen!({
+        path: "../../wit/script.wit",
+        world: "granary:script/script",
+        exports: { default: async },
+    });
+}

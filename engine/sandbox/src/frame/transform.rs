@@ -1,0 +1,118 @@
+//! Frames of transforms.
+
+use serde_json::value::RawValue;
+
+use super::{EventIn, Frame, failure, of_event, optional_text};
+use crate::marshal::{DEPTH_MAX, Decoder, Encoder, Fault, FrameError};
+use crate::outcome::{Failure, FailureKind, TransformMessage, Transformed};
+
+/// Records in, messages out.
+pub(crate) struct Transform;
+
+impl Frame for Transform {
+    type Good = Transformed;
+
+    fn encode(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure> {
+        to.byte_string(event.payload);
+        Ok(())
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Result<Result<Transformed, Failure>, FrameError> {
+        if from.take_none() {
+            return Ok(Ok(Transformed::Skip));
+        }
+        let count = if from.at_list() { from.list()? } else { 1 };
+        let mut messages = Vec::with_capacity(count);
+        let mut failed = None;
+        for _ in 0..count {
+            if failed.is_some() {
+                from.skip()?;
+                continue;
+            }
+            match from.attempt(|from| message(from, &mut messages)) {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => failed = Some(failure),
+                Err(fault) => failed = Some(of_event(fault, "the transform returned what cannot be used")?),
+            }
+        }
+        Ok(match failed {
+            Some(failure) => Err(failure),
+            None if messages.is_empty() => Ok(Transformed::Skip),
+            None => Ok(Transformed::Messages(messages)),
+        })
+    }
+}
+
+/// Reads one message, or several where a text is a JSON array.
+fn message(
+    from: &mut Decoder<'_>,
+    messages: &mut Vec<TransformMessage>,
+) -> Result<Result<(), Failure>, Fault> {
+    let items = from.tuple()?;
+    let tag = from.text_lossy()?;
+    Ok(match (tag.as_str(), items) {
+        ("e", _) => Err(failure(items, from)?),
+        ("t", 2) => split_text(from.text()?, messages),
+        ("o", 2) => {
+            let mut out = Vec::with_capacity(128);
+            from.json(&mut out)?;
+            messages.push(TransformMessage::Object(out));
+            Ok(())
+        }
+        ("x", 3) => {
+            let correlation_id = from.text()?.to_owned();
+            messages.push(TransformMessage::Deletion { correlation_id, event_id: optional_text(from)? });
+            Ok(())
+        }
+        _ => return Err(from.wrong(format!("unknown message {tag:?} of {items} items")).into()),
+    })
+}
+
+/// Checks that a text is JSON; an array becomes one message per element, each with its own bytes.
+pub(crate) fn split_text(text: &str, messages: &mut Vec<TransformMessage>) -> Result<(), Failure> {
+    if nests_deeper_than(DEPTH_MAX, text) {
+        let text = format!("the transform returned JSON nested deeper than {DEPTH_MAX} levels");
+        return Err(Failure::new(FailureKind::Output, "OutputError", text));
+    }
+    let space = |c: char| matches!(c, ' ' | '\n' | '\r' | '\t');
+    let checked = if text.trim_start_matches(space).starts_with('[') {
+        serde_json::from_str::<Vec<&RawValue>>(text).map(|elements| {
+            let element = |e: &RawValue| TransformMessage::Text(e.get().as_bytes().to_vec());
+            messages.extend(elements.into_iter().map(element));
+        })
+    } else {
+        serde_json::from_str::<&RawValue>(text).map(|_| messages.push(TransformMessage::Text(text.into())))
+    };
+    checked.map_err(|error| {
+        let mut start: String = text.chars().take(80).collect();
+        if start.len() < text.len() {
+            start.push_str("...");
+        }
+        let text = format!(
+            "the transform must return JSON (text, a dict, a list of them, or None to skip the record), \
+             but it returned the text {start:?}: {error}"
+        );
+        Failure::new(FailureKind::Output, "OutputError", text)
+    })
+}
+
+/// Whether brackets outside of strings nest deeper than `limit`.
+fn nests_deeper_than(limit: usize, text: &str) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                if depth > limit {
+                    return true;
+                }
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}

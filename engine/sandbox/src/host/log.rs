@@ -1,0 +1,120 @@
+//! `granary:script/host`: the log of the object that a script belongs to.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::State;
+use crate::bindings::script::granary::script::host;
+use crate::outcome::cut;
+
+/// The most bytes of one line; the rest is cut off.
+const LINE_BYTES_MAX: usize = 8 << 10;
+/// The most lines and bytes that one call (a batch) may write; the rest is counted and dropped.
+const LINES_PER_CALL_MAX: u32 = 4096;
+const BYTES_PER_CALL_MAX: usize = 1 << 20;
+
+/// Severity of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// For whoever develops the script.
+    Debug,
+    /// Normal.
+    Info,
+    /// Something to look at.
+    Warning,
+    /// Something went wrong.
+    Error,
+}
+
+impl Level {
+    /// The lower-case name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Where the lines of a script go. Called in the middle of a guest's call: it must not block, and must bound what it
+/// keeps. A line has at most 8 KiB; one call of a script yields at most 4096 lines and 1 MiB, then one line that tells
+/// how many were dropped.
+pub trait LogSink: Send + Sync {
+    /// Takes one line without line end. `logger` is the name of the script's logger, or `stdout`, `stderr`.
+    fn line(&self, level: Level, logger: &str, message: &str);
+}
+
+/// Stands between a guest and its sink and bounds what passes.
+pub(crate) struct Logger {
+    sink: Arc<dyn LogSink>,
+    budget: Mutex<Budget>,
+}
+
+#[derive(Default)]
+struct Budget {
+    lines: u32,
+    bytes: usize,
+    dropped: u64,
+    dropped_total: u64,
+}
+
+impl Logger {
+    pub(crate) fn new(sink: Arc<dyn LogSink>) -> Self {
+        Self { sink, budget: Mutex::default() }
+    }
+
+    /// Passes a line on, or counts it. A message of several lines stays one entry.
+    pub(crate) fn line(&self, level: Level, logger: &str, message: &str) {
+        {
+            let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+            if budget.lines >= LINES_PER_CALL_MAX || budget.bytes >= BYTES_PER_CALL_MAX {
+                budget.dropped += 1;
+                return;
+            }
+            budget.lines += 1;
+            budget.bytes += message.len().min(LINE_BYTES_MAX) + logger.len();
+        }
+        let name = &logger[..logger.floor_char_boundary(200)];
+        if message.len() <= LINE_BYTES_MAX {
+            return self.sink.line(level, name, message);
+        }
+        let mut short = message[..message.floor_char_boundary(LINE_BYTES_MAX + 4)].to_owned();
+        cut(&mut short, LINE_BYTES_MAX);
+        self.sink.line(level, name, &short);
+    }
+
+    /// Ends a call: tells what was dropped and opens the budget again.
+    pub(crate) fn end_call(&self) {
+        let dropped = {
+            let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+            let dropped = budget.dropped;
+            *budget = Budget { dropped_total: budget.dropped_total + dropped, ..Budget::default() };
+            dropped
+        };
+        if dropped > 0 {
+            let text = format!(
+                "{dropped} lines were dropped: one call may write {LINES_PER_CALL_MAX} lines and {BYTES_PER_CALL_MAX} bytes"
+            );
+            self.sink.line(Level::Warning, "granary", &text);
+        }
+    }
+
+    /// Lines dropped in all calls that have ended.
+    pub(crate) fn dropped_total(&self) -> u64 {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).dropped_total
+    }
+}
+
+impl host::Host for State {
+    fn log(&mut self, level: host::Level, logger: String, message: String) {
+        let level = match level {
+            host::Level::Debug => Level::Debug,
+            host::Level::Info => Level::Info,
+            host::Level::Warning => Level::Warning,
+            host::Level::Error => Level::Error,
+        };
+        self.log.line(level, &logger, &message);
+    }
+}

@@ -1,0 +1,76 @@
+//! What a guest finds around itself: one [`State`] per instance, one file per imported interface.
+
+pub(crate) mod log;
+mod output;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::limits::Limits;
+use log::Logger;
+
+/// The data of one store.
+pub(crate) struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    pub(crate) log: Arc<Logger>,
+    pub(crate) limits: Limits,
+    pub(crate) deadline: Deadline,
+}
+
+impl State {
+    /// WASI with nothing granted: no environment, no arguments, no directories, no network, no standard input. Clocks
+    /// and randomness are there. Output goes to the log.
+    pub(crate) fn new(log: Arc<Logger>, memory_bytes_max: usize) -> Self {
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(output::Lines::new(Arc::clone(&log), log::Level::Info, "stdout"))
+            .stderr(output::Lines::new(Arc::clone(&log), log::Level::Warning, "stderr"))
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        Self {
+            wasi: wasi.build(),
+            table: ResourceTable::new(),
+            log,
+            limits: Limits::new(memory_bytes_max),
+            deadline: Deadline::default(),
+        }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// When the present call must have ended.
+#[derive(Debug, Default)]
+pub(crate) struct Deadline {
+    at: Option<Instant>,
+    expired: bool,
+}
+
+impl Deadline {
+    pub(crate) fn begin_call(&mut self, limit: Duration) {
+        // A limit too far away to be represented is none.
+        self.at = Instant::now().checked_add(limit);
+        self.expired = false;
+    }
+
+    /// The time that is left, or `None` when it is up, which is remembered.
+    pub(crate) fn left(&mut self) -> Option<Duration> {
+        let Some(at) = self.at else { return Some(Duration::MAX) };
+        let left = at.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
+        self.expired |= left.is_none();
+        left
+    }
+
+    /// Whether the present call was ended by its deadline.
+    pub(crate) fn expired(&self) -> bool {
+        self.expired
+    }
+}

@@ -1,0 +1,164 @@
+//! One instance of a guest: a store, and calls into it.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::bindings::script::Script;
+use crate::component::Component;
+use crate::frame::{self, Belt, EventIn, Frame, Transform};
+use crate::host::State;
+use crate::host::log::Logger;
+use crate::marshal::Encoder;
+use crate::outcome::{BeltOutcome, CallError, Failure, TransformOutcome};
+use crate::sandbox::{Error, Sandbox};
+use crate::script::{Diagnostic, Refusal, ScriptSpec};
+
+/// Ticks (of about 1 ms) after which a running guest lets other tasks of its thread have their turn.
+const SLICE_TICKS: u64 = 5;
+
+/// The most bytes of one answer of a guest; wasmtime refuses to copy more.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A loaded script. After a [`CallError`] it is dead, and so it is when a call's future was dropped half way.
+pub struct Instance {
+    sandbox: Sandbox,
+    store: Store<State>,
+    script: Script,
+    encoder: Encoder,
+    call_timeout: Duration,
+    memory_bytes_at_start: usize,
+    alive: bool,
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").field("alive", &self.alive).finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    /// Makes an instance of a script runtime and loads the script. Answers the runtime's warnings, too.
+    pub(crate) async fn script(
+        sandbox: &Sandbox,
+        runtime: &Component,
+        spec: &ScriptSpec,
+    ) -> Result<(Self, Vec<Diagnostic>), Error> {
+        let pre = runtime.script(sandbox.linker())?;
+        let mut store = store(sandbox, spec);
+        let config = spec.config.to_string();
+        let loaded = call(sandbox, &mut store, spec.init_timeout, async |store| {
+            let script = pre.instantiate_async(&mut *store).await?;
+            let runtime = script.granary_script_runtime();
+            let answer = runtime.call_init(&mut *store, spec.kind.as_str(), &spec.source, &config).await?;
+            Ok((script, answer))
+        });
+        let (script, answer) = loaded.await.map_err(Refusal::from)?;
+        let diagnostics = |all: Vec<_>| all.into_iter().map(Diagnostic::from).collect::<Vec<_>>();
+        let warnings = answer.map(diagnostics).map_err(|all| Refusal::of_diagnostics(diagnostics(all)))?;
+        let instance = Self {
+            sandbox: sandbox.clone(),
+            memory_bytes_at_start: store.data().limits.memory_bytes(),
+            store,
+            script,
+            encoder: Encoder::new(),
+            call_timeout: spec.call_timeout,
+            alive: true,
+        };
+        Ok((instance, warnings))
+    }
+
+    /// Runs a belt on a batch: one outcome per event, in order.
+    pub async fn run_belt(&mut self, batch: &[EventIn<'_>]) -> Result<Vec<BeltOutcome>, CallError> {
+        self.run::<Belt>(batch).await
+    }
+
+    /// Runs a transform on a batch: one outcome per record, in order.
+    pub async fn run_transform(&mut self, batch: &[EventIn<'_>]) -> Result<Vec<TransformOutcome>, CallError> {
+        self.run::<Transform>(batch).await
+    }
+
+    /// Whether it can be called.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.alive
+    }
+
+    /// What its linear memories hold, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.store.data().limits.memory_bytes()
+    }
+
+    /// What its linear memories held when the script had been loaded, in bytes.
+    #[must_use]
+    pub fn memory_bytes_at_start(&self) -> usize {
+        self.memory_bytes_at_start
+    }
+
+    /// Log lines dropped because calls wrote too many.
+    #[must_use]
+    pub fn log_lines_dropped(&self) -> u64 {
+        self.store.data().log.dropped_total()
+    }
+
+    pub(crate) async fn run<F: Frame>(
+        &mut self,
+        batch: &[EventIn<'_>],
+    ) -> Result<Vec<Result<F::Good, Failure>>, CallError> {
+        // Dead until proven alive: the future may be dropped while the guest runs.
+        if !std::mem::take(&mut self.alive) {
+            return Err(CallError::Dead);
+        }
+        let unsent = frame::encode::<F>(batch, &mut self.encoder);
+        let Self { sandbox, store, script, encoder, call_timeout, .. } = self;
+        let answer = call(sandbox, store, *call_timeout, async |store| {
+            script.granary_script_runtime().call_execute(store, encoder.bytes()).await
+        });
+        let text = |text: String| CallError::Frame { text };
+        let answer = answer.await?.map_err(text)?;
+        let outcomes = frame::decode::<F>(&answer, unsent).map_err(|e| text(e.to_string()))?;
+        self.alive = true;
+        Ok(outcomes)
+    }
+}
+
+fn store(sandbox: &Sandbox, spec: &ScriptSpec) -> Store<State> {
+    let log = std::sync::Arc::new(Logger::new(std::sync::Arc::clone(&spec.log)));
+    let mut store = Store::new(sandbox.engine(), State::new(log, spec.memory_bytes_max));
+    store.limiter(|state| &mut state.limits);
+    store.set_hostcall_fuel(ANSWER_BYTES_MAX);
+    store.epoch_deadline_callback(|mut store| {
+        Ok(match store.data_mut().deadline.left() {
+            None => UpdateDeadline::Interrupt,
+            Some(left) => {
+                let ticks = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+                UpdateDeadline::YieldCustom(ticks.min(SLICE_TICKS), Box::pin(tokio::task::yield_now()))
+            }
+        })
+    });
+    store
+}
+
+/// Runs `work` in the store with a deadline. The epoch ends a guest that computes, the timer one that waits.
+async fn call<T>(
+    sandbox: &Sandbox,
+    store: &mut Store<State>,
+    limit: Duration,
+    work: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<T>,
+) -> Result<T, CallError> {
+    let state = store.data_mut();
+    state.deadline.begin_call(limit);
+    state.limits.begin_call();
+    store.set_epoch_deadline(1);
+    let ticking = sandbox.ticker().run();
+    let result = timeout(limit, work(&mut *store)).await;
+    drop(ticking);
+    store.data().log.end_call();
+    match result {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(CallError::of(&error, store.data(), limit)),
+        Err(_) => Err(CallError::Deadline { limit }),
+    }
+}

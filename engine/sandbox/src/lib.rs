@@ -1,0 +1,44 @@
+//! Runs user code as WebAssembly components. The only crate that names wasmtime.
+//!
+//! ```text
+//!            once per process     once per component        once per script       once per batch
+//!            Sandbox (engine,     Component (compiled,      Runner -> Instance    events -> frame -> guest
+//!            ticker, linker)      cached on disk)           (store, init)         outcomes <- frame <-
+//! ```
+//!
+//! A guest is granted clocks, randomness and a log, nothing else: no files, no network, no environment. Each call has a
+//! deadline, each instance a memory limit, and an instance that was interrupted or trapped is never used again.
+//! [`Runner`] is what stages use: it makes sure that of a batch only the event that is to blame is lost.
+//!
+//! This crate knows nothing of streams, tables or definitions: it turns events into outcomes.
+
+// Once per process.
+mod sandbox;
+mod ticker;
+
+// Once per component and per script.
+mod bindings;
+mod component;
+mod script;
+
+// Once per instance and per call.
+mod host;
+mod instance;
+mod limits;
+mod outcome;
+mod runner;
+
+// What host and script runtime say to each other.
+mod frame;
+pub mod marshal;
+
+pub use component::Component;
+pub use frame::EventIn;
+pub use host::log::{Level, LogSink};
+pub use instance::Instance;
+pub use outcome::{
+    BeltOutcome, CallError, Failure, FailureKind, TransformMessage, TransformOutcome, Transformed, Update,
+};
+pub use runner::{Runner, Stats};
+pub use sandbox::{Error, Options, Sandbox};
+pub use script::{Diagnostic, Kind, Refusal, ScriptSpec, Severity};

@@ -1,0 +1,241 @@
+//! What came of a call: per event an outcome, or for the whole call an error that ended the instance.
+//!
+//! Guest error, trap, deadline and memory are told apart here and nowhere else.
+
+use std::time::Duration;
+
+use wasmtime::{Trap, WasmBacktrace};
+
+use crate::host::State;
+
+/// The most bytes of a message and of a traceback that are kept of a guest's error.
+const MESSAGE_BYTES_MAX: usize = 16 << 10;
+const TRACEBACK_BYTES_MAX: usize = 64 << 10;
+
+/// One thing that a belt wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// `DirectUpdate`: a row for a live segment.
+    Direct {
+        /// Name of the target event type, as the user gave it.
+        event_type: String,
+        /// Routing key: the text of the row's id.
+        id: String,
+        /// The row, a JSON object.
+        value: Vec<u8>,
+    },
+    /// `Update`: the serialised profile update, a JSON object (shape in the spec, belts 3.1).
+    Profile(Vec<u8>),
+    /// `GrnryEventUpdate`: an event for another belt.
+    Event {
+        /// Name of the target event type, as the user gave it.
+        event_type: String,
+        /// Correlation id of the new event.
+        correlation_id: String,
+        /// Its event id; that of the incoming event where there is none.
+        event_id: Option<String>,
+        /// Its timestamp as text; that of the incoming event where there is none.
+        timestamp: Option<String>,
+        /// Its headers; those of the incoming event where there are none.
+        headers: Option<Vec<(String, String)>>,
+        /// Its payload, JSON.
+        payload: Vec<u8>,
+    },
+    /// `GenericUpdate`: a raw message.
+    Generic {
+        /// Key of the message.
+        id: String,
+        /// Payload as the user gave it: the UTF-8 of a text, or bytes.
+        value: Vec<u8>,
+        /// Headers, where the user gave some.
+        headers: Option<Vec<(String, String)>>,
+    },
+}
+
+/// One message that a transform wants written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransformMessage {
+    /// JSON text of the script, byte for byte (an element of an array keeps the bytes of the element).
+    Text(Vec<u8>),
+    /// An object of the script, as JSON.
+    Object(Vec<u8>),
+    /// A deletion notice.
+    Deletion {
+        /// Whose events are to be deleted.
+        correlation_id: String,
+        /// The one event to be deleted; all of that correlation id where there is none.
+        event_id: Option<String>,
+    },
+}
+
+/// What a transform made of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transformed {
+    /// Nothing: the record is passed over.
+    Skip,
+    /// At least one message.
+    Messages(Vec<TransformMessage>),
+}
+
+/// What a belt made of one event.
+pub type BeltOutcome = Result<Vec<Update>, Failure>;
+
+/// What a transform made of one record.
+pub type TransformOutcome = Result<Transformed, Failure>;
+
+/// What kind of thing went wrong with one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// The script raised an exception.
+    Exception,
+    /// The event itself cannot be given to a script.
+    Input,
+    /// The script answered something that cannot be used.
+    Output,
+    /// The script ran longer than it may.
+    Deadline,
+    /// The script wanted more memory than it may have.
+    Memory,
+    /// The script recursed too deeply.
+    StackOverflow,
+    /// The script's instance trapped or ended itself.
+    Trap,
+}
+
+impl FailureKind {
+    /// The name in metrics, logs and dead letters.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exception => "exception",
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::Deadline => "deadline",
+            Self::Memory => "memory",
+            Self::StackOverflow => "stack_overflow",
+            Self::Trap => "trap",
+        }
+    }
+}
+
+impl std::fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why one event failed. Everything in it may be shown to the owner of the script.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{type_name}: {message}")]
+pub struct Failure {
+    /// What kind of failure.
+    pub kind: FailureKind,
+    /// Type of the exception, such as `KeyError`; for failures found by the host a name of the same style.
+    pub type_name: String,
+    /// What went wrong, and what to do about it where that is known.
+    pub message: String,
+    /// Traceback with the user's lines, or the WebAssembly functions of a trap; empty where there is none.
+    pub traceback: String,
+    /// The script asks for this event to be given to it again (`RetryException`).
+    pub retryable: bool,
+}
+
+impl Failure {
+    /// A failure found by the host.
+    pub(crate) fn new(kind: FailureKind, type_name: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { kind, type_name: type_name.to_owned(), message, traceback: String::new(), retryable: false }
+    }
+
+    /// Cuts the texts that a guest made to what is worth keeping.
+    pub(crate) fn bounded(mut self) -> Self {
+        cut(&mut self.type_name, 256);
+        cut(&mut self.message, MESSAGE_BYTES_MAX);
+        cut(&mut self.traceback, TRACEBACK_BYTES_MAX);
+        self
+    }
+}
+
+/// Shortens a text to at most `bytes_max` bytes and a mark.
+pub(crate) fn cut(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text.push_str("...");
+    }
+}
+
+/// Why a call ended without outcomes. The instance is dead afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The time was up.
+    #[error("the call took longer than its limit of {limit:?}")]
+    Deadline {
+        /// The limit of the call.
+        limit: Duration,
+    },
+    /// Memory was refused to the guest, and it did not survive that.
+    #[error("the script needs more memory than its limit of {limit} bytes")]
+    Memory {
+        /// The limit of the instance in bytes.
+        limit: usize,
+    },
+    /// The call stack was exhausted.
+    #[error("the script recursed too deeply: the call stack is exhausted")]
+    StackOverflow,
+    /// The guest trapped for another reason, or ended itself.
+    #[error("the script's instance ended: {text}")]
+    Trap {
+        /// The reason.
+        text: String,
+        /// WebAssembly functions on the stack, innermost first; empty where unknown.
+        backtrace: String,
+    },
+    /// The guest's answer, or the host's question, was not understood.
+    #[error("the script runtime and the engine do not understand each other: {text}")]
+    Frame {
+        /// What was not understood.
+        text: String,
+    },
+    /// The instance died in an earlier call.
+    #[error("the instance has ended in an earlier call")]
+    Dead,
+}
+
+impl CallError {
+    /// Tells apart why wasmtime ended a call.
+    pub(crate) fn of(error: &wasmtime::Error, state: &State, limit: Duration) -> Self {
+        if state.deadline.expired() {
+            return Self::Deadline { limit };
+        }
+        let trap = error.downcast_ref::<Trap>();
+        if trap == Some(&Trap::StackOverflow) {
+            return Self::StackOverflow;
+        }
+        // An allocator that is refused memory either tells the guest or aborts; this is the second.
+        if state.limits.refused() {
+            return Self::Memory { limit: state.limits.memory_bytes_max() };
+        }
+        let text = match error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+            Some(exit) => format!("it ended its process with exit code {}", exit.0),
+            None => trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string),
+        };
+        let backtrace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string).unwrap_or_default();
+        Self::Trap { text, backtrace }
+    }
+
+    /// The failure of the one event that was in the call.
+    pub(crate) fn into_failure(self) -> Failure {
+        let (kind, type_name) = match &self {
+            Self::Deadline { .. } => (FailureKind::Deadline, "DeadlineExceeded"),
+            Self::Memory { .. } => (FailureKind::Memory, "MemoryLimitExceeded"),
+            Self::StackOverflow => (FailureKind::StackOverflow, "StackOverflow"),
+            Self::Trap { .. } | Self::Dead => (FailureKind::Trap, "Trap"),
+            Self::Frame { .. } => (FailureKind::Output, "FrameError"),
+        };
+        let mut failure = Failure::new(kind, type_name, self.to_string());
+        if let Self::Trap { backtrace, .. } = self {
+            failure.traceback = backtrace;
+        }
+        failure.bounded()
+    }
+}

@@ -1,0 +1,226 @@
+//! Keeps a script running: makes instances, isolates the event that is to blame for a failed batch, and replaces
+//! instances that grew too large.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::component::Component;
+use crate::frame::{Belt, EventIn, Frame, Transform};
+use crate::instance::Instance;
+use crate::outcome::{BeltOutcome, CallError, Failure, FailureKind, TransformOutcome};
+use crate::sandbox::{Error, Sandbox};
+use crate::script::ScriptSpec;
+
+/// The most events of one call.
+const EVENTS_PER_CALL_MAX: usize = 256;
+/// The most payload bytes of one call (a single event may be larger): the guest holds a batch several times over.
+const BYTES_PER_CALL_MAX: usize = 4 << 20;
+/// Calls are sized to take at most this share of the deadline, going by what events took lately.
+const DEADLINE_SHARE: u32 = 4;
+
+/// What a runner has done so far, and how large it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Instances made, the first one included.
+    pub instances: u64,
+    /// Instances given up because of a call error.
+    pub instances_failed: u64,
+    /// Instances given up because their memory had grown.
+    pub instances_recycled: u64,
+    /// Calls into the guest.
+    pub calls: u64,
+    /// Events given to the guest, repetitions included.
+    pub events: u64,
+    /// What the linear memories of the present instance hold, in bytes; 0 without one.
+    pub memory_bytes: usize,
+    /// Log lines dropped because calls wrote too many.
+    pub log_lines_dropped: u64,
+}
+
+/// Runs one script, one batch at a time.
+///
+/// No script can make it fail, except by not loading: a batch whose call fails is done again one event at a time in fresh
+/// instances, so that only the culprit gets the error. Scripts must therefore not rely on being called once per event
+/// for anything but their answer.
+#[derive(Debug)]
+pub struct Runner {
+    sandbox: Sandbox,
+    runtime: Arc<Component>,
+    spec: ScriptSpec,
+    instance: Option<Instance>,
+    stats: Stats,
+    /// What an event took lately.
+    pace: Duration,
+}
+
+impl Runner {
+    /// Loads the script into a first instance.
+    pub async fn new(sandbox: Sandbox, runtime: Arc<Component>, spec: ScriptSpec) -> Result<Self, Error> {
+        let mut runner =
+            Self { sandbox, runtime, spec, instance: None, stats: Stats::default(), pace: Duration::ZERO };
+        runner.ready().await?;
+        Ok(runner)
+    }
+
+    /// Runs a belt on events: one outcome per event, in order. Fails only when the script cannot be loaded again after
+    /// its instance had to be given up.
+    pub async fn run_belt(&mut self, events: &[EventIn<'_>]) -> Result<Vec<BeltOutcome>, Error> {
+        self.run::<Belt>(events).await
+    }
+
+    /// Runs a transform on records: like [`Runner::run_belt`].
+    pub async fn run_transform(&mut self, records: &[EventIn<'_>]) -> Result<Vec<TransformOutcome>, Error> {
+        self.run::<Transform>(records).await
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.stats;
+        if let Some(instance) = &self.instance {
+            stats.memory_bytes = instance.memory_bytes();
+            stats.log_lines_dropped += instance.log_lines_dropped();
+        }
+        stats
+    }
+
+    async fn run<F: Frame>(
+        &mut self,
+        events: &[EventIn<'_>],
+    ) -> Result<Vec<Result<F::Good, Failure>>, Error> {
+        let mut outcomes = Vec::with_capacity(events.len());
+        let mut rest = events;
+        while !rest.is_empty() {
+            let (chunk, after) = rest.split_at(self.chunk(rest));
+            self.run_chunk::<F>(chunk, &mut outcomes).await?;
+            rest = after;
+        }
+        Ok(outcomes)
+    }
+
+    /// How many of the events go into the next call.
+    fn chunk(&self, events: &[EventIn<'_>]) -> usize {
+        let mut bytes = 0usize;
+        let small = events.iter().take_while(|event| {
+            bytes = bytes.saturating_add(event.payload.len());
+            bytes <= BYTES_PER_CALL_MAX
+        });
+        let in_time = match self.pace.as_nanos() {
+            0 => EVENTS_PER_CALL_MAX,
+            pace => {
+                let share = (self.spec.call_timeout / DEADLINE_SHARE).as_nanos();
+                usize::try_from(share / pace).unwrap_or(usize::MAX)
+            }
+        };
+        small.count().min(in_time).clamp(1, EVENTS_PER_CALL_MAX)
+    }
+
+    async fn run_chunk<F: Frame>(
+        &mut self,
+        chunk: &[EventIn<'_>],
+        outcomes: &mut Vec<Result<F::Good, Failure>>,
+    ) -> Result<(), Error> {
+        match self.call::<F>(chunk).await? {
+            // An event that was refused memory may suffer from what its neighbours hold.
+            Ok(all) if chunk.len() > 1 && all.iter().any(out_of_memory) => {
+                for (event, outcome) in chunk.iter().zip(all) {
+                    if out_of_memory(&outcome) {
+                        self.give_up();
+                        outcomes.push(self.call_one::<F>(event).await?);
+                    } else {
+                        outcomes.push(outcome);
+                    }
+                }
+            }
+            Ok(all) => outcomes.extend(all),
+            Err(error) if chunk.len() == 1 => outcomes.push(Err(error.into_failure())),
+            Err(error) => {
+                tracing::debug!(%error, events = chunk.len(), "a call failed, its events are done one by one");
+                for event in chunk {
+                    outcomes.push(self.call_one::<F>(event).await?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn call_one<F: Frame>(&mut self, event: &EventIn<'_>) -> Result<Result<F::Good, Failure>, Error> {
+        let answer = self.call::<F>(std::slice::from_ref(event)).await?;
+        let outcome = answer.map(|mut all| all.pop());
+        Ok(match outcome {
+            Ok(Some(outcome)) => outcome,
+            // One event, one outcome: the frame's decoder has counted them.
+            Ok(None) => Err(CallError::Frame { text: "no outcome".to_owned() }.into_failure()),
+            Err(error) => Err(error.into_failure()),
+        })
+    }
+
+    /// One call, in an instance that is fit for it.
+    async fn call<F: Frame>(
+        &mut self,
+        events: &[EventIn<'_>],
+    ) -> Result<Result<Vec<Result<F::Good, Failure>>, CallError>, Error> {
+        let instance = self.ready().await?;
+        let started = Instant::now();
+        let result = instance.run::<F>(events).await;
+        let took = started.elapsed() / u32::try_from(events.len()).unwrap_or(u32::MAX).max(1);
+        // Follows a slowdown at once and a recovery by halves.
+        self.pace = took.max(self.pace / 2);
+        self.stats.calls += 1;
+        self.stats.events += events.len() as u64;
+        match &result {
+            Err(_) => {
+                self.stats.instances_failed += 1;
+                self.give_up();
+            }
+            Ok(all) if all.iter().any(out_of_memory) || self.has_grown() => {
+                self.stats.instances_recycled += 1;
+                self.give_up();
+            }
+            Ok(_) => {}
+        }
+        Ok(result.map(|all| all.into_iter().map(|outcome| self.explain(outcome)).collect()))
+    }
+
+    /// The instance, made where there is none that can be called.
+    async fn ready(&mut self) -> Result<&mut Instance, Error> {
+        if !self.instance.as_ref().is_some_and(Instance::is_alive) {
+            self.give_up();
+            let instance = self.sandbox.instantiate(&self.runtime, &self.spec).await?;
+            self.stats.instances += 1;
+            self.instance = Some(instance);
+        }
+        Ok(self.instance.as_mut().expect("an instance was just put there"))
+    }
+
+    fn give_up(&mut self) {
+        if let Some(instance) = self.instance.take() {
+            self.stats.log_lines_dropped += instance.log_lines_dropped();
+        }
+    }
+
+    /// Whether three quarters of what the limit leaves to the script are taken: memory that has grown never shrinks.
+    fn has_grown(&self) -> bool {
+        self.instance.as_ref().is_some_and(|instance| {
+            let start = instance.memory_bytes_at_start();
+            instance.memory_bytes() > start + self.spec.memory_bytes_max.saturating_sub(start) / 4 * 3
+        })
+    }
+
+    /// Adds to a guest's "out of memory" how much there was.
+    fn explain<T>(&self, outcome: Result<T, Failure>) -> Result<T, Failure> {
+        outcome.map_err(|mut failure| {
+            if failure.kind == FailureKind::Memory {
+                let mib = self.spec.memory_bytes_max >> 20;
+                let told =
+                    if failure.message.is_empty() { "out of memory" } else { failure.message.as_str() };
+                failure.message = format!("{told} (the memory limit is {mib} MiB)");
+            }
+            failure
+        })
+    }
+}
+
+fn out_of_memory<T>(outcome: &Result<T, Failure>) -> bool {
+    matches!(outcome, Err(Failure { kind: FailureKind::Memory, .. }))
+}

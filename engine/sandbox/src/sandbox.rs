@@ -1,0 +1,163 @@
+//! The sandbox of the process: engine, linker, ticker, cache. What guests are granted is decided here and in
+//! [`crate::host`].
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{Config, Engine, WasmBacktraceDetails};
+
+use crate::bindings::script::granary::script::host;
+use crate::component::{Cache, Component};
+use crate::host::State;
+use crate::instance::Instance;
+use crate::outcome::CallError;
+use crate::script::{Diagnostic, Refusal, ScriptSpec};
+use crate::ticker::Ticker;
+
+/// Room for a guest's calls. `json.loads` of 100,000 brackets traps in the Python runtime below 32 MiB instead of raising
+/// `RecursionError`. Only pages that are touched take memory.
+const STACK_BYTES_MAX: usize = 32 << 20;
+/// Room for host functions on top of that: they run on the stack of the call.
+const HOST_STACK_BYTES: usize = 2 << 20;
+
+/// How a sandbox is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where compiled components are kept. Nobody but this user may be able to write there.
+    pub cache_dir: PathBuf,
+}
+
+/// Why something could not be set up. What a script does wrong in a call is a [`CallError`] or a
+/// [`crate::Failure`] instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine could not be made.
+    #[error("could not set up the WebAssembly engine: {0}")]
+    Engine(String),
+    /// The folder of compiled components cannot be used.
+    #[error(
+        "cannot use {path} for compiled components: {source}; make the folder writable or name another one"
+    )]
+    Cache {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A component file cannot be read.
+    #[error("cannot read the component {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The bytes are not a component that this engine can run.
+    #[error("not a WebAssembly component that can be run here: {0}")]
+    Compile(String),
+    /// The component imports or exports other things than its world says.
+    #[error("the component does not fit the world {world}: {text}")]
+    World {
+        /// The world that was expected.
+        world: &'static str,
+        /// What does not fit.
+        text: String,
+    },
+    /// The script is wrong, or does not finish loading within its limits.
+    #[error("the script cannot run: {0}")]
+    Refused(#[from] Refusal),
+}
+
+/// Runs guests. Cheap to clone; all clones share one engine. Calls need a tokio runtime with time enabled.
+#[derive(Clone)]
+pub struct Sandbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    linker: Linker<State>,
+    ticker: Ticker,
+    cache: Arc<Cache>,
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox").finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// Sets up the engine and starts its ticker thread, which ends with the last clone.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        let text = |e: wasmtime::Error| Error::Engine(format!("{e:#}"));
+        let engine = Engine::new(&config()).map_err(text)?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(text)?;
+        host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
+        let ticker = Ticker::start(engine.clone()).map_err(|e| Error::Engine(e.to_string()))?;
+        let cache = Arc::new(Cache::open(options.cache_dir, &engine)?);
+        Ok(Self { inner: Arc::new(Inner { engine, linker, ticker, cache }) })
+    }
+
+    /// Loads a component from a file; compiled on first sight, which takes seconds for a script runtime.
+    pub async fn load_file(&self, path: impl AsRef<Path>) -> Result<Arc<Component>, Error> {
+        let path = path.as_ref();
+        let read = tokio::fs::read(path).await;
+        let bytes = read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        self.load_bytes(bytes).await
+    }
+
+    /// Loads a component from its bytes; compiled on first sight.
+    pub async fn load_bytes(&self, bytes: Vec<u8>) -> Result<Arc<Component>, Error> {
+        self.inner.cache.load(&self.inner.engine, bytes).await
+    }
+
+    /// Loads a script and throws it away again: answers its warnings, or [`Error::Refused`] with what is wrong.
+    pub async fn check(&self, runtime: &Component, spec: &ScriptSpec) -> Result<Vec<Diagnostic>, Error> {
+        Instance::script(self, runtime, spec).await.map(|(_, warnings)| warnings)
+    }
+
+    /// Loads a script, ready to be called.
+    pub async fn instantiate(&self, runtime: &Component, spec: &ScriptSpec) -> Result<Instance, Error> {
+        Instance::script(self, runtime, spec).await.map(|(instance, _)| instance)
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    pub(crate) fn linker(&self) -> &Linker<State> {
+        &self.inner.linker
+    }
+
+    pub(crate) fn ticker(&self) -> &Ticker {
+        &self.inner.ticker
+    }
+}
+
+impl From<CallError> for Refusal {
+    /// A script that does not survive being loaded.
+    fn from(error: CallError) -> Self {
+        Self { reason: format!("while the script was loaded: {error}"), diagnostics: Vec::new() }
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        // A quarter of the cost of a call goes into bookkeeping for concurrent calls, which WASI p2 does not have.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK_BYTES_MAX)
+        .async_stack_size(STACK_BYTES_MAX + HOST_STACK_BYTES)
+        // A fresh instance maps the memory of its component and copies pages as it writes them.
+        .memory_init_cow(true)
+        // Otherwise an environment variable decides. Backtraces name functions; lines would need debug information.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    // Backtraces of host errors are slow. They are never captured, because wasmtime's feature `backtrace` is off:
+    // RUST_LIB_BACKTRACE makes no difference here.
+    config
+}

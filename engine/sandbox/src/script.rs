@@ -1,0 +1,141 @@
+//! What a script is, and what a runtime has to say about it before it runs.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bindings::script::exports::granary::script::runtime;
+use crate::host::log::LogSink;
+
+/// What a script is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Events to updates.
+    Belt,
+    /// Records to messages.
+    Transform,
+}
+
+impl Kind {
+    /// The name that runtimes know.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Belt => "belt",
+            Self::Transform => "transform",
+        }
+    }
+}
+
+/// A script and everything that its instances need.
+#[derive(Clone)]
+pub struct ScriptSpec {
+    /// What the script is for.
+    pub kind: Kind,
+    /// Its source text.
+    pub source: String,
+    /// For the runtime: `{"beltId","outputTypes":[{"name","kind"}],"fetchProfile","debug","env":{..}}` for a belt,
+    /// `{}` for a transform (see `wit/script.wit`).
+    pub config: serde_json::Value,
+    /// Limit of the linear memories of one instance, in bytes. The Python runtime itself takes about 30 MiB.
+    pub memory_bytes_max: usize,
+    /// Limit of one call: of a batch, and of each event when a failed batch is done again one by one.
+    pub call_timeout: Duration,
+    /// Limit of loading the script.
+    pub init_timeout: Duration,
+    /// Takes what the script logs and prints.
+    pub log: Arc<dyn LogSink>,
+}
+
+impl fmt::Debug for ScriptSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptSpec")
+            .field("kind", &self.kind)
+            .field("source_bytes", &self.source.len())
+            .field("config", &self.config)
+            .field("memory_bytes_max", &self.memory_bytes_max)
+            .field("call_timeout", &self.call_timeout)
+            .field("init_timeout", &self.init_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How bad a diagnostic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// The script runs all the same.
+    Warning,
+    /// The script is refused.
+    Error,
+}
+
+/// One thing that is wrong with a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// 1-based line of the source, where there is one.
+    pub line: Option<u32>,
+    /// 1-based column, where there is one.
+    pub column: Option<u32>,
+    /// The source line, followed by a line with a caret under the column; empty where there is none.
+    pub excerpt: String,
+    /// The traceback of a failure while the module ran; empty otherwise.
+    pub traceback: String,
+}
+
+impl From<runtime::Diagnostic> for Diagnostic {
+    fn from(guest: runtime::Diagnostic) -> Self {
+        let some = |n: u32| (n > 0).then_some(n);
+        Self {
+            severity: if guest.severity == "warning" { Severity::Warning } else { Severity::Error },
+            message: guest.message,
+            line: some(guest.line),
+            column: some(guest.column),
+            excerpt: guest.excerpt,
+            traceback: guest.traceback,
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    /// One text of several lines: where, what, excerpt, traceback.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}")?;
+            if let Some(column) = self.column {
+                write!(f, ", column {column}")?;
+            }
+            f.write_str(": ")?;
+        }
+        f.write_str(&self.message)?;
+        for part in [&self.excerpt, &self.traceback] {
+            if !part.is_empty() {
+                write!(f, "\n{}", part.trim_end_matches('\n'))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a script cannot run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refusal {
+    /// All of it in one text.
+    pub reason: String,
+    /// What the runtime found wrong; empty where it did not come to that, as with a deadline.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Refusal {
+    pub(crate) fn of_diagnostics(diagnostics: Vec<Diagnostic>) -> Self {
+        let reason = match diagnostics.as_slice() {
+            [] => "the script was refused without a reason".to_owned(),
+            all => all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        };
+        Self { reason, diagnostics }
+    }
+}

@@ -1,0 +1,130 @@
+//! Belts: event to updates.
+//!
+//! A batch goes through the user's code in the sandbox, each update is routed to the stream that it names, and what
+//! fails becomes a dead letter with the user's traceback. One event's failure leaves the others of its batch alone.
+//!
+//! To add a class of update: teach the runtime to put it on the wire (`guest-sdk`), the sandbox to read it, and
+//! [`routing`] where it goes.
+
+pub mod meter;
+pub mod routing;
+
+use async_trait::async_trait;
+use granary_catalog::belt::RetryPolicy;
+use granary_sandbox::{EventIn, Failure, Runner, Update};
+use granary_stream::{Headers, Source};
+use tokio_util::sync::CancellationToken;
+
+use crate::object_log::Ring;
+use crate::stage::{Delivered, Error, Outcome, Process, Refusal};
+use meter::Meter;
+use routing::Routes;
+
+/// A running belt.
+pub struct Belt {
+    runner: Runner,
+    routes: Routes,
+    retry: RetryPolicy,
+    log: Ring,
+    stop: CancellationToken,
+    meter: Meter,
+}
+
+impl Belt {
+    /// A belt of a loaded script, the outputs it may write to, and what it does on a `RetryException`. Failures are
+    /// also written to `log`.
+    #[must_use]
+    pub fn new(
+        runner: Runner,
+        routes: Routes,
+        retry: RetryPolicy,
+        log: Ring,
+        stop: CancellationToken,
+        meter: Meter,
+    ) -> Self {
+        Self { runner, routes, retry, log, stop, meter }
+    }
+
+    /// Runs one event again and again as long as it asks for it. The other messages of its partition wait.
+    async fn again(&mut self, delivered: &Delivered, first: Failure) -> Result<Result<Vec<Update>, Failure>, Error> {
+        let mut failure = first;
+        let mut retry = 0;
+        while self.retry.retries_max.is_none_or(|most| retry < most) {
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(Error::Stopped),
+                () = tokio::time::sleep(self.retry.wait(retry)) => {}
+            }
+            retry += 1;
+            let headers = self.headers(delivered, retry);
+            let event = EventIn { headers: &headers.0, payload: &delivered.record.message.payload };
+            match self.runner.run_belt(&[event]).await.map_err(broken)?.pop() {
+                Some(Err(again)) if again.retryable => failure = again,
+                Some(done) => return Ok(done),
+                None => return Err(Error::Final("the sandbox answered no outcome for an event".to_owned())),
+            }
+        }
+        failure.message = format!("{} (given up after {} attempts)", failure.message, retry + 1);
+        Ok(Err(failure))
+    }
+
+    /// The headers that the callback sees: those of the message, and its retry count.
+    fn headers(&self, delivered: &Delivered, retry: u32) -> Headers {
+        let mut headers = delivered.record.message.headers.clone();
+        headers.set("grnry-retry-count", retry.to_string());
+        let most = self.retry.retries_max.map_or_else(|| "-1".to_owned(), |most| most.to_string());
+        headers.set("grnry-retry-max-count", most);
+        headers
+    }
+}
+
+#[async_trait]
+impl Process for Belt {
+    async fn process(&mut self, batch: Vec<Delivered>) -> Result<Outcome, Error> {
+        let headers: Vec<_> = batch.iter().map(|d| self.headers(d, 0)).collect();
+        let events: Vec<EventIn<'_>> = batch
+            .iter()
+            .zip(&headers)
+            .map(|(d, h)| EventIn { headers: &h.0, payload: &d.record.message.payload })
+            .collect();
+        let results = self.runner.run_belt(&events).await.map_err(broken)?;
+        self.meter.show(&self.runner.stats());
+        if results.len() != batch.len() {
+            return Err(Error::Final("the sandbox answered another number of outcomes than there were events".to_owned()));
+        }
+        let mut outcome = Outcome::default();
+        for (delivered, mut result) in batch.into_iter().zip(results) {
+            if let Err(failure) = &result
+                && failure.retryable
+            {
+                let failure = failure.clone();
+                result = self.again(&delivered, failure).await?;
+            }
+            match result.map_err(Refusal::from).and_then(|updates| self.routes.route(&delivered, updates)) {
+                Ok(outputs) if outputs.is_empty() => outcome.skipped += 1,
+                Ok(mut outputs) => {
+                    for (index, output) in outputs.iter_mut().enumerate() {
+                        output.message.system.trace_id = delivered.record.message.system.trace_id;
+                        output.message.system.source = Some(Source {
+                            topic: delivered.topic.to_string(),
+                            partition: delivered.partition,
+                            offset: delivered.record.offset,
+                            index: u32::try_from(index).unwrap_or(u32::MAX),
+                        });
+                    }
+                    outcome.outputs.append(&mut outputs);
+                }
+                Err(refusal) => {
+                    refusal.log(&self.log, &delivered);
+                    outcome.dead.push(refusal.of(delivered));
+                }
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+/// The script cannot be loaded again after its instance was given up: the stage is built anew, with back-off.
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+pub(crate) fn broken(error: granary_sandbox::Error) -> Error {
+    Error::Unavailable(error.to_string())
+}

@@ -1,0 +1,84 @@
+//! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+mod client;
+mod config;
+mod sql;
+mod token;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Command, FromArgMatches, Subcommand};
+
+/// Why a command ended without success.
+#[derive(Debug)]
+enum Failure {
+    /// The command was understood but could not be carried out.
+    Failed(anyhow::Error),
+    /// The command line or the configuration is wrong.
+    Usage(String),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+#[derive(Subcommand)]
+enum Commands {
+    /// Run one SQL statement in a project and print the rows; without a statement, open psql
+    Sql(sql::Sql),
+    /// Make, list and revoke access tokens
+    Token(token::Token),
+    /// Print a commented configuration file with every default
+    Config,
+}
+
+fn command() -> Command {
+    let command = Command::new("granary")
+        .version(crate::version::VERSION)
+        .about("A stream engine: events over HTTP, your code in WebAssembly, tables in Postgres")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(up::command());
+    Commands::augment_subcommands(command)
+}
+
+/// Parses the arguments of this process and carries the command out.
+#[must_use]
+pub fn run() -> ExitCode {
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(e) => {
+            let _ = e.print();
+            // clap: 0 for help and version, 2 for mistakes.
+            return u8::try_from(e.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    let done = if let Some(("up", up)) = matches.subcommand() {
+        up::run(up)
+    } else {
+        match Commands::from_arg_matches(&matches) {
+            Ok(Commands::Sql(sql)) => block_on(sql.run()),
+            Ok(Commands::Token(token)) => block_on(token.run()),
+            Ok(Commands::Config) => config::run(),
+            Err(e) => Err(Failure::Usage(e.to_string())),
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Failed(error)) => {
+            eprintln!("granary: {error:#}");
+            ExitCode::from(1)
+        }
+        Err(Failure::Usage(text)) => {
+            eprintln!("granary: {text}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
+}

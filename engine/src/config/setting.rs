@@ -1,0 +1,134 @@
+//! The table of settings: one row makes the flag, the environment variable, the line of the default file and the help.
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Flag name without dashes; also the key in `granary.toml` (with `_`) and, in capitals, `GRANARY_<NAME>`.
+    pub name: &'static str,
+    /// What a value looks like, for help.
+    pub value: &'static str,
+    /// Default as text; empty where there is none.
+    pub default: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// Every setting of `granary up`.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "data-dir",
+        value: "DIR",
+        default: "./granary-data",
+        help: "Where all state lives: the log, the embedded Postgres, tokens, caches",
+    },
+    Setting {
+        name: "listen",
+        value: "ADDR:PORT",
+        default: "127.0.0.1:8080",
+        help: "Address of the HTTP server (collector and API). Port 0 picks a free one; the address is printed and written to <data-dir>/address",
+    },
+    Setting {
+        name: "public-url",
+        value: "URL",
+        default: "",
+        help: "Base of the links in answers, when clients reach the server under another address",
+    },
+    Setting {
+        name: "database-url",
+        value: "URL",
+        default: "",
+        help: "An existing Postgres (>= 14) to use, as postgres://user:password@host:port/database. The default is an embedded server under the data directory",
+    },
+    Setting {
+        name: "postgres-bin",
+        value: "DIR",
+        default: "",
+        help: "Folder with the `postgres` and `initdb` programs of the embedded server. The default looks on PATH and in the usual folders",
+    },
+    Setting {
+        name: "postgres-port",
+        value: "PORT",
+        default: "0",
+        help: "Loopback port of the embedded Postgres; 0 picks a free one",
+    },
+    Setting {
+        name: "cache-dir",
+        value: "DIR",
+        default: "",
+        help: "Where compiled WebAssembly is kept. The default is <data-dir>/cache; several engines may share one",
+    },
+    Setting {
+        name: "python-runtime",
+        value: "FILE",
+        default: "",
+        help: "The Python runtime component. The default looks for share/granary/python.wasm beside the program, then target/guest/python.wasm",
+    },
+    Setting {
+        name: "log-disk-max",
+        value: "BYTES",
+        default: "0",
+        help: "Most bytes that the log may take (such as 20GiB); 0 leaves it to the free space of the disk. When it is reached the collector answers 503",
+    },
+    Setting {
+        name: "log-disk-reserve",
+        value: "BYTES",
+        default: "256MiB",
+        help: "Free space that the log leaves on its disk. When less is left the collector answers 503",
+    },
+    Setting {
+        name: "log-queue-max",
+        value: "BYTES",
+        default: "64MiB",
+        help: "Most bytes that may wait to be written to the log. When they do the collector answers 503",
+    },
+    Setting {
+        name: "collector-vendors",
+        value: "LIST",
+        default: "",
+        help: "Comma-separated first path segments that the collector accepts although they hold no dot",
+    },
+    Setting {
+        name: "trusted-proxies",
+        value: "LIST",
+        default: "",
+        help: "Comma-separated addresses or networks (10.0.0.0/8) whose X-Forwarded-For is believed",
+    },
+    Setting {
+        name: "open-metrics",
+        value: "BOOL",
+        default: "false",
+        help: "Serve /metrics without a token",
+    },
+    Setting {
+        name: "log-format",
+        value: "FORMAT",
+        default: "text",
+        help: "Format of the engine's own log on standard error: text or json",
+    },
+    Setting {
+        name: "log-level",
+        value: "FILTER",
+        default: "info",
+        help: "Level of the engine's own log: error, warn, info, debug, trace, or a filter such as info,granary_stream=debug",
+    },
+    Setting {
+        name: "shutdown-timeout",
+        value: "SECONDS",
+        default: "30",
+        help: "How long a stop may take before it is forced",
+    },
+];
+
+impl Setting {
+    /// Key in the configuration file.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
+    /// Name of the environment variable.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("GRANARY_{}", self.key().to_uppercase())
+    }
+}

@@ -1,0 +1,163 @@
+//! The metadata extractor: an event type's expressions into `grnry-*` headers.
+
+use bytes::Bytes;
+use granary_catalog::EventType;
+use granary_expression::{Context, DerivedChance, Expression};
+use granary_sandbox::TransformMessage;
+use granary_stream::Headers;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::clock::now_ms;
+use crate::stage::Refusal;
+
+/// Where a message comes from; what looks random in its metadata is derived from it, so that a second try of the same
+/// record gives the same values.
+#[derive(Debug, Clone, Copy)]
+pub struct Position<'a> {
+    /// Topic of the source record.
+    pub topic: &'a str,
+    /// Its partition.
+    pub partition: u32,
+    /// Its offset.
+    pub offset: u64,
+    /// Which of the messages made of it.
+    pub index: u32,
+}
+
+/// A payload with its metadata.
+#[derive(Debug)]
+pub struct Event {
+    /// Correlation id; chooses the partition.
+    pub key: Bytes,
+    /// All headers.
+    pub headers: Headers,
+    /// The transform's text, byte for byte.
+    pub payload: Bytes,
+}
+
+/// The compiled expressions of one event type, for one harvester.
+pub struct Extractor {
+    log_id: Uuid,
+    harvester: String,
+    event_type: String,
+    version: String,
+    correlation_id: Expression,
+    event_id: Expression,
+    timestamp: Option<Expression>,
+    deletion: Option<Expression>,
+}
+
+impl Extractor {
+    /// Compiles the expressions.
+    ///
+    /// # Errors
+    /// The name of the expression and what is wrong with it. Does not happen for stored event types, which were
+    /// checked when they were made.
+    pub fn new(log_id: Uuid, harvester: &str, event_type: &EventType) -> Result<Self, String> {
+        let parse = |name: &str, text: &str| granary_expression::parse(text).map_err(|e| format!("{name}: {e}"));
+        let optional = |name: &str, text: Option<&str>| {
+            text.filter(|t| !t.trim().is_empty()).map(|t| parse(name, t)).transpose()
+        };
+        let mandatory = |name: &str, text: Option<&str>| {
+            optional(name, text)?.ok_or_else(|| format!("{name}: the event type has none"))
+        };
+        Ok(Self {
+            log_id,
+            harvester: harvester.to_owned(),
+            event_type: event_type.name.clone(),
+            version: event_type.version.to_string(),
+            correlation_id: mandatory("correlationIdExpression", event_type.correlation_id_expression.as_deref())?,
+            event_id: mandatory("eventIdExpression", event_type.event_id_expression.as_deref())?,
+            timestamp: optional("timestampExpression", event_type.timestamp_expression.as_deref())?,
+            deletion: optional("deletionExpression", event_type.deletion_expression.as_deref())?,
+        })
+    }
+
+    /// Sets the headers of one message.
+    ///
+    /// # Errors
+    /// The refusal that sends the original record to the dead letters.
+    pub fn extract(&self, made: TransformMessage, source: &Headers, at: &Position<'_>) -> Result<Event, Refusal> {
+        let (payload, ids) = match made {
+            TransformMessage::Text(payload) | TransformMessage::Object(payload) => (Bytes::from(payload), None),
+            TransformMessage::Deletion { correlation_id, event_id } => {
+                let body = serde_json::json!({"correlationId": correlation_id, "eventId": event_id});
+                (Bytes::from(body.to_string()), Some((correlation_id, event_id)))
+            }
+        };
+        let parsed: Value = serde_json::from_slice(&payload)
+            .map_err(|e| Refusal::new("not_json", "NotJson", format!("the transform's result is not JSON: {e}")))?;
+        let header = |name: &str| source.get(name).map(str::to_owned);
+        let mut chance = DerivedChance::new(&[
+            self.log_id.as_bytes(),
+            self.harvester.as_bytes(),
+            at.topic.as_bytes(),
+            &at.partition.to_be_bytes(),
+            &at.offset.to_be_bytes(),
+            &at.index.to_be_bytes(),
+        ]);
+        let now = now_ms();
+        let mut context = Context { payload: &parsed, headers: &header, now_ms: now, chance: &mut chance };
+
+        let deletion = ids.is_some();
+        let (given_correlation, given_event) = ids.map_or((None, None), |(c, e)| (Some(c), e));
+        let correlation_id = match given_correlation {
+            Some(id) => id,
+            None => text(&self.correlation_id, "correlationIdExpression", &mut context)?,
+        };
+        // A deletion without an event id means every event of the correlation id: no id is made up for it.
+        let event_id = match given_event {
+            Some(id) => Some(id),
+            None if deletion => None,
+            None => Some(text(&self.event_id, "eventIdExpression", &mut context)?),
+        };
+        let timestamp = match &self.timestamp {
+            None => i64::try_from(now).unwrap_or(i64::MAX),
+            Some(expression) => expression
+                .evaluate(&mut context)
+                .and_then(|v| granary_expression::to_epoch_ms(&v))
+                .map_err(|e| metadata("timestampExpression", &e))?,
+        };
+        let deletes = deletion
+            || match &self.deletion {
+                None => false,
+                Some(expression) => expression
+                    .evaluate(&mut context)
+                    .and_then(|v| granary_expression::to_bool(&v))
+                    .map_err(|e| metadata("deletionExpression", &e))?,
+            };
+
+        let mut headers = source.clone();
+        headers.set("grnry-event-type", &*self.event_type);
+        headers.set("grnry-event-type-version", &*self.version);
+        match event_id {
+            Some(id) => headers.set("grnry-event-id", id),
+            None => headers.remove("grnry-event-id"),
+        }
+        headers.set("grnry-correlation-id", &*correlation_id);
+        headers.set("grnry-harvester-name", &*self.harvester);
+        headers.set("grnry-event-timestamp", timestamp.to_string());
+        if deletes {
+            headers.set("grnry-deletion-flag", "true");
+        } else {
+            headers.remove("grnry-deletion-flag");
+        }
+        Ok(Event { key: Bytes::from(correlation_id.into_bytes()), headers, payload })
+    }
+}
+
+fn text(expression: &Expression, name: &str, context: &mut Context<'_>) -> Result<String, Refusal> {
+    let value = expression
+        .evaluate(context)
+        .and_then(|v| granary_expression::to_text(&v))
+        .map_err(|e| metadata(name, &e))?;
+    if value.is_empty() {
+        return Err(Refusal::new("metadata", "MissingMetadata", format!("{name} gave an empty text, but an id is needed")));
+    }
+    Ok(value)
+}
+
+fn metadata(name: &str, error: &granary_expression::Error) -> Refusal {
+    Refusal::new("metadata", "ExpressionError", format!("{name}: {error}"))
+}

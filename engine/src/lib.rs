@@ -1,0 +1,31 @@
+//! Granary: events over HTTP, user code in WebAssembly on every one of them, tables in Postgres a moment later.
+//!
+//! ```text
+//! tracker ─HTTP─> collector ─> stream "snowplow" ─> harvester ─> stream grnry_data_in_X ─┬─> persister ─> eventstore
+//!                                                                                        └─> belt
+//!   SQL <─ "project"."grnry_live_segment_Y" <─ persister <─ stream grnry_live_segment_Y <──────┘
+//! ```
+//!
+//! The modules stand in the order of that path. What each stage reads and commits is the business of [`stage`]; who
+//! runs is decided by the [`supervisor`]; people and programs talk to [`api`].
+
+pub mod stage;
+
+pub mod belt;
+pub mod harvester;
+pub mod persister;
+
+pub mod supervisor;
+
+pub mod api;
+
+pub mod clock;
+pub mod config;
+pub mod node;
+pub mod object_log;
+pub mod ready;
+pub mod retention;
+pub mod telemetry;
+pub mod version;
+
+pub mod cli;

@@ -1,0 +1,214 @@
+//! The process: builds the parts from the configuration, starts them, and stops them in path order.
+//!
+//! The log and the HTTP server come first, so that the collector accepts events even while Postgres is away. The rest
+//! follows as soon as the database answers, in [`foundation`].
+
+mod foundation;
+mod http;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use granary_collector::Collector;
+use granary_db::Db;
+use granary_postgres::Server;
+use granary_sandbox::Sandbox;
+use granary_stream::embedded::EmbeddedLog;
+use granary_stream::{StreamLog, TopicSpec};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::config::Config;
+use crate::ready::Readiness;
+use crate::stage::book::Book;
+use crate::stage::worker::Shared;
+use crate::supervisor::Supervisor;
+
+/// Records of the collector's streams are kept this long: 4 days, the default of the original.
+const COLLECTOR_RETENTION_MS: u64 = 345_600_000;
+
+/// Connections to the database: enough for every running stage of a busy project to commit at once, and half of what
+/// the embedded server allows.
+const DATABASE_CONNECTIONS_MAX: usize = 24;
+
+/// Runs the engine until it is told to stop.
+///
+/// # Errors
+/// What keeps it from starting, or made it give up, in words for the operator.
+pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("could not make the data directory {}", config.data_dir.display()))?;
+    let log = Arc::new(open_log(&config).await?);
+    let ready = Readiness::default();
+    ready.up("log");
+    ready.down("database", "starting");
+
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("could not listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+
+    let postgres = match &config.database {
+        Some(_) => None,
+        None => Some(start_postgres(&config).await?),
+    };
+    let database = match (&config.database, &postgres) {
+        (Some(given), _) => given.clone(),
+        (None, Some(server)) => server.admin_config(),
+        (None, None) => anyhow::bail!("there is no database: neither --database-url nor an embedded server"),
+    };
+    let db = Db::connect(database, DATABASE_CONNECTIONS_MAX);
+
+    let dyn_log: Arc<dyn StreamLog> = Arc::clone(&log) as _;
+    let shared = Shared { log: Arc::clone(&dyn_log), db: db.clone(), book: Book::default() };
+    let sandbox = Sandbox::new(granary_sandbox::Options { cache_dir: config.cache_dir.clone() }).context("could not set up the sandbox")?;
+    let supervisor = Supervisor::new(shared.clone(), sandbox, config.python_runtime.clone());
+    let collector = Collector::new(
+        dyn_log,
+        granary_collector::Options {
+            vendors: config.collector_vendors.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            ..Default::default()
+        },
+    );
+
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let server = tokio::spawn(http::serve(
+        listener,
+        http::App {
+            collector,
+            db: db.clone(),
+            supervisor: supervisor.clone(),
+            ready: ready.clone(),
+            metrics: metrics.clone(),
+            open_metrics: config.open_metrics,
+            public_url,
+        },
+        stop.clone(),
+    ));
+    announce(&config.data_dir, address)?;
+
+    let chores = CancellationToken::new();
+    tasks.spawn(crate::retention::run(Arc::clone(&log), db.clone(), chores.clone()));
+    tasks.spawn(upkeep(metrics, Arc::clone(&log), ready.clone(), chores.clone()));
+    let foundation =
+        foundation::Foundation { config: config.clone(), shared, supervisor: supervisor.clone(), ready: ready.clone() };
+    let mut founding = tokio::spawn(foundation.run(chores.clone()));
+
+    let outcome = tokio::select! {
+        outcome = wait_for_stop() => outcome,
+        founded = &mut founding => match founded {
+            Ok(Err(why)) => Err(why),
+            Ok(Ok(())) => Ok(()),
+            Err(panic) => Err(anyhow::anyhow!("the database task panicked: {panic}")),
+        },
+        why = log_failure(&log) => Err(anyhow::anyhow!("{why}; what was acknowledged is safe, start the engine again")),
+    };
+    match &outcome {
+        Ok(()) => info!("stopping: no new requests, then harvesters, belts, persisters"),
+        Err(why) => error!(error = %why, "giving up"),
+    }
+    let drain = async {
+        stop.cancel();
+        if let Err(error) = server.await {
+            warn!(%error, "the HTTP server did not end well");
+        }
+        supervisor.drain().await;
+        chores.cancel();
+        tasks.close();
+        tasks.wait().await;
+        log.close().await;
+    };
+    tokio::select! {
+        () = drain => info!("drained"),
+        () = tokio::time::sleep(config.shutdown_timeout) => {
+            warn!("the stop took longer than {} s and is forced; what was acknowledged is safe", config.shutdown_timeout.as_secs());
+        }
+        _ = wait_for_stop() => warn!("a second signal forces the stop; what was acknowledged is safe"),
+    }
+    founding.abort();
+    if let Some(postgres) = postgres {
+        postgres.stop().await;
+    }
+    outcome
+}
+
+async fn open_log(config: &Config) -> anyhow::Result<EmbeddedLog> {
+    let options = granary_stream::embedded::Options {
+        queue_bytes_max: config.log_queue_bytes_max,
+        disk_bytes_max: config.log_disk_bytes_max,
+        disk_reserve_bytes: config.log_disk_bytes_reserve,
+        ..Default::default()
+    };
+    let log = EmbeddedLog::open(&config.data_dir.join("log"), options).await?;
+    let spec = TopicSpec { partitions: 1, retention_ms: Some(COLLECTOR_RETENTION_MS) };
+    for topic in [granary_collector::TOPIC, granary_collector::BAD_TOPIC] {
+        log.create_topic(topic, spec).await?;
+    }
+    Ok(log)
+}
+
+async fn start_postgres(config: &Config) -> anyhow::Result<Server> {
+    let options = granary_postgres::Options {
+        data_dir: config.data_dir.join("postgres"),
+        binaries: config.postgres_bin.clone(),
+        port: config.postgres_port,
+    };
+    Server::start(options).await.context("could not start the embedded Postgres")
+}
+
+/// Prints the address and leaves it where the command line looks for it.
+fn announce(data_dir: &Path, address: SocketAddr) -> anyhow::Result<()> {
+    std::fs::write(data_dir.join("address"), format!("http://{address}\n"))
+        .with_context(|| format!("could not write {}", data_dir.join("address").display()))?;
+    let mut out = std::io::stdout();
+    writeln!(out, "listening on http://{address}")?;
+    out.flush()?;
+    Ok(())
+}
+
+async fn wait_for_stop() -> anyhow::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}
+
+/// Resolves when the log has failed for good.
+async fn log_failure(log: &EmbeddedLog) -> granary_stream::Error {
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        if let Err(error @ (granary_stream::Error::Failed { .. } | granary_stream::Error::Corrupt { .. })) = log.health() {
+            return error;
+        }
+    }
+}
+
+/// Keeps figures fresh that nobody else touches.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+async fn upkeep(recorder: PrometheusHandle, log: Arc<EmbeddedLog>, ready: Readiness, stop: CancellationToken) {
+    loop {
+        let stats = log.stats();
+        metrics::gauge!("granary_log_disk_used_bytes").set(stats.disk_used_bytes as f64);
+        metrics::gauge!("granary_log_disk_free_bytes").set(stats.disk_free_bytes as f64);
+        match log.health() {
+            Ok(()) => ready.up("log"),
+            Err(why) => ready.down("log", why.to_string()),
+        }
+        recorder.run_upkeep();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What the engine stands on in the database: migrations, the claim on it, the committed ranges, the first token, the
+//! `global` project; then everything that is wanted is started. Waits for the database as long as it takes.
+
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use granary_db::installation::{self, InstallationLock};
+use granary_db::{Error, ranges};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::ready::Readiness;
+use crate::stage::worker::Shared;
+use crate::supervisor::Supervisor;
+
+/// Wait between attempts to reach the database.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// How long a lock of an engine that was killed may linger.
+const LOCK_PATIENCE: Duration = Duration::from_secs(15);
+
+pub(super) struct Foundation {
+    pub(super) config: Config,
+    pub(super) shared: Shared,
+    pub(super) supervisor: Supervisor,
+    pub(super) ready: Readiness,
+}
+
+impl Foundation {
+    /// Lays the foundation, starts what is wanted, and watches the database until stopped.
+    ///
+    /// # Errors
+    /// What no waiting mends: a database of another log or of a newer engine.
+    pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let _lock = loop {
+            match self.lay().await {
+                Ok(lock) => break lock,
+                Err(error) if error.is_unavailable() => {
+                    self.ready.down("database", error.to_string());
+                    warn!(%error, "waiting for the database");
+                }
+                Err(error) => return Err(error.into()),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(WAIT) => {}
+            }
+        };
+        self.first_token().await?;
+        self.supervisor.resume().await.context("could not start what was running")?;
+        info!("ready");
+        self.watch(stop).await;
+        Ok(())
+    }
+
+    async fn lay(&self) -> Result<InstallationLock, Error> {
+        let Shared { log, db, book } = &self.shared;
+        db.migrate().await?;
+        installation::claim(db, log.id()).await?;
+        let lock = InstallationLock::acquire(db, LOCK_PATIENCE).await?;
+        let mut known = ranges::load_ranges(db, log.id()).await?;
+        for (topic, spec) in log.topics() {
+            for partition in 0..spec.partitions {
+                let ranges = known.remove(&(topic.clone(), partition)).unwrap_or_default();
+                let end = log.bounds(&topic, partition).map_or(0, |b| b.end);
+                book.load(&topic, partition, &ranges, end);
+            }
+        }
+        Ok(lock)
+    }
+
+    /// The first start leaves an admin token in the data directory, readable by its owner only.
+    async fn first_token(&self) -> anyhow::Result<()> {
+        let path = self.config.data_dir.join("admin.token");
+        if path.exists() {
+            return Ok(());
+        }
+        let token = crate::api::tokens::make_admin(&self.shared.db, "first start").await?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("could not write {}", path.display()))?;
+        std::io::Write::write_all(&mut file, format!("{token}\n").as_bytes())?;
+        info!("the admin token is in {}", path.display());
+        Ok(())
+    }
+
+    /// Keeps `/ready` true to the state of the database.
+    async fn watch(&self, stop: CancellationToken) {
+        loop {
+            match self.shared.db.ping().await {
+                Ok(()) => self.ready.up("database"),
+                Err(error) => self.ready.down("database", error.to_string()),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(WAIT) => {}
+            }
+        }
+    }
+}

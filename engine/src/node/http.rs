@@ -1,0 +1,70 @@
+//! The HTTP server: collector first, then health, metrics and the API, on one port.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::serve::ListenerExt as _;
+use granary_collector::Collector;
+use granary_db::Db;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, ApiState};
+use crate::ready::Readiness;
+use crate::supervisor::Supervisor;
+
+/// What the server serves.
+#[derive(Clone)]
+pub(super) struct App {
+    pub(super) collector: Collector,
+    pub(super) db: Db,
+    pub(super) supervisor: Supervisor,
+    pub(super) ready: Readiness,
+    pub(super) metrics: PrometheusHandle,
+    pub(super) open_metrics: bool,
+    pub(super) public_url: String,
+}
+
+/// Serves until stopped, then finishes the requests under way.
+pub(super) async fn serve(listener: TcpListener, app: App, stop: CancellationToken) -> std::io::Result<()> {
+    let state = ApiState {
+        db: app.db.clone(),
+        runtime: Arc::new(app.supervisor.clone()),
+        public_url: app.public_url.clone(),
+        version: crate::version::VERSION,
+    };
+    let own = Router::new()
+        .route("/health", get(async || "ok"))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(app.clone());
+    let router = granary_collector::front(app.collector, own.merge(api::router(state)));
+    // Answers are small: waiting to fill a packet would only add latency.
+    let listener = listener.tap_io(|socket| {
+        let _ = socket.set_nodelay(true);
+    });
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async move { stop.cancelled().await })
+        .await
+}
+
+async fn ready(State(app): State<App>) -> Response {
+    let (ready, body) = app.ready.report();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(body)).into_response()
+}
+
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
+    if !app.open_metrics
+        && let Err(refusal) = api::caller::authenticate(&app.db, &headers).await
+    {
+        return refusal.into_response();
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render()).into_response()
+}

@@ -1,0 +1,219 @@
+//! The book: which records of a stage-written topic count.
+//!
+//! A stage appends its outputs first and commits afterwards, so a topic holds three kinds of offsets:
+//!
+//! ```text
+//!   committed          in a range that Postgres holds: delivered
+//!   settled otherwise  appended by a try that will never be committed: skipped
+//!   neither yet        a try is under way: readers wait there, so that order holds
+//! ```
+//!
+//! Postgres is the truth; the book is its image in this process, loaded at start and kept up by every commit. At the
+//! start every offset below the end of the log that is in no range is settled: no try can be under way, since this
+//! process holds the installation's lock and every stage gets a new epoch before it reads.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+/// Disjoint, merged intervals of offsets.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Intervals(BTreeMap<u64, u64>);
+
+impl Intervals {
+    /// Adds `start..end`, merging with what it touches.
+    pub fn add(&mut self, mut start: u64, mut end: u64) {
+        if start >= end {
+            return;
+        }
+        if let Some((&s, &e)) = self.0.range(..=start).next_back()
+            && e >= start
+        {
+            start = s;
+            end = end.max(e);
+        }
+        let inside: Vec<u64> = self.0.range(start..=end).map(|(s, _)| *s).collect();
+        for s in inside {
+            if let Some(e) = self.0.remove(&s) {
+                end = end.max(e);
+            }
+        }
+        self.0.insert(start, end);
+    }
+
+    /// The end of the interval that holds `offset`.
+    #[must_use]
+    pub fn end_of(&self, offset: u64) -> Option<u64> {
+        self.0.range(..=offset).next_back().filter(|(_, e)| **e > offset).map(|(_, e)| *e)
+    }
+
+    /// The start of the first interval after `offset`.
+    fn next_start(&self, offset: u64) -> Option<u64> {
+        self.0.range(offset..).next().map(|(s, _)| *s)
+    }
+}
+
+/// What a reader at an offset may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Deliver the records from here up to that offset (exclusive).
+    Deliver(u64),
+    /// Nothing here counts: go on at that offset.
+    Skip(u64),
+    /// Not decided yet.
+    Wait,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    committed: Intervals,
+    /// Appended by tries that will never be committed.
+    abandoned: Intervals,
+    /// Everything below is decided: what is not committed there is skipped.
+    settled: u64,
+}
+
+impl Partition {
+    fn step(&self, from: u64) -> Step {
+        if let Some(end) = self.committed.end_of(from) {
+            return Step::Deliver(end);
+        }
+        if let Some(end) = self.abandoned.end_of(from) {
+            return Step::Skip(end);
+        }
+        if from < self.settled {
+            let next = self.committed.next_start(from).unwrap_or(self.settled);
+            return Step::Skip(next.min(self.settled));
+        }
+        Step::Wait
+    }
+}
+
+struct Topic {
+    partitions: Mutex<HashMap<u32, Partition>>,
+    changed: watch::Sender<u64>,
+}
+
+impl Topic {
+    fn new() -> Self {
+        Self { partitions: Mutex::default(), changed: watch::Sender::new(0) }
+    }
+
+    fn with<R>(&self, partition: u32, f: impl FnOnce(&mut Partition) -> R) -> R {
+        // A panic while the lock is held cannot leave intervals half-changed in a way that matters: they only grow.
+        let mut all = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        f(all.entry(partition).or_default())
+    }
+}
+
+/// The committed ranges of all stage-written topics. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Book {
+    topics: Arc<Mutex<HashMap<String, Arc<Topic>>>>,
+}
+
+impl Book {
+    fn topic(&self, name: &str) -> Arc<Topic> {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = topics.get(name) {
+            return Arc::clone(topic);
+        }
+        let topic = Arc::new(Topic::new());
+        topics.insert(name.to_owned(), Arc::clone(&topic));
+        topic
+    }
+
+    /// Takes over what Postgres holds for a partition at the start; `end` is the end of the log there.
+    pub fn load(&self, topic: &str, partition: u32, ranges: &[(u64, u64)], end: u64) {
+        self.topic(topic).with(partition, |p| {
+            for (start, end) in ranges {
+                p.committed.add(*start, *end);
+            }
+            p.settled = p.settled.max(end);
+        });
+    }
+
+    /// These offsets count from now on.
+    pub fn commit(&self, topic: &str, ranges: &[(u32, u64, u64)]) {
+        self.change(topic, ranges, |p, start, end| p.committed.add(start, end));
+    }
+
+    /// These offsets will never count.
+    pub fn abandon(&self, topic: &str, ranges: &[(u32, u64, u64)]) {
+        self.change(topic, ranges, |p, start, end| p.abandoned.add(start, end));
+    }
+
+    fn change(&self, topic: &str, ranges: &[(u32, u64, u64)], f: impl Fn(&mut Partition, u64, u64)) {
+        let topic = self.topic(topic);
+        for (partition, start, end) in ranges {
+            topic.with(*partition, |p| f(p, *start, *end));
+        }
+        topic.changed.send_modify(|n| *n += 1);
+    }
+
+    /// What a reader at `from` may do.
+    #[must_use]
+    pub fn step(&self, topic: &str, partition: u32, from: u64) -> Step {
+        self.topic(topic).with(partition, |p| p.step(from))
+    }
+
+    /// Changes whenever something of the topic was decided.
+    #[must_use]
+    pub fn watch(&self, topic: &str) -> watch::Receiver<u64> {
+        self.topic(topic).changed.subscribe()
+    }
+
+    /// Forgets a deleted topic.
+    pub fn forget(&self, topic: &str) {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner).remove(topic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_merge_what_touches() {
+        let mut i = Intervals::default();
+        i.add(5, 8);
+        i.add(0, 3);
+        assert_eq!(i.end_of(3), None);
+        i.add(3, 5);
+        assert_eq!(i, Intervals(BTreeMap::from([(0, 8)])));
+        i.add(2, 4);
+        i.add(20, 20);
+        assert_eq!(i, Intervals(BTreeMap::from([(0, 8)])));
+    }
+
+    #[test]
+    fn readers_wait_for_a_try_under_way_even_when_later_offsets_count() {
+        let book = Book::default();
+        book.commit("t", &[(0, 0, 5), (0, 8, 10)]);
+        assert_eq!(book.step("t", 0, 0), Step::Deliver(5));
+        assert_eq!(book.step("t", 0, 5), Step::Wait);
+        book.commit("t", &[(0, 5, 8)]);
+        assert_eq!(book.step("t", 0, 5), Step::Deliver(10));
+    }
+
+    #[test]
+    fn orphans_are_skipped_once_decided() {
+        let book = Book::default();
+        book.commit("t", &[(0, 0, 5), (0, 8, 10)]);
+        book.abandon("t", &[(0, 5, 8)]);
+        assert_eq!(book.step("t", 0, 5), Step::Skip(8));
+        assert_eq!(book.step("t", 0, 8), Step::Deliver(10));
+        assert_eq!(book.step("t", 0, 10), Step::Wait);
+    }
+
+    #[test]
+    fn what_no_range_holds_at_the_start_is_skipped() {
+        let book = Book::default();
+        book.load("t", 3, &[(2, 4)], 9);
+        assert_eq!(book.step("t", 3, 0), Step::Skip(2));
+        assert_eq!(book.step("t", 3, 2), Step::Deliver(4));
+        assert_eq!(book.step("t", 3, 4), Step::Skip(9));
+        assert_eq!(book.step("t", 3, 9), Step::Wait);
+    }
+}

@@ -1,0 +1,95 @@
+//! Names, units and help texts of the stage metrics, in one place.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+/// Registers the help texts. Called once, after the recorder is installed.
+pub fn describe() {
+    crate::belt::meter::describe();
+    describe_counter!("granary_stage_records_in_total", Unit::Count, "Records that the stage has read and committed");
+    describe_counter!("granary_stage_bytes_in_total", Unit::Bytes, "Payload bytes of those records");
+    describe_counter!("granary_stage_records_out_total", Unit::Count, "Messages that the stage has appended and committed");
+    describe_counter!("granary_stage_bytes_out_total", Unit::Bytes, "Payload bytes of those messages");
+    describe_counter!("granary_stage_skipped_total", Unit::Count, "Records that the stage left out on purpose");
+    describe_counter!("granary_stage_failures_total", Unit::Count, "Dead letters, by code");
+    describe_counter!("granary_stage_retries_total", Unit::Count, "Batches that were done again, by cause");
+    describe_gauge!("granary_stage_lag_records", Unit::Count, "Records between the cursor and the end of the source");
+    describe_gauge!("granary_stage_lag_seconds", Unit::Seconds, "Age of the record at the cursor; 0 when there is none");
+    describe_histogram!("granary_stage_batch_records", Unit::Count, "Records per batch");
+    describe_histogram!("granary_stage_process_seconds", Unit::Seconds, "Time to process a batch");
+    describe_histogram!("granary_stage_commit_seconds", Unit::Seconds, "Time to append and commit a batch");
+}
+
+/// The labels of one stage.
+#[derive(Clone)]
+pub struct Labels {
+    stage: &'static str,
+    project: String,
+    object: String,
+}
+
+impl Labels {
+    /// `stage` is the kind (`harvester`, `belt`, `persister`), `object` its name or id.
+    #[must_use]
+    pub fn new(stage: &'static str, project: &str, object: &str) -> Self {
+        Self { stage, project: project.to_owned(), object: object.to_owned() }
+    }
+
+    fn all(&self) -> [(&'static str, String); 3] {
+        [("stage", self.stage.to_owned()), ("project", self.project.clone()), ("object", self.object.clone())]
+    }
+
+    /// One committed batch.
+    pub fn committed(&self, batch: &Batch) {
+        let labels = self.all();
+        counter!("granary_stage_records_in_total", &labels).increment(batch.records_in);
+        counter!("granary_stage_bytes_in_total", &labels).increment(batch.bytes_in);
+        counter!("granary_stage_records_out_total", &labels).increment(batch.records_out);
+        counter!("granary_stage_bytes_out_total", &labels).increment(batch.bytes_out);
+        counter!("granary_stage_skipped_total", &labels).increment(batch.skipped);
+        #[expect(clippy::cast_precision_loss, reason = "a batch has far fewer records than 2^52")]
+        histogram!("granary_stage_batch_records", &labels).record(batch.records_in as f64);
+        histogram!("granary_stage_process_seconds", &labels).record(batch.process);
+        histogram!("granary_stage_commit_seconds", &labels).record(batch.commit);
+    }
+
+    /// One dead letter.
+    pub fn failed(&self, code: &'static str) {
+        let [a, b, c] = self.all();
+        counter!("granary_stage_failures_total", &[a, b, c, ("code", code.to_owned())]).increment(1);
+    }
+
+    /// A batch that will be done again.
+    pub fn retried(&self, cause: &'static str) {
+        let [a, b, c] = self.all();
+        counter!("granary_stage_retries_total", &[a, b, c, ("cause", cause.to_owned())]).increment(1);
+    }
+
+    /// How far the stage is behind.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    pub fn lag(&self, records: u64, age: Duration) {
+        let labels = self.all();
+        gauge!("granary_stage_lag_records", &labels).set(records as f64);
+        gauge!("granary_stage_lag_seconds", &labels).set(age.as_secs_f64());
+    }
+}
+
+/// Figures of one committed batch.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Records read.
+    pub records_in: u64,
+    /// Their payload bytes.
+    pub bytes_in: u64,
+    /// Messages appended.
+    pub records_out: u64,
+    /// Their payload bytes.
+    pub bytes_out: u64,
+    /// Records left out on purpose.
+    pub skipped: u64,
+    /// Time to process.
+    pub process: Duration,
+    /// Time to append and commit.
+    pub commit: Duration,
+}

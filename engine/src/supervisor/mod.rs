@@ -1,0 +1,303 @@
+//! The supervisor: drives what runs towards what is wanted.
+//!
+//! Each object (harvester, belt, persister) that is wanted has one task here. The task loads the definition, builds
+//! the stage, takes its cursors over and runs it; what fails is built again with back-off, and only what needs a human
+//! ends in `FAILED`. States change along one table:
+//!
+//! ```text
+//!  STOPPED ──start──> DEPLOYING ──cursors stored──> RUNNING ──stop──> STOPPING ──batch finished──> STOPPED
+//!                       │   ▲                          │
+//!                       │   └── back-off, restart ─────┤ (trouble that may pass)
+//!                       └─────────> FAILED <───────────┘ (needs a human; START tries again)
+//! ```
+//!
+//! What is wanted is stored by the API before it calls; [`Supervisor::resume`] starts it again after a restart.
+
+mod check;
+mod launch;
+mod runtime;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use granary_catalog::{Object, StartPosition, Status};
+use granary_sandbox::{Component, Sandbox};
+use tokio::sync::{OnceCell, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::api::runtime::StatusReport;
+use crate::object_log::ObjectLogs;
+use crate::stage::Error;
+use crate::stage::worker::{Shared, Trouble, Worker};
+
+/// First wait before a stage is built again, doubled up to [`RESTART_MAX`].
+const RESTART_FIRST: Duration = Duration::from_millis(200);
+/// Longest wait before a stage is built again.
+const RESTART_MAX: Duration = Duration::from_secs(30);
+
+fn plain(status: Status) -> StatusReport {
+    StatusReport { status, reason: None }
+}
+
+/// The log step that the stage itself writes to.
+fn own_step(object: &Object) -> &'static str {
+    match object {
+        Object::Harvester(_) => "sourceType",
+        Object::Belt(_) => "callback",
+        Object::DataInPersister(_) | Object::LiveSegmentPersister(_) => "persister",
+    }
+}
+
+struct Running {
+    report: watch::Sender<StatusReport>,
+    stop: CancellationToken,
+    trouble: Trouble,
+    /// The stored definition has changed since this run was launched.
+    outdated: Mutex<bool>,
+}
+
+struct Inner {
+    shared: Shared,
+    sandbox: Sandbox,
+    python_path: Option<PathBuf>,
+    python: OnceCell<Arc<Component>>,
+    logs: ObjectLogs,
+    objects: Mutex<HashMap<Object, Arc<Running>>>,
+    tasks: TaskTracker,
+}
+
+/// Handle of the supervisor. Cheap to clone.
+#[derive(Clone)]
+pub struct Supervisor(Arc<Inner>);
+
+impl Supervisor {
+    /// A supervisor that runs nothing yet.
+    #[must_use]
+    pub fn new(shared: Shared, sandbox: Sandbox, python_runtime: Option<PathBuf>) -> Self {
+        Self(Arc::new(Inner {
+            shared,
+            sandbox,
+            python_path: python_runtime,
+            python: OnceCell::new(),
+            logs: ObjectLogs::default(),
+            objects: Mutex::default(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    fn objects<R>(&self, f: impl FnOnce(&mut HashMap<Object, Arc<Running>>) -> R) -> R {
+        f(&mut self.0.objects.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the object is doing.
+    #[must_use]
+    pub fn report(&self, object: &Object) -> StatusReport {
+        let Some(running) = self.objects(|o| o.get(object).cloned()) else { return plain(Status::Stopped) };
+        let mut report = running.report.borrow().clone();
+        if report.status == Status::Running && *running.outdated.lock().unwrap_or_else(PoisonError::into_inner) {
+            report.status = Status::RunningButOutdated;
+        }
+        if report.reason.is_none() {
+            report.reason = running.trouble.get();
+        }
+        report
+    }
+
+    /// Starts the object, unless it runs or is being started; answers the state it is in then. An explicit `from`
+    /// moves its cursors before it reads.
+    pub async fn launch(&self, object: &Object, from: Option<StartPosition>) -> StatusReport {
+        loop {
+            let old = self.objects(|o| o.get(object).cloned());
+            let Some(old) = old else { break };
+            let report = self.report(object);
+            match report.status {
+                Status::Stopping => wait_until(&old, |s| s == Status::Stopped).await,
+                Status::Failed | Status::Stopped => {
+                    old.stop.cancel();
+                    self.objects(|o| {
+                        if o.get(object).is_some_and(|now| Arc::ptr_eq(now, &old)) {
+                            o.remove(object);
+                        }
+                    });
+                }
+                _ => return report,
+            }
+        }
+        let running = Arc::new(Running {
+            report: watch::Sender::new(plain(Status::Deploying)),
+            stop: CancellationToken::new(),
+            trouble: Trouble::default(),
+            outdated: Mutex::new(false),
+        });
+        let ours = self.objects(|o| match o.entry(object.clone()) {
+            std::collections::hash_map::Entry::Occupied(_) => false,
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(Arc::clone(&running));
+                true
+            }
+        });
+        if ours {
+            let (supervisor, object) = (self.clone(), object.clone());
+            self.0.tasks.spawn(async move { supervisor.drive(object, from, running).await });
+        }
+        plain(Status::Deploying)
+    }
+
+    /// Stops the object after the batch at hand; answers the state it is in then.
+    pub fn halt(&self, object: &Object) -> StatusReport {
+        let Some(running) = self.objects(|o| o.get(object).cloned()) else { return plain(Status::Stopped) };
+        running.stop.cancel();
+        running.report.send_if_modified(|r| match r.status {
+            Status::Failed => {
+                *r = plain(Status::Stopped);
+                true
+            }
+            Status::Stopped => false,
+            _ => {
+                *r = plain(Status::Stopping);
+                true
+            }
+        });
+        running.report.borrow().clone()
+    }
+
+    /// Stops the object and waits until it has.
+    pub async fn halt_and_wait(&self, object: &Object) {
+        self.halt(object);
+        let Some(running) = self.objects(|o| o.get(object).cloned()) else { return };
+        wait_until(&running, |s| s == Status::Stopped).await;
+        self.objects(|o| {
+            if o.get(object).is_some_and(|now| Arc::ptr_eq(now, &running)) {
+                o.remove(object);
+            }
+        });
+    }
+
+    /// The stored definition has changed: a run that is under way is outdated from now on.
+    pub fn outdate(&self, object: &Object) {
+        if let Some(running) = self.objects(|o| o.get(object).cloned()) {
+            *running.outdated.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        }
+    }
+
+    /// The logs of all objects.
+    #[must_use]
+    pub fn logs(&self) -> &ObjectLogs {
+        &self.0.logs
+    }
+
+    /// Stops everything in path order: harvesters, belts, persisters; each finishes its batch.
+    pub async fn drain(&self) {
+        let order = |object: &Object| match object {
+            Object::Harvester(_) => 0,
+            Object::Belt(_) => 1,
+            Object::DataInPersister(_) | Object::LiveSegmentPersister(_) => 2,
+        };
+        for rank in 0..3 {
+            let all: Vec<Object> = self.objects(|o| o.keys().filter(|k| order(k) == rank).cloned().collect());
+            futures::future::join_all(all.iter().map(|object| self.halt_and_wait(object))).await;
+        }
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    /// The life of one object until it is stopped or needs a human.
+    async fn drive(&self, object: Object, mut from: Option<StartPosition>, running: Arc<Running>) {
+        let ring = self.0.logs.ring(&object.stage_id(), own_step(&object));
+        let mut wait = RESTART_FIRST;
+        let end = loop {
+            let run = std::panic::AssertUnwindSafe(self.run_once(&object, &mut from, &running)).catch_unwind().await;
+            let why = match run {
+                Ok(Ok(()) | Err(Error::Stopped)) => break plain(Status::Stopped),
+                Ok(Err(Error::Final(why))) => break StatusReport { status: Status::Failed, reason: Some(why) },
+                Ok(Err(Error::Unavailable(why))) => why,
+                Err(_) => "the stage panicked: this is a defect of the engine, please report it".to_owned(),
+            };
+            warn!(object = %object, error = %why, "stage is built again");
+            ring.push(&format!("WARN the stage stopped and is built again: {why}"));
+            running.report.send_if_modified(|r| {
+                let stopping = r.status == Status::Stopping;
+                if !stopping {
+                    *r = StatusReport { status: Status::Deploying, reason: Some(why) };
+                }
+                !stopping
+            });
+            tokio::select! {
+                () = running.stop.cancelled() => break plain(Status::Stopped),
+                () = tokio::time::sleep(wait) => {}
+            }
+            wait = (wait * 2).min(RESTART_MAX);
+        };
+        match &end.reason {
+            Some(why) => {
+                error!(object = %object, error = %why, "stage failed; it needs a human");
+                ring.push(&format!("ERROR the stage failed: {why}"));
+            }
+            None => info!(object = %object, "stopped"),
+        }
+        let end = if running.stop.is_cancelled() { plain(Status::Stopped) } else { end };
+        running.report.send_replace(end);
+    }
+
+    async fn run_once(&self, object: &Object, from: &mut Option<StartPosition>, running: &Arc<Running>) -> Result<(), Error> {
+        let stop = running.stop.clone();
+        let built = tokio::select! {
+            built = launch::build(&self.0, object, *from, &stop) => built?,
+            () = stop.cancelled() => return Err(Error::Stopped),
+        };
+        let (spec, mut process) = built;
+        if from.is_some() {
+            launch::move_cursors(&self.0.shared, &spec).await?;
+        }
+        let mut worker = Worker::acquire(spec, self.0.shared.clone(), stop, running.trouble.clone()).await?;
+        // The start position is stored now; a later restart of this stage goes on from its cursors.
+        *from = None;
+        running.report.send_if_modified(|r| {
+            let starting = r.status == Status::Deploying;
+            if starting {
+                *r = plain(Status::Running);
+            }
+            starting
+        });
+        worker.run(&mut *process).await
+    }
+}
+
+impl Inner {
+    /// The Python runtime component, compiled once.
+    async fn python(&self) -> Result<Arc<Component>, String> {
+        self.python
+            .get_or_try_init(|| async {
+                let path = self.python_path.clone().map_or_else(find_python_runtime, Ok)?;
+                self.sandbox
+                    .load_file(&path)
+                    .await
+                    .map_err(|e| format!("the Python runtime {} cannot be loaded: {e}", path.display()))
+            })
+            .await
+            .cloned()
+    }
+}
+
+/// Beside the program, then where the set-up of a checkout leaves it.
+fn find_python_runtime() -> Result<PathBuf, String> {
+    let program = std::env::current_exe().unwrap_or_default();
+    let beside = program.parent().map(|dir| dir.join("../share/granary/python.wasm"));
+    let built = PathBuf::from("target/guest/python.wasm");
+    let places: Vec<PathBuf> = beside.into_iter().chain([built]).collect();
+    places.iter().find(|p| p.is_file()).cloned().ok_or_else(|| {
+        let places: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
+        format!("the Python runtime is in none of {}: run `make setup`, or give --python-runtime", places.join(", "))
+    })
+}
+
+async fn wait_until(running: &Running, reached: impl Fn(Status) -> bool) {
+    let mut reports = running.report.subscribe();
+    // The sender lives as long as `running`, so this cannot fail.
+    let _ = reports.wait_for(|r| reached(r.status)).await;
+}

@@ -1,0 +1,159 @@
+//! The supervisor as the API sees it.
+
+use async_trait::async_trait;
+use granary_catalog::{
+    Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status, Wanted,
+};
+use granary_db::{definitions, eventstore, live_segment, roles};
+use tracing::info;
+
+use super::{Supervisor, launch};
+use crate::api::runtime::{CheckError, ErrorKind, Runtime, RuntimeError, StatusReport};
+use crate::stage::Error;
+
+#[async_trait]
+impl Runtime for Supervisor {
+    async fn start(&self, object: &Object, from: Option<StartPosition>) -> Result<Status, RuntimeError> {
+        Ok(self.launch(object, from).await.status)
+    }
+
+    async fn stop(&self, object: &Object) -> Result<Status, RuntimeError> {
+        Ok(self.halt(object).status)
+    }
+
+    async fn restart(&self, object: &Object) -> Result<Status, RuntimeError> {
+        self.halt_and_wait(object).await;
+        Ok(self.launch(object, None).await.status)
+    }
+
+    async fn remove(&self, object: &Object) -> Result<(), RuntimeError> {
+        self.halt_and_wait(object).await;
+        granary_db::cursors::delete_stage(&self.0.shared.db, &object.stage_id()).await.map_err(of_db)?;
+        self.0.logs.remove(&object.stage_id());
+        Ok(())
+    }
+
+    fn status(&self, object: &Object) -> StatusReport {
+        self.report(object)
+    }
+
+    fn logs(&self, object: &Object, step: &str, lines: usize) -> Vec<String> {
+        self.0.logs.ring(&object.stage_id(), step).last(lines)
+    }
+
+    fn definition_changed(&self, object: &Object) {
+        self.outdate(object);
+    }
+
+    async fn check_belt(&self, belt: &Belt, outputs: &[(String, EventKind)]) -> Result<Vec<String>, CheckError> {
+        self.0.check_belt(belt, outputs).await
+    }
+
+    async fn check_transform(&self, harvester: &Harvester) -> Result<Vec<String>, CheckError> {
+        self.0.check_transform(harvester).await
+    }
+
+    async fn project_created(&self, project: &Project) -> Result<(), RuntimeError> {
+        roles::create_project(&self.0.shared.db, &project.name).await.map_err(of_db)
+    }
+
+    async fn event_type_created(&self, event_type: &EventType) -> Result<(), RuntimeError> {
+        let db = &self.0.shared.db;
+        match event_type.kind {
+            EventKind::DataIn => {
+                eventstore::create(db, &event_type.project, &event_type.name).await.map_err(of_db)?;
+            }
+            EventKind::LiveSegment => {
+                let schema = event_type.live_segment_schema().ok_or_else(|| {
+                    RuntimeError::new(ErrorKind::Failed, "the stored schema of the live segment cannot be read")
+                })?;
+                live_segment::create(db, &event_type.project, &event_type.name, schema.columns())
+                    .await
+                    .map_err(of_db)?;
+            }
+            _ => {}
+        }
+        if event_type.kind.has_stream() {
+            launch::ensure_topic(&self.0.shared.log, event_type).await.map_err(of_stage)?;
+        }
+        Ok(())
+    }
+
+    async fn event_type_updated(&self, old: &EventType, new: &EventType) -> Result<(), RuntimeError> {
+        if let (Some(before), Some(after)) = (old.live_segment_schema(), new.live_segment_schema()) {
+            let changes = after
+                .check_evolution(&before)
+                .map_err(|reasons| RuntimeError::new(ErrorKind::Refused, reasons.join("; ")))?;
+            live_segment::alter(&self.0.shared.db, &new.project, &new.name, &changes).await.map_err(of_db)?;
+            // The persister goes on with the new columns at once: it validates what belts of either version write.
+            let persister = Object::LiveSegmentPersister(new.name.clone());
+            if self.report(&persister).status.is_up() {
+                self.halt_and_wait(&persister).await;
+                self.launch(&persister, None).await;
+            }
+        }
+        // Whoever uses `latest` runs with the old version until it is restarted.
+        let (harvesters, belts) =
+            definitions::users_of(&self.0.shared.db, &new.project, &new.name).await.map_err(of_db)?;
+        for harvester in harvesters {
+            self.outdate(&Object::Harvester(harvester));
+        }
+        for belt in belts {
+            self.outdate(&Object::Belt(belt));
+        }
+        Ok(())
+    }
+
+    async fn event_type_deleted(&self, event_type: &EventType) -> Result<(), RuntimeError> {
+        let db = &self.0.shared.db;
+        match event_type.kind {
+            EventKind::DataIn => eventstore::remove(db, &event_type.project, &event_type.name).await.map_err(of_db)?,
+            EventKind::LiveSegment => {
+                live_segment::remove(db, &event_type.project, &event_type.name).await.map_err(of_db)?;
+            }
+            _ => {}
+        }
+        if let Some(topic) = event_type.topic_name() {
+            granary_db::cursors::delete_topic_rows(db, &topic).await.map_err(of_db)?;
+            self.0.shared.log.delete_topic(&topic).await.map_err(|e| RuntimeError::new(ErrorKind::Failed, e.to_string()))?;
+            self.0.shared.book.forget(&topic);
+        }
+        Ok(())
+    }
+}
+
+impl Supervisor {
+    /// Brings up what is stored: streams and relations of every definition (a crash may have left some out), then
+    /// everything that was running.
+    ///
+    /// # Errors
+    /// When the definitions cannot be read or brought up.
+    pub async fn resume(&self) -> anyhow::Result<()> {
+        let db = &self.0.shared.db;
+        for project in definitions::project::all(db).await? {
+            self.project_created(&project).await?;
+        }
+        for event_type in definitions::event_type::all_latest(db).await? {
+            self.event_type_created(&event_type).await?;
+        }
+        let wanted = definitions::wanted(db, Wanted::Running).await?;
+        for object in &wanted {
+            self.launch(object, None).await;
+        }
+        info!(objects = wanted.len(), "started what was running");
+        Ok(())
+    }
+}
+
+fn of_db(error: granary_db::Error) -> RuntimeError {
+    let kind = if error.is_unavailable() { ErrorKind::Unavailable } else { ErrorKind::Failed };
+    RuntimeError::new(kind, error.to_string())
+}
+
+fn of_stage(error: Error) -> RuntimeError {
+    let kind = match error {
+        Error::Unavailable(_) | Error::Stopped => ErrorKind::Unavailable,
+        Error::Final(_) => ErrorKind::Failed,
+    };
+    RuntimeError::new(kind, error.to_string())
+}

@@ -1,0 +1,46 @@
+"""The component: the world `script` of `wit/script.wit` over `granary_runtime`, which knows nothing of WebAssembly."""
+
+from granary_runtime import stdlib
+
+stdlib.carry()
+
+from componentize_py_types import Err
+from granary_runtime import preload
+from granary_runtime.diagnostic import Refused
+from granary_runtime.runtime import Runtime as Core
+from wit_world.exports.runtime import Diagnostic
+from wit_world.imports import host
+
+_LEVELS = {
+    "debug": host.Level.DEBUG,
+    "info": host.Level.INFO,
+    "warning": host.Level.WARNING,
+    "error": host.Level.ERROR,
+}
+
+
+def _log(level, logger, message):
+    # The contract carries Unicode; a script may log anything that Python calls text.
+    message = message.encode("utf-8", "backslashreplace").decode("utf-8")
+    host.log(_LEVELS[level], logger.encode("utf-8", "backslashreplace").decode("utf-8"), message)
+
+
+_core = Core(_log)
+preload.load()
+
+
+class Runtime:
+    """The exported interface. One instance of the component runs one script."""
+
+    def init(self, kind, source, config):
+        stdlib.only_carried()
+        try:
+            return [Diagnostic(*diagnostic) for diagnostic in _core.init(kind, source, config, sandboxed=True)]
+        except Refused as refused:
+            raise Err([Diagnostic(*diagnostic) for diagnostic in refused.diagnostics]) from None
+
+    def execute(self, batch):
+        try:
+            return _core.execute(batch)
+        except ValueError as error:
+            raise Err(str(error)) from None

@@ -1,0 +1,1 @@
+"""What a belt may raise, and what the framework raises about its updates."""

@@ -1,0 +1,1 @@
+"""The update classes, one module each."""

@@ -1,0 +1,1 @@
+"""Access to databases, which a sandboxed belt does not have."""

@@ -1,0 +1,16 @@
+//! End-to-end tests: each starts the real binary in a fresh data directory and speaks HTTP to it. One story a module.
+//!
+//! They need `make build` (or `GRANARY_BIN`) and run one engine and one Postgres each.
+
+mod access;
+mod bad_input;
+mod defects;
+mod guide;
+mod hostility;
+mod kill;
+mod operations;
+mod outage;
+mod restart;
+mod second_engine;
+mod variations;
+mod walkthrough;
