@@ -7,7 +7,8 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=migrations");
     println!("cargo:rerun-if-changed=build.rs");
-    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?).join("migrations");
+    let folder =
+        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?).join("migrations");
     let mut files = Vec::new();
     for entry in fs::read_dir(&folder)? {
         let path = entry?.path();
@@ -15,9 +16,12 @@ fn main() -> io::Result<()> {
         if path.extension().is_none_or(|e| e != "sql") {
             continue;
         }
-        let number = name.strip_prefix('V').and_then(|n| n.split_once("__")).and_then(|(n, _)| n.parse::<u32>().ok());
+        let number =
+            name.strip_prefix('V').and_then(|n| n.split_once("__")).and_then(|(n, _)| n.parse::<u32>().ok());
         let Some(number) = number else {
-            return Err(io::Error::other(format!("migrations/{name}.sql is not named V<number>__<what>.sql")));
+            return Err(io::Error::other(format!(
+                "migrations/{name}.sql is not named V<number>__<what>.sql"
+            )));
         };
         files.push((number, name, path));
     }
@@ -31,5 +35,8 @@ fn main() -> io::Result<()> {
             .map_err(io::Error::other)?;
     }
     code.push_str("]\n");
-    fs::write(PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?).join("migrations.rs"), code)
+    fs::write(
+        PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?).join("migrations.rs"),
+        code,
+    )
 }

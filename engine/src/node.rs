@@ -157,9 +157,10 @@ async fn open_log(config: &Config) -> anyhow::Result<EmbeddedLog> {
 
 async fn start_postgres(config: &Config) -> anyhow::Result<Server> {
     let options = granary_postgres::Options {
-        data_dir: config.data_dir.join("postgres"),
+        data_dir: config.data_dir.clone(),
         binaries: config.postgres_bin.clone(),
         port: config.postgres_port,
+        ..Default::default()
     };
     Server::start(options).await.context("could not start the embedded Postgres")
 }

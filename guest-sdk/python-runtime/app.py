@@ -1,5 +1,7 @@
 """The component: the world `script` of `wit/script.wit` over `granary_runtime`, which knows nothing of WebAssembly."""
 
+import gc
+
 from granary_runtime import stdlib
 
 stdlib.carry()
@@ -27,6 +29,9 @@ def _log(level, logger, message):
 
 _core = Core(_log)
 preload.load()
+# What is loaded here is in every instance and stays: no collection of an instance need look at it.
+gc.collect()
+gc.freeze()
 
 
 class Runtime:

@@ -49,7 +49,11 @@ async fn a_role_allows_what_the_specification_says_and_no_more() -> Result<()> {
     let editor = token(&project, "editor").await?;
     let owner = token(&project, "data_owner").await?;
 
-    let read = [project.path("/event-types"), project.belt_path(&belt), format!("{}/state", project.belt_path(&belt))];
+    let read = [
+        project.path("/event-types"),
+        project.belt_path(&belt),
+        format!("{}/state", project.belt_path(&belt)),
+    ];
     for api in [&viewer, &editor, &owner] {
         for path in &read {
             api.get(path).await?.ok()?;
@@ -136,7 +140,11 @@ async fn tokens_are_made_listed_and_revoked_on_the_command_line() -> Result<()> 
             .env_remove("GRANARY_TOKEN")
             .output()
             .await?;
-        anyhow::ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(String::from_utf8(output.stdout)?)
     };
     let made = run(&["token", "create", "--project", "mine", "--role", "viewer", "--name", "reader"]).await?;

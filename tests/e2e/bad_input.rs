@@ -47,9 +47,21 @@ async fn every_mistake_is_answered_with_its_place_and_creates_nothing() -> Resul
             input_with("timestampExpression", &json!("#nowMilis()")).to_string(),
             vec!["timestampExpression", "#nowMilis", "nowMillis"],
         ),
-        ("/event-types", input_with("eventIdExpression", &json!("payload.")).to_string(), vec!["eventIdExpression"]),
-        ("/event-types", input_with("eventIdExpression", &Value::Null).to_string(), vec!["eventIdExpression"]),
-        ("/event-types", with_schema("{\"type\": \"object\",\n \"properties\": }").to_string(), vec!["schema", "line 2"]),
+        (
+            "/event-types",
+            input_with("eventIdExpression", &json!("payload.")).to_string(),
+            vec!["eventIdExpression"],
+        ),
+        (
+            "/event-types",
+            input_with("eventIdExpression", &Value::Null).to_string(),
+            vec!["eventIdExpression"],
+        ),
+        (
+            "/event-types",
+            with_schema("{\"type\": \"object\",\n \"properties\": }").to_string(),
+            vec!["schema", "line 2"],
+        ),
         ("/event-types", with_schema("[]").to_string(), vec!["schema"]),
         (
             "/event-types",
@@ -58,8 +70,10 @@ async fn every_mistake_is_answered_with_its_place_and_creates_nothing() -> Resul
         ),
         (
             "/event-types",
-            with_schema(r#"{"type":"object","properties":{"id":{"type":"string"},"x":{"$ref":"http://x.example/"}}}"#)
-                .to_string(),
+            with_schema(
+                r#"{"type":"object","properties":{"id":{"type":"string"},"x":{"$ref":"http://x.example/"}}}"#,
+            )
+            .to_string(),
             vec!["$ref"],
         ),
         ("/event-types", json!({"displayName": "bad", "type": "live_segment"}).to_string(), vec!["schema"]),
@@ -67,13 +81,25 @@ async fn every_mistake_is_answered_with_its_place_and_creates_nothing() -> Resul
         ("/harvesters/instances", "{".to_owned(), vec!["line 1", "column"]),
         ("/belts", json!({"eventTypes": [INPUT]}).to_string(), vec!["name"]),
         ("/belts", belt_field("eventTypes", &json!(["nothing-of-this-name"])), vec!["nothing-of-this-name"]),
-        ("/belts", belt_field("outputTypes", &json!([{"name": "nowhere", "version": "latest"}])), vec!["nowhere"]),
+        (
+            "/belts",
+            belt_field("outputTypes", &json!([{"name": "nowhere", "version": "latest"}])),
+            vec!["nowhere"],
+        ),
         ("/belts", belt_field("extractorVersion", &json!("")), vec!["extractorVersion"]),
         ("/belts", belt_with("def execute(a):\n    return []\n").to_string(), vec!["execute"]),
         ("/belts", belt_with("def run(a, b):\n    return []\n").to_string(), vec!["execute"]),
-        ("/belts", belt_with("import nothing_like_this\ndef execute(a, b): pass").to_string(), vec!["line 1", "nothing_like_this"]),
+        (
+            "/belts",
+            belt_with("import nothing_like_this\ndef execute(a, b): pass").to_string(),
+            vec!["line 1", "nothing_like_this"],
+        ),
         ("/belts", belt_with("def execute(a, b):\nreturn []").to_string(), vec!["line 2"]),
-        ("/belts", belt_with("1/0\ndef execute(a, b): pass").to_string(), vec!["line 1", "ZeroDivisionError"]),
+        (
+            "/belts",
+            belt_with("1/0\ndef execute(a, b): pass").to_string(),
+            vec!["line 1", "ZeroDivisionError"],
+        ),
         ("/belts", belt_with("while True: pass\ndef execute(a, b): pass").to_string(), vec!["5"]),
         ("/sql", json!({"query": "select * from nowhere"}).to_string(), vec!["nowhere"]),
         ("/sql", json!({"query": "select 1; select 2"}).to_string(), vec![]),
@@ -85,7 +111,8 @@ async fn every_mistake_is_answered_with_its_place_and_creates_nothing() -> Resul
     let mut wrong = Vec::new();
     for (path, body, parts) in table {
         let answer = project.api.post_text(&project.path(path), body.clone()).await?;
-        let error_type = if path == "/sql" && body.contains("query") { "sql_error" } else { "bad_parameter_value" };
+        let error_type =
+            if path == "/sql" && body.contains("query") { "sql_error" } else { "bad_parameter_value" };
         if let Err(error) = answer.refused(400, error_type, &parts) {
             wrong.push(format!("{body}\n   -> {error}"));
         }
@@ -106,7 +133,8 @@ async fn several_mistakes_of_one_body_come_in_one_answer() -> Result<()> {
     let body = json!({"displayName": "", "partitionCount": -1, "eventIdExpression": "#no()"});
     let answer = project.api.post(&project.path("/event-types"), &body).await?;
     let error = answer.refused(400, "bad_parameter_value", &[])?;
-    let names: Vec<_> = error["invalidParams"].as_array().into_iter().flatten().map(|p| p["name"].to_string()).collect();
+    let names: Vec<_> =
+        error["invalidParams"].as_array().into_iter().flatten().map(|p| p["name"].to_string()).collect();
     for name in ["displayName", "partitionCount", "eventIdExpression", "correlationIdExpression"] {
         assert!(names.iter().any(|n| n.contains(name)), "{name}: {error}");
     }
@@ -119,7 +147,11 @@ async fn several_mistakes_of_one_body_come_in_one_answer() -> Result<()> {
 async fn unknown_fields_are_taken_and_named_in_warnings() -> Result<()> {
     let node = Node::start().await?;
     let project = Walkthrough::project(&node.api()?).await?;
-    let answer = project.api.post(&project.path("/event-types"), &input_with("colour", &json!("green"))).await?.ok()?;
+    let answer = project
+        .api
+        .post(&project.path("/event-types"), &input_with("colour", &json!("green")))
+        .await?
+        .ok()?;
     assert!(answer["warnings"].to_string().contains("colour"), "{answer}");
     let plain = project.api.post_text(&project.path("/event-types"), OUTPUT_BODY).await?.ok()?;
     assert!(plain["warnings"].as_array().is_none_or(Vec::is_empty), "{plain}");
@@ -176,24 +208,49 @@ async fn names_and_ids_that_are_not_there_answer_404_and_doubles_409() -> Result
     let api = &project.api;
     let belt = project.create_belt(&json_of(BELT_BODY)).await?;
     let get = async |path: String| api.get(&path).await;
-    get(project.belt_path("425")).await?.refused(404, "entity_not_found", &["Belt with ID '425' not found."])?;
-    get(project.belt_path("abcd")).await?.refused(400, "bad_parameter_value", &["must be a natural number but is 'abcd'"])?;
-    get(project.event_type_path("nope")).await?.refused(404, "entity_not_found", &["Event Type 'nope' not found"])?;
+    get(project.belt_path("425")).await?.refused(
+        404,
+        "entity_not_found",
+        &["Belt with ID '425' not found."],
+    )?;
+    get(project.belt_path("abcd")).await?.refused(
+        400,
+        "bad_parameter_value",
+        &["must be a natural number but is 'abcd'"],
+    )?;
+    get(project.event_type_path("nope")).await?.refused(
+        404,
+        "entity_not_found",
+        &["Event Type 'nope' not found"],
+    )?;
     get(format!("{}/4", project.event_type_path(INPUT))).await?.refused(
         404,
         "entity_not_found",
         &["Event Type 'livesegment-datain' with version '4' not found"],
     )?;
-    get(format!("{}/-1", project.event_type_path(INPUT))).await?.refused(400, "bad_parameter_value", &["'-1'"])?;
+    get(format!("{}/-1", project.event_type_path(INPUT))).await?.refused(
+        400,
+        "bad_parameter_value",
+        &["'-1'"],
+    )?;
     get(project.harvester_path("h")).await?.refused(404, "entity_not_found", &["Harvester 'h' not found"])?;
-    get(project.path("/belts?pagesize=-1")).await?.refused(400, "bad_parameter_value", &["pagesize", "'-1'"])?;
+    get(project.path("/belts?pagesize=-1")).await?.refused(
+        400,
+        "bad_parameter_value",
+        &["pagesize", "'-1'"],
+    )?;
     get(project.path("/nothing")).await?.expect(404)?;
     let persister = format!("{}/state", project.data_in_persister_path(OUTPUT));
     get(persister).await?.expect(404)?;
 
-    let doubles = [("/event-types", INPUT_BODY), ("/harvesters/instances", HARVESTER_BODY), ("/belts", BELT_BODY)];
+    let doubles =
+        [("/event-types", INPUT_BODY), ("/harvesters/instances", HARVESTER_BODY), ("/belts", BELT_BODY)];
     for (path, body) in doubles {
-        api.post_text(&project.path(path), body).await?.refused(409, "entity_already_exists", &["already exists"])?;
+        api.post_text(&project.path(path), body).await?.refused(
+            409,
+            "entity_already_exists",
+            &["already exists"],
+        )?;
     }
     let in_use = api.delete(&project.event_type_path(INPUT)).await?;
     in_use.refused(412, "entity_in_use", &[])?;

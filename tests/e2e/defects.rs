@@ -4,12 +4,12 @@ use anyhow::Result;
 use granary_tests::api::Api;
 use granary_tests::node::Node;
 use granary_tests::project::Project;
+use granary_tests::wait::{Look, PATIENCE, await_condition};
 use granary_tests::walkthrough::{
     BELT_BODY, BELT_BODY_AS_PRINTED, BELT_BODY_ESCAPED, CALLBACK, EVENT, HARVESTER, HARVESTER_BODY,
-    HARVESTER_BODY_GROOVY, INPUT, INPUT_BODY, OUTPUT, OUTPUT_BODY, OUTPUT_BODY_AS_PRINTED, Walkthrough, belt_with,
-    json_of,
+    HARVESTER_BODY_GROOVY, INPUT, INPUT_BODY, OUTPUT, OUTPUT_BODY, OUTPUT_BODY_AS_PRINTED, Walkthrough,
+    belt_with, json_of,
 };
-use granary_tests::wait::{Look, PATIENCE, await_condition};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -81,14 +81,22 @@ async fn w5_an_integer_id_is_warned_of_and_a_text_for_it_does_not_block_the_rest
     let api = node.api()?;
     let project = with_integer_ids(&api).await?;
     // The guide's callback writes a UUID, or a number where the event has one.
-    let callback = CALLBACK.replace("str(correlation_id)", "event_payload.get('number', str(correlation_id))");
+    let callback =
+        CALLBACK.replace("str(correlation_id)", "event_payload.get('number', str(correlation_id))");
     let id = project.create_belt(&belt_with(&callback)).await?;
     project.run_belt(&id).await?;
     project.api.event(EVENT).await?;
-    project.api.event(r#"{"appId":"liveSegmenttest","number":7,"firstName":"Andrew","lastName":"Peterson"}"#).await?;
+    project
+        .api
+        .event(r#"{"appId":"liveSegmenttest","number":7,"firstName":"Andrew","lastName":"Peterson"}"#)
+        .await?;
     let letters = project.await_dead_letters(&format!("grnry_live_segment_{OUTPUT}_dlq"), 1).await?;
     let reason = letters[0].reason();
-    assert!(reason.contains("id") && reason.contains("integer") && reason.contains("string"), "{:?}", letters[0]);
+    assert!(
+        reason.contains("id") && reason.contains("integer") && reason.contains("string"),
+        "{:?}",
+        letters[0]
+    );
     project.await_rows(&project.live_segment(OUTPUT), 1).await?;
     let state = format!("{}/state", project.live_segment_persister_path(OUTPUT));
     project.api.await_status(&state, "RUNNING").await?;
@@ -99,7 +107,8 @@ async fn w5_an_integer_id_is_warned_of_and_a_text_for_it_does_not_block_the_rest
 async fn w6_integer_ids_are_stored_as_integers() -> Result<()> {
     let node = Node::start().await?;
     let project = with_integer_ids(&node.api()?).await?;
-    let id = project.create_belt(&belt_with(&CALLBACK.replace("str(correlation_id)", "9007199254740993"))).await?;
+    let id =
+        project.create_belt(&belt_with(&CALLBACK.replace("str(correlation_id)", "9007199254740993"))).await?;
     project.run_belt(&id).await?;
     project.api.event(EVENT).await?;
     project.await_rows(&project.live_segment(OUTPUT), 1).await?;
@@ -190,7 +199,8 @@ async fn w19_an_undeclared_target_is_an_error_in_the_log_and_a_dead_letter() -> 
 async fn a_groovy_transform_is_stored_and_its_start_names_the_languages_that_run() -> Result<()> {
     let node = Node::start().await?;
     let project = Walkthrough::event_types(&node.api()?).await?;
-    let answer = project.api.post_text(&project.path("/harvesters/instances"), HARVESTER_BODY_GROOVY).await?.ok()?;
+    let answer =
+        project.api.post_text(&project.path("/harvesters/instances"), HARVESTER_BODY_GROOVY).await?.ok()?;
     assert_eq!(answer["transform"]["language"], "groovy");
     let path = project.harvester_path(HARVESTER);
     let answer = project.api.action(&format!("{path}/state"), "START").await?;
@@ -218,8 +228,14 @@ async fn await_logs(project: &Project, belt: &str, text: &str) -> Result<String>
     let path = format!("{}/logs", project.belt_path(belt));
     await_condition(&format!("{text:?} in the logs"), PATIENCE, async || {
         let body = project.api.get(&path).await?.ok()?;
-        let lines: Vec<&str> =
-            body["logs"].as_object().into_iter().flatten().filter_map(|(_, l)| l.as_array()).flatten().filter_map(Value::as_str).collect();
+        let lines: Vec<&str> = body["logs"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, l)| l.as_array())
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let logs = lines.join("\n");
         Ok(Look::from_option(logs.contains(text).then(|| logs.clone()), body.to_string()))
     })

@@ -19,7 +19,7 @@ async fn misbehave(statement: &str, second_belt_first: bool) -> Result<DeadLette
         &format!("    update = []\n    if event_payload.get('evil'):\n        {statement}\n"),
     );
     let mut belt = belt_with(&callback);
-    let environment = json!({"extraEnv": [{"name": "CALLBACK_TIMEOUT_SEC", "value": "8"}]});
+    let environment = json!({"extraEnv": [{"name": "CALLBACK_TIMEOUT_SEC", "value": "4"}]});
     belt["extraEnv"] = json!(environment.to_string());
     let walk = Walkthrough::run_with(&node.api()?, &belt).await?;
     let project = &walk.project;
@@ -56,23 +56,21 @@ async fn misbehave(statement: &str, second_belt_first: bool) -> Result<DeadLette
 #[tokio::test]
 async fn an_infinite_loop_ends_at_the_deadline() -> Result<()> {
     let letter = misbehave("while True: pass", true).await?;
-    assert!(letter.reason().contains("8 s") || letter.reason().contains("8s"), "names the limit: {letter:?}");
+    assert!(letter.reason().contains("4s"), "names the limit: {letter:?}");
     Ok(())
 }
 
 #[tokio::test]
 async fn an_allocation_of_10_gib_is_refused() -> Result<()> {
     let letter = misbehave("bytearray(10 * 1024 ** 3)", false).await?;
-    let text = format!("{} {}", letter.reason(), letter.stacktrace());
-    assert!(text.to_lowercase().contains("memory"), "{letter:?}");
+    assert!(letter.everything().to_lowercase().contains("memory"), "{letter:?}");
     Ok(())
 }
 
 #[tokio::test]
 async fn memory_taken_bit_by_bit_ends_at_the_limit() -> Result<()> {
     let letter = misbehave("hoard = [bytearray(1 << 20) for _ in range(10 * 1024)]", false).await?;
-    let text = format!("{} {}", letter.reason(), letter.stacktrace());
-    assert!(text.to_lowercase().contains("memory"), "{letter:?}");
+    assert!(letter.everything().to_lowercase().contains("memory"), "{letter:?}");
     Ok(())
 }
 
@@ -92,7 +90,8 @@ async fn a_file_is_refused() -> Result<()> {
 
 #[tokio::test]
 async fn a_process_is_refused() -> Result<()> {
-    let letter = misbehave("import os; os.system('true') if hasattr(os, 'system') else os.fork()", false).await?;
+    let letter =
+        misbehave("import os; os.system('true') if hasattr(os, 'system') else os.fork()", false).await?;
     assert!(!letter.reason().is_empty(), "{letter:?}");
     Ok(())
 }
@@ -100,7 +99,9 @@ async fn a_process_is_refused() -> Result<()> {
 #[tokio::test]
 async fn endless_recursion_is_an_error_of_that_event() -> Result<()> {
     let letter = misbehave("execute(event_headers, event_payload)", false).await?;
-    let text = format!("{} {}", letter.reason(), letter.stacktrace());
-    assert!(text.to_lowercase().contains("recursion") || text.contains("stack"), "{letter:?}");
+    assert!(
+        letter.everything().to_lowercase().contains("recursion") || letter.everything().contains("stack"),
+        "{letter:?}"
+    );
     Ok(())
 }

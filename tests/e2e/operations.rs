@@ -34,7 +34,11 @@ async fn metrics_count_what_every_stage_did() -> Result<()> {
     metrics.ok()?;
     let lines: Vec<&str> = metrics.text.lines().filter(|l| !l.starts_with('#')).collect();
     for stage in [INPUT, OUTPUT, "harvesterforlivesegm", &walk.belt] {
-        assert!(lines.iter().any(|l| l.contains(&format!("{stage}\""))), "nothing of {stage}:\n{}", metrics.text);
+        assert!(
+            lines.iter().any(|l| l.contains(&format!("{stage}\""))),
+            "nothing of {stage}:\n{}",
+            metrics.text
+        );
     }
     for part in ["collector", "log_", "lag"] {
         assert!(lines.iter().any(|l| l.contains(part)), "nothing of {part}:\n{}", metrics.text);

@@ -55,7 +55,8 @@ async fn refusal_of(settings: Settings) -> Result<String> {
         }
         let Ok(answer) = api.get("/ready").await else { return Ok(Look::NotYet("no answer".to_owned())) };
         assert_ne!(answer.status, 200, "{}", answer.text);
-        let reason = answer.json()["dependencies"]["database"]["reason"].as_str().unwrap_or_default().to_owned();
+        let reason =
+            answer.json()["dependencies"]["database"]["reason"].as_str().unwrap_or_default().to_owned();
         Ok(Look::from_option(reason.contains("log").then_some(reason), answer.text))
     })
     .await

@@ -4,8 +4,8 @@ use anyhow::Result;
 use granary_tests::node::Node;
 use granary_tests::project::Project;
 use granary_tests::walkthrough::{
-    BELT_BODY, EVENT, HARVESTER, HARVESTER_BODY, INPUT, INPUT_BODY, OUTPUT, OUTPUT_BODY, PROJECT, PROJECT_BODY,
-    Walkthrough, json_of,
+    BELT_BODY, EVENT, HARVESTER, HARVESTER_BODY, INPUT, INPUT_BODY, OUTPUT, OUTPUT_BODY, PROJECT,
+    PROJECT_BODY, Walkthrough, json_of,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;

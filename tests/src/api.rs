@@ -173,7 +173,8 @@ impl Api {
     /// Runs one query and answers its rows.
     pub async fn sql(&self, project: &str, query: &str) -> Result<Table> {
         let body = json!({ "query": query, "maxRows": 100_000 });
-        let answer = self.post(&format!("/projects/{project}/sql"), &body).await?.ok().context(query.to_owned())?;
+        let answer =
+            self.post(&format!("/projects/{project}/sql"), &body).await?.ok().context(query.to_owned())?;
         let names = answer["columns"].as_array().context("an answer without columns")?;
         let rows = answer["rows"].as_array().context("an answer without rows")?;
         Ok(Table {
@@ -186,6 +187,11 @@ impl Api {
     /// The single number that a query such as `select count(*)` answers.
     pub async fn count(&self, project: &str, query: &str) -> Result<u64> {
         let table = self.sql(project, query).await?;
-        table.rows.first().and_then(|r| r.first()).and_then(Value::as_u64).context("a query that answers one number")
+        table
+            .rows
+            .first()
+            .and_then(|r| r.first())
+            .and_then(Value::as_u64)
+            .context("a query that answers one number")
     }
 }

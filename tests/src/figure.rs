@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn a_figure_prints_its_bar_and_the_verdict() {
-        let figure = Figure { name: "rate", value: 5234.56, unit: "events/s", bar: Some(Bar::AtLeast(5000.0)) };
+        let figure =
+            Figure { name: "rate", value: 5234.56, unit: "events/s", bar: Some(Bar::AtLeast(5000.0)) };
         assert_eq!(figure.to_string(), "figure rate 5234.6 events/s bar >= 5000 pass");
         let figure = Figure { name: "share", value: 0.4321, unit: "ratio", bar: Some(Bar::AtLeast(0.5)) };
         assert_eq!(figure.to_string(), "figure share 0.432 ratio bar >= 0.5 fail");

@@ -161,8 +161,10 @@ pub async fn run(markdown: &str, shell: &mut Shell) -> Result<(usize, usize)> {
             Kind::JsonAnswer => {
                 let printed = printed.as_deref().with_context(place)?;
                 let wanted: Value = serde_json::from_str(&block.text).with_context(place)?;
-                let seen = serde_json::from_str(printed).with_context(|| format!("{}: {printed}", place()))?;
-                contains("answer", &seen, &wanted).with_context(|| format!("{}, which got {seen}", place()))?;
+                let seen =
+                    serde_json::from_str(printed).with_context(|| format!("{}: {printed}", place()))?;
+                contains("answer", &seen, &wanted)
+                    .with_context(|| format!("{}, which got {seen}", place()))?;
                 checked += 1;
             }
             Kind::TextAnswer => {
@@ -185,8 +187,16 @@ fn contains(place: &str, seen: &Value, wanted: &Value) -> Result<()> {
             contains(&place, seen.get(key).with_context(|| format!("{place} is missing"))?, wanted)
         }),
         (Value::Array(seen), Value::Array(wanted)) => {
-            ensure!(seen.len() == wanted.len(), "{place} has {} items, expected {}", seen.len(), wanted.len());
-            seen.iter().zip(wanted).enumerate().try_for_each(|(i, (s, w))| contains(&format!("{place}[{i}]"), s, w))
+            ensure!(
+                seen.len() == wanted.len(),
+                "{place} has {} items, expected {}",
+                seen.len(),
+                wanted.len()
+            );
+            seen.iter()
+                .zip(wanted)
+                .enumerate()
+                .try_for_each(|(i, (s, w))| contains(&format!("{place}[{i}]"), s, w))
         }
         _ => {
             ensure!(seen == wanted, "{place} is {seen}, expected {wanted}");
@@ -198,7 +208,8 @@ fn contains(place: &str, seen: &Value, wanted: &Value) -> Result<()> {
 fn text_matches(seen: &str, wanted: &str) -> bool {
     let seen: Vec<_> = seen.trim_end().lines().collect();
     let wanted: Vec<_> = wanted.trim_end().lines().collect();
-    seen.len() == wanted.len() && seen.iter().zip(&wanted).all(|(s, w)| line_matches(s.trim_end(), w.trim_end()))
+    seen.len() == wanted.len()
+        && seen.iter().zip(&wanted).all(|(s, w)| line_matches(s.trim_end(), w.trim_end()))
 }
 
 fn line_matches(seen: &str, wanted: &str) -> bool {
@@ -219,7 +230,8 @@ mod tests {
 
     #[test]
     fn blocks_have_their_kind_and_line() {
-        let found = blocks("# T\n```sh\na\nb\n```\ntext\n```json answer\n{}\n```\n```python\nx\n```\n").unwrap();
+        let found =
+            blocks("# T\n```sh\na\nb\n```\ntext\n```json answer\n{}\n```\n```python\nx\n```\n").unwrap();
         let kinds: Vec<_> = found.iter().map(|b| (b.line, b.kind, b.text.as_str())).collect();
         assert_eq!(
             kinds,
@@ -250,7 +262,8 @@ mod tests {
     async fn the_shell_keeps_variables_and_reports_failures() {
         let folder = tempfile::tempdir().unwrap();
         let mut shell = Shell::start(folder.path(), folder.path()).unwrap();
-        let guide = "```sh\nN=3\n```\n```sh\necho \"{\\\"n\\\": $N}\"\n```\n```json answer\n{\"n\": 3}\n```\n";
+        let guide =
+            "```sh\nN=3\n```\n```sh\necho \"{\\\"n\\\": $N}\"\n```\n```json answer\n{\"n\": 3}\n```\n";
         assert_eq!(run(guide, &mut shell).await.unwrap(), (2, 1));
         let error = run("```sh\necho lost >&2; false\n```\n", &mut shell).await.unwrap_err();
         let text = format!("{error:#}");

@@ -14,10 +14,15 @@ pub mod project;
 // What the tests post and expect.
 pub mod event;
 pub mod guide;
+pub mod pipeline;
 pub mod walkthrough;
 
 // Waiting, loading and measuring.
 pub mod figure;
 pub mod latency;
 pub mod load;
+pub mod visible;
 pub mod wait;
+
+// Runs that are both a test and a program.
+pub mod kill;

@@ -127,9 +127,15 @@ impl Report {
     }
 }
 
+/// Where the requests go; `None` while nobody listens there.
+///
+/// Connections are only tried while there is an address: whoever keeps connecting to a free port of the loopback ends
+/// up connected to itself one day, and holds the port that the server wants.
+pub type Target = watch::Receiver<Option<SocketAddr>>;
+
 struct Shared<B, A> {
     plan: Plan,
-    target: watch::Receiver<SocketAddr>,
+    target: Target,
     next: AtomicU64,
     start: Instant,
     body: B,
@@ -138,12 +144,7 @@ struct Shared<B, A> {
 
 /// Runs a plan. `body` makes the body of request number n; `acknowledged` is told of every 200, at once. The target
 /// is watched: after a broken connection the next one goes to the address that is there then.
-pub async fn run<B, A>(
-    target: watch::Receiver<SocketAddr>,
-    plan: Plan,
-    body: B,
-    acknowledged: A,
-) -> Result<Report>
+pub async fn run<B, A>(target: Target, plan: Plan, body: B, acknowledged: A) -> Result<Report>
 where
     B: Fn(u64) -> Bytes + Send + Sync + 'static,
     A: Fn(u64) + Send + Sync + 'static,
@@ -173,9 +174,9 @@ impl Report {
 
 /// A target that does not change.
 #[must_use]
-pub fn fixed(address: SocketAddr) -> watch::Receiver<SocketAddr> {
+pub fn fixed(address: SocketAddr) -> Target {
     // The receiver keeps its value after the sender has gone.
-    watch::channel(address).1
+    watch::channel(Some(address)).1
 }
 
 async fn worker<B, A>(shared: Arc<Shared<B, A>>) -> Result<Report>
@@ -224,7 +225,7 @@ where
                 Ok((status, text)) => {
                     report.refused += 1;
                     let text = String::from_utf8_lossy(&text).into_owned();
-                    report.first_refusal.get_or_insert(format!("{status} {text}"));
+                    report.first_refusal.get_or_insert_with(|| format!("{status} {text}"));
                 }
                 Err(_) => {
                     report.broken += 1;
@@ -243,11 +244,13 @@ struct Connection {
 }
 
 impl Connection {
-    /// Connects to the target, and tries again while nobody listens there.
-    async fn open(target: &watch::Receiver<SocketAddr>) -> Result<Self> {
+    /// Connects to the target, and tries again while that fails.
+    async fn open(target: &Target) -> Result<Self> {
+        let mut target = target.clone();
         let until = Instant::now() + CONNECT_PATIENCE;
         loop {
-            let address = *target.borrow();
+            let address = tokio::time::timeout_at(until, target.wait_for(Option::is_some)).await;
+            let address = address.context("no address to send to")??.context("an address")?;
             match Self::connect(address).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) if Instant::now() >= until => {

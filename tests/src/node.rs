@@ -20,6 +20,8 @@ use crate::wait::{Look, PATIENCE, await_condition};
 pub struct Settings {
     /// Data directory; a fresh temporary one where none is given.
     pub data_dir: Option<PathBuf>,
+    /// Folder in which the temporary data directory is made, instead of the system's.
+    pub scratch: Option<PathBuf>,
     /// A Postgres to use instead of the embedded one.
     pub database_url: Option<String>,
     /// Address to listen on; a free port of the loopback where none is given.
@@ -30,8 +32,8 @@ pub struct Settings {
     pub environment: Vec<(String, String)>,
 }
 
-/// A running (or killed) node. Dropping it kills the engine and its Postgres and removes what they wrote, unless the
-/// data directory was given.
+/// A running (or killed) node. Dropping it kills the engine and its Postgres, and removes what they wrote unless the data
+/// directory was given.
 #[derive(Debug)]
 pub struct Node {
     settings: Settings,
@@ -53,13 +55,15 @@ pub fn repository() -> PathBuf {
 /// The folder of build products.
 #[must_use]
 pub fn target_dir() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
+    let given = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    given.map_or_else(|| repository().join("target"), |dir| repository().join(dir))
 }
 
 /// The binary under test: `GRANARY_BIN`, or what `make build` leaves.
 pub fn binary() -> Result<PathBuf> {
     let path = std::env::var_os("GRANARY_BIN")
         .map_or_else(|| target_dir().join("release").join("granary"), PathBuf::from);
+    let path = std::path::absolute(path)?;
     if !path.is_file() {
         bail!("there is no {}: run `make build`, or name the binary in GRANARY_BIN", path.display());
     }
@@ -90,7 +94,8 @@ impl Node {
             Some(dir) => (dir.clone(), None),
             None => {
                 // A folder of mode 0700, as temporary folders are: the embedded Postgres has to cope with that.
-                let dir = TempDir::with_prefix("granary-test-")?;
+                let base = settings.scratch.clone().unwrap_or_else(std::env::temp_dir);
+                let dir = TempDir::with_prefix_in("granary-test-", base)?;
                 (dir.path().join("data"), Some(dir))
             }
         };
@@ -123,6 +128,10 @@ impl Node {
         command.arg("--cache-dir").arg(cache_dir());
         if let Some(url) = &settings.database_url {
             command.args(["--database-url", url]);
+        }
+        // Away from any granary.toml of the developer's.
+        if let Some(base) = data_dir.parent().filter(|base| base.is_dir()) {
+            command.current_dir(base);
         }
         command.args(&settings.arguments).envs(settings.environment.iter().cloned()).stdin(Stdio::null());
         Ok(command)
@@ -257,9 +266,20 @@ impl Node {
 
     /// `kill -9` of the embedded Postgres, as an out-of-memory killer would do it.
     pub fn kill_postgres(&self) -> Result<()> {
-        let pid = postgres::postmaster_pid(&self.data_dir).context("no embedded Postgres runs")?;
+        let pid = self.postgres_pid().context("no embedded Postgres runs")?;
         kill_process(as_pid(pid).context("a process id")?, Signal::KILL)?;
         Ok(())
+    }
+
+    /// Process id of the embedded Postgres, where it runs.
+    #[must_use]
+    pub fn postgres_pid(&self) -> Option<u32> {
+        postgres::postmaster_pid(&self.data_dir)
+    }
+
+    /// The exit status of the engine, where it has ended by itself.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.as_mut().map_or(Ok(None), |child| Ok(child.try_wait()?))
     }
 
     /// Leaves the process running and its files in place when this value goes.
@@ -290,8 +310,9 @@ impl Drop for Node {
                 }
             }
         }
+        postgres::quit(&self.data_dir);
         if self.temporary.is_some() {
-            postgres::discard(&self.data_dir);
+            postgres::remove(&self.data_dir);
         }
     }
 }

@@ -23,36 +23,40 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// The reason: what the reason header of its stage says.
+    /// The reason.
     #[must_use]
     pub fn reason(&self) -> &str {
-        self.header("grnry-dlc-exception-message")
-            .or_else(|| self.header("grnry-exception-message"))
-            .unwrap_or_default()
+        self.body["message"].as_str().unwrap_or_default()
     }
 
-    /// The stack trace header of its stage.
+    /// Reason, type and stack trace in one text.
+    #[must_use]
+    pub fn everything(&self) -> String {
+        let exception = self.body["exceptionType"].as_str().unwrap_or_default();
+        format!("{exception}: {}\n{}", self.reason(), self.stacktrace())
+    }
+
+    /// The stack trace.
     #[must_use]
     pub fn stacktrace(&self) -> &str {
-        self.header("grnry-dlc-exception-stacktrace")
-            .or_else(|| self.header("grnry-exception-stacktrace"))
-            .unwrap_or_default()
+        self.body["stacktrace"].as_str().unwrap_or_default()
     }
 
-    /// One header.
+    /// The last header of that name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        match &self.body["headers"] {
-            Value::Object(headers) => headers.get(name)?.as_str(),
-            // Headers may repeat, so they may come as pairs.
-            Value::Array(pairs) => pairs.iter().find(|p| p[0] == name || p["name"] == name).and_then(|p| {
-                p.get(1).or_else(|| p.get("value")).and_then(Value::as_str)
-            }),
-            _ => None,
+        self.body["headers"].as_array()?.iter().rev().find(|pair| pair[0] == name)?.get(1)?.as_str()
+    }
+
+    /// The payload as it was, whether the API shows it as text or in Base64.
+    pub fn payload_bytes(&self) -> Result<Vec<u8>> {
+        match self.body["payloadEncoding"].as_str() {
+            Some("base64") => base64_decode(self.payload()).context("the payload should be Base64"),
+            _ => Ok(self.payload().as_bytes().to_vec()),
         }
     }
 
-    /// The payload as text, where it is text.
+    /// The payload as the API shows it.
     #[must_use]
     pub fn payload(&self) -> &str {
         self.body["payload"].as_str().unwrap_or_default()
@@ -177,19 +181,19 @@ impl Project {
         .await
     }
 
-    /// The dead letters of a stream, oldest first.
+    /// The dead letters of a stream, oldest first, at most a thousand.
     pub async fn dead_letters(&self, stream: &str) -> Result<Vec<DeadLetter>> {
         let path = self.path(&format!("/dead-letters?stream={stream}&limit=1000"));
         let body = self.api.get(&path).await?.ok()?;
-        let items = ["deadLetters", "items"].iter().find_map(|key| body[key].as_array());
-        let mut letters: Vec<_> = items
-            .or_else(|| body.as_array())
-            .with_context(|| format!("a list of dead letters, not {body}"))?
-            .iter()
-            .map(|letter| DeadLetter { body: letter.clone() })
-            .collect();
-        letters.sort_by_key(|letter| letter.body["id"].as_u64());
-        Ok(letters)
+        let newest_first =
+            body["deadLetters"].as_array().with_context(|| format!("dead letters, not {body}"))?;
+        Ok(newest_first.iter().rev().map(|letter| DeadLetter { body: letter.clone() }).collect())
+    }
+
+    /// How many dead letters the project has, in all streams.
+    pub async fn dead_letter_count(&self) -> Result<u64> {
+        let body = self.api.get(&self.path("/dead-letters?limit=1")).await?.ok()?;
+        body["totalCount"].as_u64().with_context(|| format!("a count, not {body}"))
     }
 
     /// Waits until a stream has exactly that many dead letters; more are an error at once.
@@ -206,4 +210,42 @@ impl Project {
 
 fn name_of(answer: &Answer) -> Result<String> {
     Ok(answer.ok()?["name"].as_str().context("an object has a name")?.to_owned())
+}
+
+/// Decodes Base64 of the standard alphabet; `None` where it is not that.
+fn base64_decode(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut bits, mut held) = (0_u32, 0);
+    for letter in text.trim_end_matches('=').bytes() {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6) | u32::from(value);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_of_any_length_is_decoded() {
+        for (text, bytes) in
+            [("", &b""[..]), ("aA==", b"h"), ("aGU=", b"he"), ("aGVs", b"hel"), ("/+8=", b"\xff\xef")]
+        {
+            assert_eq!(base64_decode(text).as_deref(), Some(bytes), "{text}");
+        }
+        assert_eq!(base64_decode("a b"), None);
+    }
 }

@@ -84,7 +84,10 @@ impl Walkthrough {
         let project = Self::project(api).await?;
         project.create_event_type(&json_of(INPUT_BODY)).await?;
         project.create_event_type(&json_of(OUTPUT_BODY)).await?;
-        project.api.await_status(&format!("{}/state", project.data_in_persister_path(INPUT)), "RUNNING").await?;
+        project
+            .api
+            .await_status(&format!("{}/state", project.data_in_persister_path(INPUT)), "RUNNING")
+            .await?;
         let output = project.live_segment_persister_path(OUTPUT);
         project.api.await_status(&format!("{output}/state"), "RUNNING").await?;
         Ok(project)

@@ -123,7 +123,22 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "P", "PT", "P100", "100Y", "P1D2Y", "P1YT", "P-1D", "P1.5D", "p1d", "P1D1D", "PT1.S1", "P99999999999999Y", "PäD"] {
+        for text in [
+            "",
+            "P",
+            "PT",
+            "P100",
+            "100Y",
+            "P1D2Y",
+            "P1YT",
+            "P-1D",
+            "P1.5D",
+            "p1d",
+            "P1D1D",
+            "PT1.S1",
+            "P99999999999999Y",
+            "PäD",
+        ] {
             assert!(IsoDuration::parse(text).is_err(), "{text}");
         }
     }

@@ -166,7 +166,11 @@ impl<'a> Fields<'a> {
     }
 
     /// An object whose fields are read by `read`.
-    pub(crate) fn object<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Fields<'_>) -> T) -> Option<T> {
+    pub(crate) fn object<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Fields<'_>) -> T,
+    ) -> Option<T> {
         match self.take(name)? {
             Value::Object(map) => Some(self.nested(map, &format!("{name}."), read)),
             other => {

@@ -24,7 +24,9 @@ pub enum Error {
     #[error("must not be empty")]
     Empty,
     /// Nothing is left after cleaning.
-    #[error("must contain at least one letter, digit or hyphen but is '{0}', which leaves nothing to make a name of")]
+    #[error(
+        "must contain at least one letter, digit or hyphen but is '{0}', which leaves nothing to make a name of"
+    )]
     NothingLeft(String),
     /// A given name is too long.
     #[error("must have at most {NAME_CHARS_MAX} characters but has {0}")]
@@ -36,7 +38,9 @@ pub enum Error {
     #[error("must consist of letters a-z, A-Z, digits and hyphens but is '{0}'")]
     BadCharacters(String),
     /// The project's name is taken by the database or the platform.
-    #[error("yields the name '{0}', which is reserved: names must not begin with 'pg' or 'granary_', nor be public, granary or information_schema")]
+    #[error(
+        "yields the name '{0}', which is reserved: names must not begin with 'pg' or 'granary_', nor be public, granary or information_schema"
+    )]
     Reserved(String),
     /// Every counter is taken.
     #[error("yields the name '{0}', and all its numbered variants are taken")]
@@ -138,20 +142,24 @@ pub fn nearest<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein distance, one row at a time.
+/// Slips between two texts: characters added, left out, replaced, or two neighbours swapped.
 fn distance(left: &str, right: &str) -> usize {
+    let left: Vec<char> = left.chars().take(LABEL_CHARS_MAX).collect();
     let right: Vec<char> = right.chars().take(LABEL_CHARS_MAX).collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, from) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in right.iter().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (above + 1).min(row[j] + 1).min(diagonal + usize::from(from != *to));
-            diagonal = above;
+    let mut rows = vec![(0..=right.len()).collect::<Vec<usize>>()];
+    for i in 0..left.len() {
+        let mut row = vec![i + 1];
+        for j in 0..right.len() {
+            let replaced = rows[i][j] + usize::from(left[i] != right[j]);
+            let mut slips = replaced.min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && left[i] == right[j - 1] && left[i - 1] == right[j] {
+                slips = slips.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(slips);
         }
+        rows.push(row);
     }
-    row[right.len()]
+    rows[left.len()][right.len()]
 }
 
 #[cfg(test)]
@@ -194,7 +202,9 @@ mod tests {
 
     #[test]
     fn reserved_project_names_are_refused() {
-        for label in ["pg", "PG stuff", "pgdata", "Public", "granary", "information schema x", "Granary Reader"] {
+        for label in
+            ["pg", "PG stuff", "pgdata", "Public", "granary", "information schema x", "Granary Reader"]
+        {
             let answer = derive_project(label, FREE);
             if label == "information schema x" {
                 // `information_schema_x` is another name.
@@ -219,7 +229,10 @@ mod tests {
         let taken = ["testlivesegment-output", "testlivesegment-outp", "testlivesegment-0000"];
         let is_taken = |name: &str| taken.contains(&name);
         assert_eq!(derive("testlivesegment-output!", is_taken).as_deref(), Ok("testlivesegment-0001"));
-        assert_eq!(derive("testlivesegment-outputs", |name| name == "testlivesegment-outp").as_deref(), Ok("testlivesegment-0000"));
+        assert_eq!(
+            derive("testlivesegment-outputs", |name| name == "testlivesegment-outp").as_deref(),
+            Ok("testlivesegment-0000")
+        );
         assert_eq!(derive_project("Demo", |name| name == "demo").as_deref(), Ok("demo_0000"));
         assert_eq!(derive("abc", |_| true), Err(Error::Exhausted("abc".to_owned())));
     }
@@ -249,6 +262,7 @@ mod tests {
         assert_eq!(nearest("livesegment-dataoutput", known), Some("livesegment-dataoutp"));
         assert_eq!(nearest("Orders", known), Some("orders"));
         assert_eq!(nearest("oders", known), Some("orders"));
+        assert_eq!(nearest("oredrs", known), Some("orders"));
         assert_eq!(nearest("customers", known), None);
         assert_eq!(nearest("", known), None);
     }

@@ -185,7 +185,11 @@ mod tests {
             (Object::Harvester("h".into()), "harvester:h", "grnry_harvester_dlq_h"),
             (Object::Belt(7), "belt:7", "grnry_belt_dlq_7"),
             (Object::DataInPersister("e".into()), "persister:pg:e", "grnry_data_in_e_dlq"),
-            (Object::LiveSegmentPersister("e".into()), "persister:live-segment:e", "grnry_live_segment_e_dlq"),
+            (
+                Object::LiveSegmentPersister("e".into()),
+                "persister:live-segment:e",
+                "grnry_live_segment_e_dlq",
+            ),
         ] {
             assert_eq!(object.stage_id(), stage);
             assert_eq!(object.dead_letter_stream(), stream);

@@ -170,12 +170,21 @@ impl PgConfig {
         report.check_storable(body);
         let mut fields = Fields::of_body(body, report);
         fields.ignore(&[
-            "streamName", "projectName", "appName", "eventTypeName", "eventstoreType", "lastUpdated", "state",
-            "_links", "warnings",
+            "streamName",
+            "projectName",
+            "appName",
+            "eventTypeName",
+            "eventstoreType",
+            "lastUpdated",
+            "state",
+            "_links",
+            "warnings",
         ]);
         let app_config = fields.map("appConfig");
         let deployer_config = fields.map("deployerConfig");
-        for (field, missing) in [("appConfig", !fields.has("appConfig")), ("deployerConfig", !fields.has("deployerConfig"))] {
+        for (field, missing) in
+            [("appConfig", !fields.has("appConfig")), ("deployerConfig", !fields.has("deployerConfig"))]
+        {
             if missing {
                 fields.report().problem(field, "must not be null");
             }
@@ -200,7 +209,9 @@ impl PgConfig {
     }
 
     fn check(&self, report: &mut Report) {
-        for (key, min, max) in [("eventstore.batchSize", 1, ROWS_MAX), ("eventstore.batchTimeout", 0, 600_000)] {
+        for (key, min, max) in
+            [("eventstore.batchSize", 1, ROWS_MAX), ("eventstore.batchTimeout", 0, 600_000)]
+        {
             if let Some(value) = setting(&self.app_config, key) {
                 let number = number(&self.app_config, key);
                 if !number.is_some_and(|number| (min..=max).contains(&number)) {
@@ -219,7 +230,9 @@ impl PgConfig {
         }
         let table = setting(&self.app_config, "eventstore.tableName").and_then(Value::as_str);
         if !matches!(table, None | Some("public.eventstore" | "eventstore")) {
-            report.warn("Field 'appConfig.eventstore.tableName' has no effect: events go to public.eventstore.");
+            report.warn(
+                "Field 'appConfig.eventstore.tableName' has no effect: events go to public.eventstore.",
+            );
         }
     }
 
@@ -255,10 +268,17 @@ impl LiveSegmentConfig {
             Self {
                 tasks_max: tasks.or(tasks_misspelt).map_or(default.tasks_max, |count| count as u32),
                 batch_size: config.integer("batchSize", 1, ROWS_MAX).map_or(default.batch_size, |n| n as u32),
-                max_retries: config.integer("maxRetries", 0, 1_000_000).map_or(default.max_retries, |n| n as u32),
-                retry_backoff_ms: config.integer("retryBackoffMs", 0, 3_600_000).unwrap_or(default.retry_backoff_ms),
+                max_retries: config
+                    .integer("maxRetries", 0, 1_000_000)
+                    .map_or(default.max_retries, |n| n as u32),
+                retry_backoff_ms: config
+                    .integer("retryBackoffMs", 0, 3_600_000)
+                    .unwrap_or(default.retry_backoff_ms),
                 errors_tolerance: config
-                    .one_of("errorsTolerance", &[("none", ErrorsTolerance::None), ("all", ErrorsTolerance::All)])
+                    .one_of(
+                        "errorsTolerance",
+                        &[("none", ErrorsTolerance::None), ("all", ErrorsTolerance::All)],
+                    )
                     .unwrap_or(default.errors_tolerance),
                 errors_deadletterqueue_context_headers_enable: config
                     .flag("errorsDeadletterqueueContextHeadersEnable")
@@ -337,7 +357,10 @@ mod tests {
     #[test]
     fn every_bad_setting_is_named() {
         let mut report = Report::default();
-        LiveSegmentConfig::read(&json!({"config": {"tasksMax": 0, "batchSize": "x", "errorsTolerance": "some"}}), &mut report);
+        LiveSegmentConfig::read(
+            &json!({"config": {"tasksMax": 0, "batchSize": "x", "errorsTolerance": "some"}}),
+            &mut report,
+        );
         let named: Vec<_> = report.problems.iter().map(|problem| problem.name.as_str()).collect();
         assert_eq!(named, ["config.tasksMax", "config.batchSize", "config.errorsTolerance"]);
         let mut report = Report::default();
@@ -355,7 +378,8 @@ mod tests {
         assert_eq!(config.batch_timeout(), Duration::from_secs(1));
         assert_eq!(config.ttl_grace_period().days, 5);
         let mut report = Report::default();
-        let body = json!({"appConfig": {"eventstore.batchSize": "none", "eventstore.ttlGracePeriod": "5 days"}});
+        let body =
+            json!({"appConfig": {"eventstore.batchSize": "none", "eventstore.ttlGracePeriod": "5 days"}});
         PgConfig::default().updated(&body, false, &mut report);
         let named: Vec<_> = report.problems.iter().map(|problem| problem.name.as_str()).collect();
         assert_eq!(

@@ -106,7 +106,12 @@ mod tests {
 
     #[test]
     fn a_missing_or_reserved_label_is_refused() {
-        for body in [json!({}), json!({"displayName": ""}), json!({"displayName": "pg stuff"}), json!({"displayName": 3})] {
+        for body in [
+            json!({}),
+            json!({"displayName": ""}),
+            json!({"displayName": "pg stuff"}),
+            json!({"displayName": 3}),
+        ] {
             let problems = create(body.clone()).unwrap_err();
             assert_eq!(problems[0].name, "displayName", "{body}");
         }

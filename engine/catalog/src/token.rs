@@ -90,34 +90,64 @@ pub struct TokenBody {
     pub project: Option<String>,
     /// `viewer`, `editor` or `data_owner` in that project.
     pub role: Option<Role>,
-    /// Seconds until it expires; never when missing.
-    pub expires_in_seconds: Option<u64>,
+    /// The same as a list; the highest one counts, since it includes the others.
+    pub roles: Option<Vec<Role>>,
+    /// Moment at which it ends, RFC 3339; never when missing.
+    pub expires_at: Option<String>,
 }
-
-/// Ten years: a longer life is a slip.
-const LIFE_SECONDS_MAX: u64 = 315_360_000;
 
 impl TokenBody {
     /// Reads a body; problems and unknown fields go to the report.
     pub fn read(body: &Value, report: &mut Report) -> Self {
         report.check_storable(body);
         let mut fields = Fields::of_body(body, report);
-        let roles =
-            [("viewer", Role::Viewer), ("editor", Role::Editor), ("data_owner", Role::DataOwner)];
+        let roles = [("viewer", Role::Viewer), ("editor", Role::Editor), ("data_owner", Role::DataOwner)];
+        let named = fields.texts("roles");
+        let read_roles = named.map(|named| {
+            let mut read = Vec::with_capacity(named.len());
+            for text in named {
+                match Role::parse(&text) {
+                    Some(role) => read.push(role),
+                    None => fields.report().problem(
+                        "roles",
+                        format!("must hold only viewer, editor, data_owner but holds '{text}'"),
+                    ),
+                }
+            }
+            read
+        });
         let read = Self {
             name: fields.text("name"),
             admin: fields.flag("admin"),
             project: fields.text("project"),
             role: fields.one_of("role", &roles),
-            expires_in_seconds: fields.integer("expiresInSeconds", 1, LIFE_SECONDS_MAX),
+            roles: read_roles,
+            expires_at: fields.text("expiresAt"),
         };
         fields.finish();
         read
     }
 
+    /// When the token ends, in milliseconds since the epoch; a problem unless it is later than `now_ms`.
+    pub fn expiry(&self, now_ms: i64, report: &mut Report) -> Option<i64> {
+        let text = self.expires_at.as_ref()?;
+        let moment = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok();
+        let millis = moment.and_then(|at| i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok());
+        match millis.filter(|millis| *millis > now_ms) {
+            Some(millis) => Some(millis),
+            None => {
+                let reason =
+                    format!("must be a moment in the future such as 2030-01-31T00:00:00Z but is '{text}'");
+                report.problem("expiresAt", reason);
+                None
+            }
+        }
+    }
+
     /// What the token shall allow; either `admin` or `project` with `role`.
     pub fn access(&self, report: &mut Report) -> Option<Access> {
-        match (self.admin.unwrap_or(false), &self.project, self.role) {
+        let role = self.roles.iter().flatten().copied().chain(self.role).max();
+        match (self.admin.unwrap_or(false), &self.project, role) {
             (true, None, None) => Some(Access::admin()),
             (true, _, _) => {
                 report.problem("admin", "must not be combined with 'project' or 'role'");
@@ -151,10 +181,28 @@ mod tests {
     }
 
     #[test]
+    fn tokens_end_in_the_future_or_never() {
+        for (body, expiry, good) in [
+            (json!({}), None, true),
+            (json!({"expiresAt": "1970-01-01T00:00:02Z"}), Some(2_000), true),
+            (json!({"expiresAt": "1970-01-01T00:00:01Z"}), None, false),
+            (json!({"expiresAt": "tomorrow"}), None, false),
+        ] {
+            let mut report = Report::default();
+            let read = TokenBody::read(&body, &mut report).expiry(1_000, &mut report);
+            assert_eq!((read, report.is_clean()), (expiry, good), "{body}");
+        }
+    }
+
+    #[test]
     fn a_token_is_for_an_admin_or_for_a_role_in_a_project() {
         for (body, good) in [
             (json!({"admin": true}), true),
             (json!({"project": "p", "role": "viewer"}), true),
+            (json!({"project": "p", "roles": ["viewer", "editor"]}), true),
+            (json!({"project": "p", "roles": ["viewer", "king"]}), false),
+            (json!({"project": "p", "roles": []}), false),
+            (json!({"admin": true, "project": null, "roles": []}), true),
             (json!({"admin": true, "project": "p"}), false),
             (json!({"project": "p"}), false),
             (json!({"role": "viewer"}), false),

@@ -14,7 +14,9 @@ pub struct Network {
 
 /// Why a text is not a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is not a network: expected an address with an optional prefix length, such as 10.0.0.0/8 or ::1")]
+#[error(
+    "'{text}' is not a network: expected an address with an optional prefix length, such as 10.0.0.0/8 or ::1"
+)]
 pub struct NetworkError {
     text: String,
 }

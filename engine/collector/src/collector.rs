@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
@@ -105,9 +105,11 @@ impl Collector {
             },
             (Route::Vendor, &Method::POST) => match self.read(&parts, body).await {
                 Ok(held) => self.store(&parts, path, Some(held)).await,
-                Err(refusal) => refusal,
+                Err(refusal) => refusal.reply(),
             },
-            (Route::Vendor | Route::Pixel, &Method::GET | &Method::HEAD) => self.store(&parts, path, None).await,
+            (Route::Vendor | Route::Pixel, &Method::GET | &Method::HEAD) => {
+                self.store(&parts, path, None).await
+            }
             _ => reply::wrong_method(),
         };
         reply::allow_origin(&mut response, parts.headers.get(header::ORIGIN));
@@ -130,33 +132,30 @@ impl Collector {
         }
         // A dot at either end is no vendor: `/.well-known/x`, `/../x`.
         let dotted = vendor.contains('.') && !vendor.starts_with('.') && !vendor.ends_with('.');
-        (dotted || self.0.options.vendors.iter().any(|known| known == vendor)).then_some((Route::Vendor, path))
+        (dotted || self.0.options.vendors.iter().any(|known| known == vendor))
+            .then_some((Route::Vendor, path))
     }
 
     /// Reads the body, within the limits of one request and of all together.
-    async fn read(&self, parts: &http::request::Parts, body: Body) -> Result<Held, Response> {
+    async fn read(&self, parts: &http::request::Parts, body: Body) -> Result<Held, Refusal> {
         let limit = self.0.options.body_bytes_max;
-        let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let declared =
+            parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if declared.is_some_and(|length: usize| length > limit) {
-            return Err(too_large(limit));
+            return Err(Refusal::TooLarge(limit));
         }
         let read = tokio::time::timeout(self.0.options.body_timeout, self.collect(body, limit));
-        read.await.unwrap_or_else(|_| {
-            let seconds = self.0.options.body_timeout.as_secs();
-            Err(reply::text(StatusCode::REQUEST_TIMEOUT, format!("the body did not arrive within {seconds} s\n")))
-        })
+        read.await.unwrap_or_else(|_| Err(Refusal::Late(self.0.options.body_timeout)))
     }
 
-    async fn collect(&self, mut body: Body, limit: usize) -> Result<Held, Response> {
+    async fn collect(&self, mut body: Body, limit: usize) -> Result<Held, Refusal> {
         let mut held = Held { collector: self.clone(), body: Bytes::new(), counted: 0 };
         let mut joined = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| {
-                reply::text(StatusCode::BAD_REQUEST, format!("the body could not be read: {error}\n"))
-            })?;
+            let frame = frame.map_err(|error| Refusal::Unreadable(error.to_string()))?;
             let Ok(chunk) = frame.into_data() else { continue };
             if held.counted + chunk.len() > limit {
-                return Err(too_large(limit));
+                return Err(Refusal::TooLarge(limit));
             }
             held.count(chunk.len())?;
             // Most bodies are one chunk, which is kept as it came.
@@ -209,7 +208,11 @@ impl Collector {
         }
     }
 
-    async fn append_split(&self, split: Split, trace: &(granary_stream::Headers, u128)) -> Result<(), LogError> {
+    async fn append_split(
+        &self,
+        split: Split,
+        trace: &(granary_stream::Headers, u128),
+    ) -> Result<(), LogError> {
         self.0.meters.refused(split.bad.len());
         for (topic, payloads) in [(BAD_TOPIC, split.bad), (TOPIC, split.records)] {
             let mut messages = Vec::new();
@@ -259,12 +262,12 @@ struct Held {
 }
 
 impl Held {
-    fn count(&mut self, bytes: usize) -> Result<(), Response> {
+    fn count(&mut self, bytes: usize) -> Result<(), Refusal> {
         let inner = &self.collector.0;
         let before = inner.in_flight_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.counted += bytes;
         if before + bytes > inner.options.in_flight_bytes_max {
-            return Err(reply::later("too many bytes are on their way at this moment"));
+            return Err(Refusal::Crowded);
         }
         Ok(())
     }
@@ -276,9 +279,37 @@ impl Drop for Held {
     }
 }
 
-fn too_large(limit: usize) -> Response {
-    let text = format!("the body is larger than the limit of {limit} bytes: send fewer events in one request\n");
-    reply::text(StatusCode::PAYLOAD_TOO_LARGE, text)
+/// Why a body was not taken; nothing of it is stored.
+enum Refusal {
+    /// It is larger than this many bytes.
+    TooLarge(usize),
+    /// The connection broke or the client sent no proper body.
+    Unreadable(String),
+    /// It did not come in this time.
+    Late(Duration),
+    /// All bodies together are too large for now.
+    Crowded,
+}
+
+impl Refusal {
+    fn reply(self) -> Response {
+        match self {
+            Self::TooLarge(limit) => reply::text(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!(
+                    "the body is larger than the limit of {limit} bytes: send fewer events in one request\n"
+                ),
+            ),
+            Self::Unreadable(error) => {
+                reply::text(StatusCode::BAD_REQUEST, format!("the body could not be read: {error}\n"))
+            }
+            Self::Late(limit) => reply::text(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("the body did not arrive within {} s\n", limit.as_secs()),
+            ),
+            Self::Crowded => reply::later("too many bytes are on their way at this moment"),
+        }
+    }
 }
 
 /// The answer when nothing is known to be stored. The client sends again, so an event may be there twice, never not.

@@ -30,8 +30,14 @@ pub enum Error {
 /// Bytes that are not UTF-8 become U+FFFD.
 #[must_use]
 pub fn to_json(payload: &CollectorPayload) -> Value {
-    let text = |field| CollectorPayload::text(field).map_or(Value::Null, |text| Value::String(text.into_owned()));
-    let items = |items: &Vec<Bytes>| items.iter().map(|item| String::from_utf8_lossy(item).into_owned()).collect();
+    Value::Object(escaped_form(payload))
+}
+
+fn escaped_form(payload: &CollectorPayload) -> Map<String, Value> {
+    let text =
+        |field| CollectorPayload::text(field).map_or(Value::Null, |text| Value::String(text.into_owned()));
+    let items =
+        |items: &Vec<Bytes>| items.iter().map(|item| String::from_utf8_lossy(item).into_owned()).collect();
     let headers: Value = payload.headers.as_ref().map_or(Value::Null, items);
     let fields: [(&str, &str, bool, Value); 14] = [
         ("schema", "setSchema", payload.schema.is_some(), text(&payload.schema)),
@@ -48,7 +54,12 @@ pub fn to_json(payload: &CollectorPayload) -> Value {
         ("headers", "setHeaders", payload.headers.is_some(), headers.clone()),
         ("contentType", "setContentType", payload.content_type.is_some(), text(&payload.content_type)),
         ("hostname", "setHostname", payload.hostname.is_some(), text(&payload.hostname)),
-        ("networkUserId", "setNetworkUserId", payload.network_user_id.is_some(), text(&payload.network_user_id)),
+        (
+            "networkUserId",
+            "setNetworkUserId",
+            payload.network_user_id.is_some(),
+            text(&payload.network_user_id),
+        ),
     ];
     let mut object = Map::with_capacity(30);
     let mut flags = Vec::with_capacity(fields.len());
@@ -61,7 +72,7 @@ pub fn to_json(payload: &CollectorPayload) -> Value {
     }
     object.insert("headersSize".to_owned(), payload.headers.as_ref().map_or(0, Vec::len).into());
     object.insert("headersIterator".to_owned(), headers);
-    Value::Object(object)
+    object
 }
 
 /// The normalised form of the escaped form's text. A body that is not JSON stays a string.
@@ -75,8 +86,7 @@ pub fn normalize(escaped: &str) -> Result<Value, Error> {
 /// The text of the actual form of a payload.
 #[must_use]
 pub fn actual(payload: &CollectorPayload) -> String {
-    let Value::Object(object) = to_json(payload) else { unreachable!("the escaped form is an object") };
-    with_query(normalized(object)).to_string()
+    with_query(normalized(escaped_form(payload))).to_string()
 }
 
 /// The text of the actual form, from the text of the escaped form.
@@ -202,8 +212,14 @@ mod tests {
             body_of(r#"{"data":{"ue_pr":"{\"data\":{\"x\":\"[1]\"}}"}}"#),
             json!({"data": {"ue_pr": {"data": {"x": [1]}}}})
         );
-        assert_eq!(body_of(r#"{"broken":"{not json","date":"2020-01-31"}"#), json!({"broken": "{not json", "date": "2020-01-31"}));
-        assert_eq!(body_of("12345678901234567890123"), serde_json::from_str::<Value>("12345678901234567890123").unwrap());
+        assert_eq!(
+            body_of(r#"{"broken":"{not json","date":"2020-01-31"}"#),
+            json!({"broken": "{not json", "date": "2020-01-31"})
+        );
+        assert_eq!(
+            body_of("12345678901234567890123"),
+            serde_json::from_str::<Value>("12345678901234567890123").unwrap()
+        );
     }
 
     #[test]

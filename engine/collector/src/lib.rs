@@ -33,7 +33,7 @@ mod reply;
 pub mod json;
 pub mod thrift;
 
-pub use address::Network;
+pub use address::{Network, NetworkError};
 pub use collector::{BAD_TOPIC, Collector, TOPIC, front, router};
 pub use options::Options;
 pub use thrift::CollectorPayload;

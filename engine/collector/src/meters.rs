@@ -28,9 +28,15 @@ pub(crate) struct Meters {
 
 impl Meters {
     pub(crate) fn new() -> Self {
-        describe_counter!("granary_collector_requests_total", "Requests answered by the collector, by status code and route.");
+        describe_counter!(
+            "granary_collector_requests_total",
+            "Requests answered by the collector, by status code and route."
+        );
         describe_counter!("granary_collector_bytes_total", "Bytes of bodies that the collector stored.");
-        describe_counter!("granary_collector_bad_total", "Payloads that could not be stored and went to snowplow_bad.");
+        describe_counter!(
+            "granary_collector_bad_total",
+            "Payloads that could not be stored and went to snowplow_bad."
+        );
         describe_histogram!("granary_collector_seconds", "Seconds from the head of a request to its answer.");
         let series = ROUTES.iter().flat_map(|route| CODES.iter().map(move |code| (route, code)));
         Self {

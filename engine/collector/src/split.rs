@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::record::Envelope;
 
-/// Fields of one text in the bad topic are cut so that the record stays below its limit; the JSON around takes this.
+/// What the JSON around a payload in the bad topic takes at most; the payload is cut so that the rest fits.
 const BAD_FRAME_BYTES: usize = 1_024;
 /// Bytes that the body field costs beside its content: type, id and length.
 const BODY_FIELD_BYTES: usize = 7;
@@ -34,7 +34,12 @@ pub(crate) fn split(envelope: &Envelope<'_>, body: Option<&[u8]>, limit: usize, 
     let Some(batch) = body.and_then(Batch::parse) else {
         let size = bare + body.map_or(0, <[u8]>::len);
         let whole = body.map_or_else(|| envelope.encode(None), <[u8]>::to_vec);
-        bad.push(&mut split.bad, &whole, size, "the record is too large and its body has no list 'data' to split at");
+        bad.push(
+            &mut split.bad,
+            &whole,
+            size,
+            "the record is too large and its body has no list 'data' to split at",
+        );
         return split;
     };
     let frame = batch.before.len() + batch.after.len();
@@ -44,7 +49,12 @@ pub(crate) fn split(envelope: &Envelope<'_>, body: Option<&[u8]>, limit: usize, 
         let event = event.get();
         if frame + event.len() > room {
             let size = bare + frame + event.len();
-            bad.push(&mut split.bad, event.as_bytes(), size, "this element of 'data' alone makes the record too large");
+            bad.push(
+                &mut split.bad,
+                event.as_bytes(),
+                size,
+                "this element of 'data' alone makes the record too large",
+            );
             continue;
         }
         if group_bytes + event.len() + 1 > room && !group.is_empty() {
@@ -124,7 +134,7 @@ struct Bad {
 impl Bad {
     fn push(&self, out: &mut Vec<Vec<u8>>, payload: &[u8], size: usize, reason: &str) {
         let text = String::from_utf8_lossy(payload);
-        let parts = cut(&text, self.limit.saturating_sub(BAD_FRAME_BYTES));
+        let parts = cut(&text, self.limit.saturating_sub(BAD_FRAME_BYTES).max(BAD_FRAME_BYTES));
         for (index, part) in parts.iter().enumerate() {
             let row = json!({
                 "schema": "iglu:com.snowplowanalytics.snowplow.badrows/size_violation/jsonschema/1-0-0",
@@ -168,5 +178,53 @@ fn cut(text: &str, room: usize) -> Vec<&str> {
 
 fn rfc3339(time_ms: i64) -> String {
     let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(time_ms) * 1_000_000);
-    time.ok().and_then(|time| time.format(&time::format_description::well_known::Rfc3339).ok()).unwrap_or_default()
+    time.ok()
+        .and_then(|time| time.format(&time::format_description::well_known::Rfc3339).ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::CollectorPayload;
+
+    proptest! {
+        #[test]
+        fn every_event_is_in_one_record_or_kept_apart(
+            sizes in proptest::collection::vec(0_usize..1_500, 0..30),
+            limit in 1_500_usize..4_000,
+            around in 0_usize..400,
+        ) {
+            let request = http::Request::post("/com.acme/v1").body(()).expect("a request");
+            let (parts, ()) = request.into_parts();
+            let envelope = Envelope::new(&parts, "/com.acme/v1", 0, None);
+            let events: Vec<String> = (0..).zip(&sizes).map(|(n, size)| format!("{n}{}", "x".repeat(*size))).collect();
+            let body = json!({"before": "b".repeat(around), "data": events, "after": null}).to_string();
+            let split = split(&envelope, Some(body.as_bytes()), limit, 0);
+            let mut seen = Vec::new();
+            for record in &split.records {
+                prop_assert!(record.len() <= limit);
+                let payload = CollectorPayload::decode(record).expect("a record");
+                let body: Value = serde_json::from_slice(&payload.body.expect("a body")).expect("JSON");
+                prop_assert_eq!(body["before"].as_str().map(str::len), Some(around));
+                seen.extend(body["data"].as_array().expect("a list").clone());
+            }
+            let mut kept = String::new();
+            for row in &split.bad {
+                prop_assert!(row.len() <= limit);
+                let row: Value = serde_json::from_slice(row).expect("JSON");
+                kept += row["data"]["payload"].as_str().expect("a text");
+                if row["data"]["part"] == row["data"]["parts"] {
+                    seen.push(serde_json::from_str(&std::mem::take(&mut kept)).expect("one event"));
+                }
+            }
+            let mut expected: Vec<Value> = events.into_iter().map(Value::from).collect();
+            seen.sort_by_key(Value::to_string);
+            expected.sort_by_key(Value::to_string);
+            prop_assert_eq!(seen, expected);
+        }
+    }
 }

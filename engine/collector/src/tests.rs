@@ -162,7 +162,10 @@ async fn get_head_and_pixels_are_stored_and_answer_an_image() {
         assert!(body.starts_with(b"GIF89a") && body.ends_with(b";"));
     }
     let (status, headers, body) = setup.answer(request("HEAD", "/i?e=pv")).await;
-    assert_eq!((status, &headers[header::CONTENT_LENGTH], body.len()), (StatusCode::OK, &"43".parse().unwrap(), 0));
+    assert_eq!(
+        (status, &headers[header::CONTENT_LENGTH], body.len()),
+        (StatusCode::OK, &"43".parse().unwrap(), 0)
+    );
     let payloads = setup.payloads().await;
     let paths: Vec<_> = payloads.iter().map(|payload| text(&payload.path)).collect();
     assert_eq!(paths, [TP2, "/i", "/ice.png", "/i"]);
@@ -172,13 +175,29 @@ async fn get_head_and_pixels_are_stored_and_answer_an_image() {
 #[tokio::test]
 async fn only_vendor_paths_are_the_collectors() {
     let setup = setup(Options { vendors: vec!["acme".to_owned()], ..Options::default() }).await;
-    let collector = Collector::new(setup.log.clone(), Options { vendors: vec!["acme".into()], ..Options::default() });
+    let collector =
+        Collector::new(setup.log.clone(), Options { vendors: vec!["acme".into()], ..Options::default() });
     for path in [TP2, "/api/com.acme/v1", "/acme/track", "/i", "/api/i", "/robots.txt", "/sink-health"] {
         assert!(collector.owns(path), "{path}");
     }
     for path in [
-        "/", "/api", "/api/", "/projects", "/projects/p", "/api/projects/p.q", "/projects/p/harvesters", "/openapi.json",
-        "/com.acme", "/com.acme/", "/com.acme/a/b", "/.well-known/x", "/../x", "/./x", "/a./x", "//x", "/apix/com.a/b/c",
+        "/",
+        "/api",
+        "/api/",
+        "/projects",
+        "/projects/p",
+        "/api/projects/p.q",
+        "/projects/p/harvesters",
+        "/openapi.json",
+        "/com.acme",
+        "/com.acme/",
+        "/com.acme/a/b",
+        "/.well-known/x",
+        "/../x",
+        "/./x",
+        "/a./x",
+        "//x",
+        "/apix/com.a/b/c",
         "/api/api/com.a/b",
     ] {
         assert!(!collector.owns(path), "{path}");
@@ -200,6 +219,56 @@ async fn paths_of_others_go_through_to_them() {
         assert_eq!(body.is_empty(), expected.is_empty(), "{path}");
     }
     assert_eq!(setup.messages(TOPIC).await.len(), 1);
+}
+
+/// Sends the bytes to a server on a real socket and returns all that it answers.
+async fn over_a_socket(router: Router, request: &[u8]) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = tokio::spawn(async move { axum::serve(listener, service).await });
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    client.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+    server.abort();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn served_on_a_socket_it_sees_the_peer_and_heads_have_no_body() {
+    let setup = setup(Options::default()).await;
+    let both = front(Collector::new(setup.log.clone(), Options::default()), Router::new());
+    let head = format!("HEAD {TP2}?e=pv HTTP/1.1\r\nHost: h:1\r\nConnection: close\r\n\r\n");
+    let answer = over_a_socket(both.clone(), head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    assert!(answer.contains("content-length: 43\r\n"), "{answer}");
+
+    let post = format!(
+        "POST /api{TP2} HTTP/1.1\r\nHost: [::1]:1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+         3\r\n{{\"a\r\n4\r\n\":1}}\r\n0\r\n\r\n"
+    );
+    let answer = over_a_socket(both, post.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nok"), "{answer}");
+
+    let payloads = setup.payloads().await;
+    assert_eq!(
+        payloads.iter().map(|payload| text(&payload.ip_address)).collect::<Vec<_>>(),
+        ["127.0.0.1"; 2]
+    );
+    assert_eq!(payloads.iter().map(|payload| text(&payload.hostname)).collect::<Vec<_>>(), ["h", "[::1]"]);
+    assert_eq!(text(&payloads[1].body), r#"{"a":1}"#);
+}
+
+#[tokio::test]
+async fn broken_bodies_store_nothing() {
+    let setup = setup(Options::default()).await;
+    let chunks = [Ok("{\"a\""), Err(std::io::Error::other("connection reset"))];
+    let (status, _) = setup.send(post(TP2, Body::from_stream(futures::stream::iter(chunks)))).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(setup.messages(TOPIC).await.is_empty());
 }
 
 #[tokio::test]
@@ -245,7 +314,7 @@ async fn any_bytes_are_kept_as_they_came() {
 #[tokio::test]
 async fn body_in_chunks_is_joined() {
     let setup = setup(Options::default()).await;
-    let chunks = ["{\"a\"", ":", "1}"].map(|chunk| Ok::<_, std::io::Error>(chunk));
+    let chunks = ["{\"a\"", ":", "1}"].map(Ok::<_, std::io::Error>);
     let (status, _) = setup.send(post(TP2, Body::from_stream(futures::stream::iter(chunks)))).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(text(&setup.only().await.body), r#"{"a":1}"#);
@@ -260,10 +329,13 @@ async fn network_user_id_is_the_one_asked_for() {
 
 #[tokio::test]
 async fn anonymous_requests_leave_no_trace_of_the_client() {
-    let setup = setup(Options { trusted_proxies: vec!["192.0.2.0/24".parse().unwrap()], ..Options::default() }).await;
+    let setup =
+        setup(Options { trusted_proxies: vec!["192.0.2.0/24".parse().unwrap()], ..Options::default() }).await;
     let mut request = post(&format!("{TP2}?nuid=me"), "{}");
     request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 5))));
-    for (name, value) in [("sp-anonymous", "*"), ("cookie", "sp=me"), ("x-forwarded-for", "1.2.3.4"), ("x-real-ip", "1.2.3.4")] {
+    for (name, value) in
+        [("sp-anonymous", "*"), ("cookie", "sp=me"), ("x-forwarded-for", "1.2.3.4"), ("x-real-ip", "1.2.3.4")]
+    {
         request.headers_mut().insert(name, value.parse().unwrap());
     }
     setup.send(request).await;
@@ -276,7 +348,8 @@ async fn anonymous_requests_leave_no_trace_of_the_client() {
 
 #[tokio::test]
 async fn proxies_that_are_trusted_name_the_client() {
-    let setup = setup(Options { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Options::default() }).await;
+    let setup =
+        setup(Options { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Options::default() }).await;
     let mut request = post(TP2, "{}");
     request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 5))));
     request.headers_mut().insert("x-forwarded-for", "2001:db8::1".parse().unwrap());
@@ -288,7 +361,9 @@ async fn proxies_that_are_trusted_name_the_client() {
 async fn tracing_headers_travel_with_the_message() {
     let setup = setup(Options::default()).await;
     let mut request = post(TP2, "{}");
-    request.headers_mut().insert("b3", "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("b3", "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1".parse().unwrap());
     setup.send(request).await;
     let message = setup.messages(TOPIC).await.remove(0);
     assert_eq!(message.system.trace_id, 0x80f1_98ee_5634_3ba8_64fe_8b2a_57d3_eff7);
@@ -300,7 +375,8 @@ async fn tracing_headers_travel_with_the_message() {
 async fn large_batches_are_split_at_data_and_nothing_is_lost() {
     let limit = 2_000;
     let setup = setup(Options { record_bytes_max: limit, ..Options::default() }).await;
-    let event = |n: usize| json!({"n": n, "exact": "12345678901234567890.10", "pad": "x".repeat(n * 7 % 300)});
+    let event =
+        |n: usize| json!({"n": n, "exact": "12345678901234567890.10", "pad": "x".repeat(n * 7 % 300)});
     let events: Vec<Value> = (0..200).map(event).collect();
     let body = json!({"schema": "s", "data": events, "after": {"a": [1]}}).to_string();
     let (status, answer) = setup.send(post(TP2, body)).await;
@@ -379,9 +455,16 @@ async fn body_over_the_limit_is_refused_with_the_limit() {
 async fn bodies_in_flight_are_bounded_together() {
     let setup = setup(Options { in_flight_bytes_max: 10, ..Options::default() }).await;
     let (status, headers, _) = setup.answer(post(TP2, "12345678901")).await;
-    assert_eq!((status, &headers[header::RETRY_AFTER]), (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap()));
+    assert_eq!(
+        (status, &headers[header::RETRY_AFTER]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap())
+    );
     for _ in 0..3 {
-        assert_eq!(setup.send(post(TP2, "1234567890")).await.0, StatusCode::OK, "what is answered is released");
+        assert_eq!(
+            setup.send(post(TP2, "1234567890")).await.0,
+            StatusCode::OK,
+            "what is answered is released"
+        );
     }
 }
 
@@ -399,7 +482,8 @@ async fn event_that_is_not_stored_is_never_answered_200() {
     let large = json!({"data": ["x".repeat(1_500), "y".repeat(1_500), "z".repeat(3_000)]}).to_string();
     for failure in [Failure::Busy, Failure::Failed, Failure::NoTopic] {
         setup.log.fail_with(Some(failure));
-        for request in [post(TP2, "{}"), request("GET", "/i"), request("HEAD", TP2), post(TP2, large.clone())] {
+        for request in [post(TP2, "{}"), request("GET", "/i"), request("HEAD", TP2), post(TP2, large.clone())]
+        {
             let (status, headers, _) = setup.answer(request).await;
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{failure:?}");
             assert_eq!(headers[header::RETRY_AFTER], "1");

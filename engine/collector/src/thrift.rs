@@ -89,7 +89,9 @@ pub struct CollectorPayload {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The bytes end inside a value.
-    #[error("not a Thrift collector payload: {needed} more bytes expected at byte {at}, only {left} are there")]
+    #[error(
+        "not a Thrift collector payload: {needed} more bytes expected at byte {at}, only {left} are there"
+    )]
     Truncated {
         /// Where the value begins.
         at: usize,
@@ -467,7 +469,10 @@ mod tests {
     #[test]
     fn json_is_refused_with_its_first_byte_named() {
         let error = CollectorPayload::decode(b"{\"body\": 1}").unwrap_err();
-        assert_eq!(error.to_string(), "not a Thrift collector payload: unknown type 123 of the value at byte 3");
+        assert_eq!(
+            error.to_string(),
+            "not a Thrift collector payload: unknown type 123 of the value at byte 3"
+        );
     }
 
     #[test]

@@ -119,7 +119,8 @@ impl<'a> MoveColumns<'a> {
     fn of(commit: &'a Commit) -> Result<Self, Error> {
         let mut moves: Vec<&CursorMove> = commit.moves.iter().collect();
         moves.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
-        let mut columns = Self { topics: Vec::new(), partitions: Vec::new(), from: Vec::new(), to: Vec::new() };
+        let mut columns =
+            Self { topics: Vec::new(), partitions: Vec::new(), from: Vec::new(), to: Vec::new() };
         for m in moves {
             columns.topics.push(&m.topic);
             columns.partitions.push(partition_column(m.partition)?);
@@ -130,11 +131,7 @@ impl<'a> MoveColumns<'a> {
     }
 }
 
-async fn move_cursors(
-    tx: &Transaction<'_>,
-    commit: &Commit,
-    moves: &MoveColumns<'_>,
-) -> Result<bool, CommitError> {
+async fn move_cursors(tx: &Transaction<'_>, commit: &Commit, moves: &MoveColumns<'_>) -> Result<bool, Error> {
     let epoch = epoch_column(commit.epoch)?;
     if moves.topics.is_empty() {
         // Nothing was read, yet something is written: the epoch alone decides. The lock keeps a take-over waiting.
@@ -195,7 +192,8 @@ async fn refusal(tx: &Transaction<'_>, commit: &Commit) -> Result<CommitError, C
         let found = row.map(|r| r.get::<_, i64>(0).cast_unsigned());
         if found != Some(m.to) {
             let at = found.map_or_else(|| "is not there".to_owned(), |o| format!("is at {o}"));
-            let cursor = format!("topic '{}' partition {} was read from {} and {at}", m.topic, m.partition, m.from);
+            let cursor =
+                format!("topic '{}' partition {} was read from {} and {at}", m.topic, m.partition, m.from);
             return Ok(CommitError::Moved { stage, cursor });
         }
     }
@@ -209,7 +207,8 @@ pub(crate) fn offset_column(offset: u64) -> Result<i64, Error> {
 
 /// A partition as a column.
 pub(crate) fn partition_column(partition: u32) -> Result<i32, Error> {
-    i32::try_from(partition).map_err(|e| Error::Content { what: "a partition", why: format!("{partition}: {e}") })
+    i32::try_from(partition)
+        .map_err(|e| Error::Content { what: "a partition", why: format!("{partition}: {e}") })
 }
 
 /// An epoch as a column.

@@ -191,9 +191,10 @@ pub async fn delete_stage(db: &Db, stage: &str) -> Result<bool, Error> {
 pub async fn delete_topic_rows(db: &Db, topic: &str) -> Result<(), Error> {
     let mut client = db.client().await?;
     let tx = client.transaction().await?;
-    for sql in
-        ["DELETE FROM granary.cursor WHERE topic = $1", "DELETE FROM granary.committed_range WHERE topic = $1"]
-    {
+    for sql in [
+        "DELETE FROM granary.cursor WHERE topic = $1",
+        "DELETE FROM granary.committed_range WHERE topic = $1",
+    ] {
         tx.execute_typed(sql, &[(&topic, Type::TEXT)]).await?;
     }
     Ok(tx.commit().await?)

@@ -55,7 +55,8 @@ impl DeadLetter {
     /// The headers that tell the reason, under the names that the kind of stage uses.
     #[must_use]
     pub fn reason_headers(&self) -> [(String, String); 2] {
-        let prefix = if self.stage.starts_with("harvester:") { "grnry-dlc-exception" } else { "grnry-exception" };
+        let prefix =
+            if self.stage.starts_with("harvester:") { "grnry-dlc-exception" } else { "grnry-exception" };
         [
             (format!("{prefix}-message"), self.message.clone()),
             (format!("{prefix}-stacktrace"), self.stacktrace.clone()),
@@ -87,16 +88,21 @@ fn is_text(payload: &[u8]) -> bool {
     !payload.contains(&0) && std::str::from_utf8(payload).is_ok()
 }
 
-/// Writes dead letters inside a commit, all in one statement.
-pub(crate) async fn insert(tx: &Transaction<'_>, letters: &[DeadLetter]) -> Result<(), Error> {
+/// Writes dead letters inside a transaction, all in one statement. Stages do it through [`crate::commit::commit`].
+///
+/// # Errors
+/// Those of the database.
+pub async fn insert(tx: &Transaction<'_>, letters: &[DeadLetter]) -> Result<(), Error> {
     if letters.is_empty() {
         return Ok(());
     }
     let texts = |f: fn(&DeadLetter) -> &str| -> Vec<String> {
         letters.iter().map(|l| text(f(l), MESSAGE_BYTES_MAX)).collect()
     };
-    let versions = letters.iter().map(|l| offset_column(l.definition_version)).collect::<Result<Vec<_>, _>>()?;
-    let stacktraces: Vec<String> = letters.iter().map(|l| text(&l.stacktrace, STACKTRACE_BYTES_MAX)).collect();
+    let versions =
+        letters.iter().map(|l| offset_column(l.definition_version)).collect::<Result<Vec<_>, _>>()?;
+    let stacktraces: Vec<String> =
+        letters.iter().map(|l| text(&l.stacktrace, STACKTRACE_BYTES_MAX)).collect();
     let partitions = letters.iter().map(|l| partition_column(l.partition)).collect::<Result<Vec<_>, _>>()?;
     let offsets = letters.iter().map(|l| offset_column(l.offset)).collect::<Result<Vec<_>, _>>()?;
     let keys: Vec<Option<&[u8]>> = letters.iter().map(|l| l.key.as_deref()).collect();
@@ -194,7 +200,10 @@ fn stored(row: &Row) -> Result<Stored, Error> {
         payload: row.try_get::<_, Vec<u8>>("payload")?.into(),
         headers: serde_json::from_str(&headers)
             .map_err(|e| Error::Content { what: "granary.dead_letter.headers", why: e.to_string() })?,
-        definition_version: unsigned("granary.dead_letter.definition_version", row.try_get("definition_version")?)?,
+        definition_version: unsigned(
+            "granary.dead_letter.definition_version",
+            row.try_get("definition_version")?,
+        )?,
         trace_id: row.try_get::<_, Option<Uuid>>("trace_id")?.map_or(0, |id| id.as_u128()),
     };
     Ok(Stored { id: row.try_get("id")?, created_at_ms: row.try_get("created_at_ms")?, letter })
@@ -224,7 +233,10 @@ pub async fn counts(db: &Db) -> Result<Vec<(String, String, u64)>, Error> {
     let rows = db
         .client()
         .await?
-        .query_typed("SELECT project, stream, count(*) FROM granary.dead_letter GROUP BY project, stream", &[])
+        .query_typed(
+            "SELECT project, stream, count(*) FROM granary.dead_letter GROUP BY project, stream",
+            &[],
+        )
         .await?;
     rows.iter().map(|row| Ok((row.get(0), row.get(1), unsigned("a count", row.get(2))?))).collect()
 }

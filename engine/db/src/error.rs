@@ -18,13 +18,17 @@ pub enum Error {
     #[error("{}", describe(.0))]
     Sql(#[source] tokio_postgres::Error),
     /// The server is too old.
-    #[error("the database server has version {found}, Granary needs 14 or newer: upgrade it, or use another server")]
+    #[error(
+        "the database server has version {found}, Granary needs 14 or newer: upgrade it, or use another server"
+    )]
     ServerTooOld {
         /// Version that the server reports.
         found: String,
     },
     /// The database has the wrong encoding.
-    #[error("the database has the encoding {found}, Granary needs UTF8: create it with ENCODING 'UTF8' TEMPLATE template0")]
+    #[error(
+        "the database has the encoding {found}, Granary needs UTF8: create it with ENCODING 'UTF8' TEMPLATE template0"
+    )]
     Encoding {
         /// Encoding of the database.
         found: String,
@@ -69,6 +73,19 @@ pub enum Error {
     /// The project has no schema in this database.
     #[error("the project '{0}' has no schema in the database")]
     UnknownProject(String),
+    /// A property comes back, with another type, after an earlier version of the schema had it.
+    #[error(
+        "property '{column}' cannot become a column of type {wanted}: the table still has that column as {existing}, \
+         from an earlier version of the schema. Give the property another name"
+    )]
+    ColumnTaken {
+        /// Name of the property and column.
+        column: String,
+        /// Type of the column in the table.
+        existing: String,
+        /// Type that the new schema asks for.
+        wanted: &'static str,
+    },
     /// A name that can not be an identifier.
     #[error("'{name}' can not be a name in the database: {why}")]
     BadIdentifier {
@@ -134,7 +151,9 @@ pub fn is_unavailable(error: &tokio_postgres::Error) -> bool {
     if let Some(code) = error.code() {
         // 08 connection, 57P01 admin shutdown, 57P02 crash, 57P03 starting up, 57P05 idle session; 53 out of resources.
         let code = code.code();
-        return code.starts_with("08") || code.starts_with("53") || (code.starts_with("57P") && code != "57P04");
+        return code.starts_with("08")
+            || code.starts_with("53")
+            || (code.starts_with("57P") && code != "57P04");
     }
     if error.is_closed() {
         return true;

@@ -10,13 +10,13 @@ use std::ops::Range;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{GenericClient, Transaction};
 
-use crate::Error;
+use crate::grants::Grantees;
 use crate::ident::{qualified, quote_ident, quote_literal};
-use crate::refused::{self, Batch, Written};
-use crate::roles;
+use crate::refused::{self, Batch};
+use crate::{Db, Error, Written};
 
 /// An event to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,16 +64,19 @@ pub fn partition_name(event_type: &str) -> String {
 
 /// Makes partition and view of an event type, with the rights of the project's roles. What is there already stays.
 ///
-/// Belongs into the transaction that stores the event type. The partition is made first and attached then: made in place
-/// it would lock the whole event store against reading and writing.
+/// The partition is made first and attached then: made in place it would lock the whole event store against reading and
+/// writing.
 ///
 /// # Errors
 ///
-/// When the database refuses it or is not there.
-pub async fn create(client: &impl GenericClient, project: &str, event_type: &str) -> Result<(), Error> {
+/// [`Error::UnknownProject`], or when the database refuses it or is not there.
+pub async fn create(db: &Db, project: &str, event_type: &str) -> Result<(), Error> {
+    let mut client = db.client().await?;
+    let tx = client.transaction().await?;
+    let grantees = Grantees::of(&tx, project).await?;
     let partition = qualified("public", &partition_name(event_type));
     let mut sql = String::new();
-    let exists = match owner_of(client, event_type).await? {
+    let exists = match owner_of(&tx, event_type).await? {
         Some(owner) if owner != project => {
             sql.push_str(&set_aside(event_type, &owner));
             false
@@ -97,9 +100,9 @@ pub async fn create(client: &impl GenericClient, project: &str, event_type: &str
     }
     let view = qualified(project, &view_name(event_type));
     sql.push_str(&format!("CREATE OR REPLACE VIEW {view} AS SELECT * FROM {partition};\n"));
-    sql.push_str(&roles::grant_sql(project, &view, "SELECT"));
-    client.batch_execute(&sql).await?;
-    Ok(())
+    sql.push_str(&grantees.sql(&view, &[]));
+    tx.batch_execute(&sql).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Takes the view of a deleted event type away; its rows stay. `Ok` where there is none.
@@ -107,9 +110,9 @@ pub async fn create(client: &impl GenericClient, project: &str, event_type: &str
 /// # Errors
 ///
 /// When the database is not there, or something of the project still depends on the view.
-pub async fn drop_view(client: &impl GenericClient, project: &str, event_type: &str) -> Result<(), Error> {
+pub async fn remove(db: &Db, project: &str, event_type: &str) -> Result<(), Error> {
     let view = qualified(project, &view_name(event_type));
-    client.batch_execute(&format!("DROP VIEW IF EXISTS {view}")).await?;
+    db.client().await?.batch_execute(&format!("DROP VIEW IF EXISTS {view}")).await?;
     Ok(())
 }
 
@@ -118,9 +121,9 @@ pub async fn drop_view(client: &impl GenericClient, project: &str, event_type: &
 /// # Errors
 ///
 /// When the database is not there, or something still depends on the partition, such as its view.
-pub async fn erase(client: &impl GenericClient, event_type: &str) -> Result<(), Error> {
+pub async fn erase(db: &Db, event_type: &str) -> Result<(), Error> {
     let partition = qualified("public", &partition_name(event_type));
-    client.batch_execute(&format!("DROP TABLE IF EXISTS {partition}")).await?;
+    db.client().await?.batch_execute(&format!("DROP TABLE IF EXISTS {partition}")).await?;
     Ok(())
 }
 
@@ -128,13 +131,13 @@ pub async fn erase(client: &impl GenericClient, event_type: &str) -> Result<(), 
 const OWNER_PREFIX: &str = "Events of project ";
 
 /// The project whose partition is there.
-async fn owner_of(client: &impl GenericClient, event_type: &str) -> Result<Option<String>, Error> {
+async fn owner_of(tx: &Transaction<'_>, event_type: &str) -> Result<Option<String>, Error> {
     let sql = "
         SELECT coalesce(obj_description(c.oid, 'pg_class'), '')
           FROM pg_class c
           JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname = 'public' AND c.relname::text = $1";
-    let row = client.query_opt(sql, &[&partition_name(event_type)]).await?;
+    let row = tx.query_opt(sql, &[&partition_name(event_type)]).await?;
     Ok(row.map(|row| {
         let comment: String = row.get(0);
         comment.strip_prefix(OWNER_PREFIX).unwrap_or_default().to_owned()
@@ -190,7 +193,11 @@ impl Partition {
 /// # Errors
 ///
 /// When the database is not there, or refuses the partition itself; the transaction is then of no further use.
-pub async fn insert(tx: &Transaction<'_>, partition: &Partition, events: &[EventRow]) -> Result<Written, Error> {
+pub async fn insert(
+    tx: &Transaction<'_>,
+    partition: &Partition,
+    events: &[EventRow],
+) -> Result<Written, Error> {
     Ok(refused::write(tx, &Insert { sql: &partition.insert, events }).await?)
 }
 

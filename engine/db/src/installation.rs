@@ -35,7 +35,9 @@ pub async fn claim(db: &Db, log_id: Uuid) -> Result<(), Error> {
     match theirs {
         Some(theirs) if theirs == log_id => Ok(()),
         Some(theirs) => Err(Error::ForeignLog { theirs, ours: log_id }),
-        None => Err(Error::Content { what: "granary.installation", why: "the claim was not stored".to_owned() }),
+        None => {
+            Err(Error::Content { what: "granary.installation", why: "the claim was not stored".to_owned() })
+        }
     }
 }
 
@@ -58,10 +60,8 @@ impl InstallationLock {
         let until = Instant::now() + patience;
         let mut config = db.config().clone();
         config.application_name("granary lock").keepalives_idle(Duration::from_secs(30));
-        let (client, connection) = config
-            .connect(NoTls)
-            .await
-            .map_err(|e| Error::Unavailable(crate::describe(&e)))?;
+        let (client, connection) =
+            config.connect(NoTls).await.map_err(|e| Error::Unavailable(crate::describe(&e)))?;
         let (sender, lost) = watch::channel(false);
         let connection = tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -30,7 +30,9 @@ pub mod roles;
 pub mod sql_read;
 
 mod error;
+mod grants;
 mod migration;
+mod refused;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 
@@ -41,6 +43,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Config, NoTls};
 
 pub use crate::error::{Error, describe, is_unavailable};
+pub use crate::refused::{Refused, Written};
 pub use deadpool_postgres::{Client, Transaction};
 
 /// Longest wait for a new connection.

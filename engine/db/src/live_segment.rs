@@ -5,46 +5,20 @@
 //! a trigger on it would run with the rights of the engine. Beside it stands the view `"<project>"."grnry_live_sgmt_<name>"`
 //! with the same columns.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::ops::Range;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use granary_catalog::schema::{Cell, Column, Kind, Row, TableChange};
+use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{GenericClient, Transaction};
 
+use crate::grants::Grantees;
 use crate::ident::{qualified, quote_ident, quote_literal};
-use crate::refused::{self, Batch, Written};
-use crate::roles;
-
-/// Why a table cannot be made, changed or written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A property comes back, with another type, after an earlier version of the schema had it.
-    #[error(
-        "property '{column}' cannot become a column of type {wanted}: the table still has that column as {existing}, \
-         from an earlier version of the schema. Give the property another name"
-    )]
-    ColumnTaken {
-        /// Name of the property and column.
-        column: String,
-        /// Type of the column in the table.
-        existing: String,
-        /// Type that the new schema asks for.
-        wanted: &'static str,
-    },
-    /// The database says no or is not there.
-    #[error(transparent)]
-    Db(#[from] crate::Error),
-}
-
-impl From<tokio_postgres::Error> for Error {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+use crate::refused::{self, Batch};
+use crate::{Db, Error, Written};
 
 /// Name of the table of an event type, as the guide calls it.
 #[must_use]
@@ -58,43 +32,104 @@ pub fn view_name(event_type: &str) -> String {
     format!("grnry_live_sgmt_{event_type}")
 }
 
-/// Makes table and view of an event type, with the rights of the project's roles. What is there already stays.
-///
-/// Belongs into the transaction that stores the event type.
+/// Makes table and view of an event type, with the rights of the project's roles. A table that is there is brought to
+/// the columns of the schema, for the case that a crash came between storing a version and [`alter`].
 ///
 /// # Errors
 ///
-/// When the database refuses it or is not there.
-pub async fn create_table(
-    client: &impl GenericClient,
-    project: &str,
-    event_type: &str,
-    columns: &[Column],
-) -> Result<(), Error> {
+/// [`Error::UnknownProject`], [`Error::ColumnTaken`], or when the database refuses it or is not there.
+pub async fn create(db: &Db, project: &str, event_type: &str, columns: &[Column]) -> Result<(), Error> {
+    let mut client = db.client().await?;
+    let tx = client.transaction().await?;
+    let grantees = Grantees::of(&tx, project).await?;
     let table = qualified(project, &table_name(event_type));
-    let mut sql = format!("CREATE TABLE IF NOT EXISTS {table} (");
-    for column in columns {
-        _ = write!(sql, "{}, ", definition(column));
+    let existing = existing_columns(&tx, &table).await?;
+    if existing.is_empty() {
+        let columns: String = columns.iter().map(|column| definition(column) + ", ").collect();
+        let rights = grantees.sql(&table, &["INSERT", "UPDATE", "DELETE"]);
+        let view = view_sql(&grantees, project, event_type);
+        tx.batch_execute(&format!("CREATE TABLE {table} ({columns}PRIMARY KEY (\"id\"));\n{rights}{view}"))
+            .await?;
+    } else {
+        apply(&tx, project, event_type, &drift(&existing, columns), &existing).await?;
     }
-    sql.push_str("PRIMARY KEY (\"id\"));\n");
-    sql.push_str(&view_sql(project, event_type));
-    sql.push_str(&roles::grant_sql(project, &table, "SELECT, INSERT, UPDATE, DELETE"));
-    client.batch_execute(&sql).await?;
-    Ok(())
+    Ok(tx.commit().await?)
 }
 
-/// Changes the table as a new version of its schema asks. Belongs into the transaction that stores that version.
+/// Changes the table as a new version of its schema asks.
 ///
 /// # Errors
 ///
-/// [`Error::ColumnTaken`], or when the database refuses it or is not there. A column whose type is to change may be used
-/// by a view of the project; the database then names it.
-pub async fn alter_table(
-    client: &impl GenericClient,
+/// [`Error::UnknownProject`], [`Error::ColumnTaken`], or when the database refuses it or is not there. A column whose type
+/// is to change may be used by a view of the project; the database then names it.
+pub async fn alter(db: &Db, project: &str, event_type: &str, changes: &[TableChange]) -> Result<(), Error> {
+    let mut client = db.client().await?;
+    let tx = client.transaction().await?;
+    let existing = existing_columns(&tx, &qualified(project, &table_name(event_type))).await?;
+    apply(&tx, project, event_type, changes, &existing).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Removes table and view with all rows. `Ok` where there are none.
+///
+/// # Errors
+///
+/// When the database is not there, or something of the project still depends on them.
+pub async fn remove(db: &Db, project: &str, event_type: &str) -> Result<(), Error> {
+    let view = qualified(project, &view_name(event_type));
+    let table = qualified(project, &table_name(event_type));
+    let mut client = db.client().await?;
+    let tx = client.transaction().await?;
+    tx.batch_execute(&format!("DROP VIEW IF EXISTS {view};\nDROP TABLE IF EXISTS {table}")).await?;
+    Ok(tx.commit().await?)
+}
+
+/// A column as it is in the database.
+struct Existing {
+    kind: String,
+    not_null: bool,
+}
+
+async fn existing_columns(tx: &Transaction<'_>, table: &str) -> Result<HashMap<String, Existing>, Error> {
+    let sql = "
+        SELECT attname::text, format_type(atttypid, atttypmod), attnotnull
+          FROM pg_attribute
+         WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+    let rows = tx.query(sql, &[&table]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), Existing { kind: row.get(1), not_null: row.get(2) })).collect())
+}
+
+/// What the table lacks of the columns of its schema.
+fn drift(existing: &HashMap<String, Existing>, columns: &[Column]) -> Vec<TableChange> {
+    let mut changes = Vec::new();
+    for column in columns {
+        let Some(found) = existing.get(&column.name) else {
+            changes.push(TableChange::AddColumn(column.clone()));
+            continue;
+        };
+        if column.kind == Kind::Double && found.kind == Kind::Bigint.sql() {
+            changes.push(TableChange::Widen(column.name.clone()));
+        }
+        if column.nullable && found.not_null {
+            changes.push(TableChange::DropNotNull(column.name.clone()));
+        }
+    }
+    for (name, found) in existing {
+        if found.not_null && !columns.iter().any(|column| column.name == *name) {
+            changes.push(TableChange::DropNotNull(name.clone()));
+        }
+    }
+    changes
+}
+
+async fn apply(
+    tx: &Transaction<'_>,
     project: &str,
     event_type: &str,
     changes: &[TableChange],
+    existing: &HashMap<String, Existing>,
 ) -> Result<(), Error> {
+    let grantees = Grantees::of(tx, project).await?;
     let table = qualified(project, &table_name(event_type));
     let mut sql = String::new();
     if changes.iter().any(|change| matches!(change, TableChange::Widen(_))) {
@@ -103,11 +138,12 @@ pub async fn alter_table(
     }
     for change in changes {
         match change {
-            TableChange::AddColumn(column) => match existing_type(client, &table, &column.name).await? {
+            TableChange::AddColumn(column) => match existing.get(&column.name) {
                 None => _ = writeln!(sql, "ALTER TABLE {table} ADD COLUMN {};", definition(column)),
-                Some(existing) if existing == column.kind.sql() => sql.push_str(&revive(&table, column)),
-                Some(existing) => {
-                    let (column, wanted) = (column.name.clone(), column.kind.sql());
+                Some(found) if found.kind == column.kind.sql() => sql.push_str(&revive(&table, column)),
+                Some(found) => {
+                    let (column, wanted, existing) =
+                        (column.name.clone(), column.kind.sql(), found.kind.clone());
                     return Err(Error::ColumnTaken { column, existing, wanted });
                 }
             },
@@ -115,29 +151,17 @@ pub async fn alter_table(
                 _ = writeln!(sql, "ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL;", quote_ident(name));
             }
             TableChange::Widen(name) => {
-                _ = writeln!(sql, "ALTER TABLE {table} ALTER COLUMN {} TYPE double precision;", quote_ident(name));
+                _ = writeln!(
+                    sql,
+                    "ALTER TABLE {table} ALTER COLUMN {} TYPE double precision;",
+                    quote_ident(name)
+                );
             }
             TableChange::SetDefault { column } => sql.push_str(&set_default(&table, column)),
         }
     }
-    if sql.is_empty() {
-        return Ok(());
-    }
-    sql.push_str(&view_sql(project, event_type));
-    client.batch_execute(&sql).await?;
-    Ok(())
-}
-
-/// Removes table and view with all rows. `Ok` where there are none.
-///
-/// # Errors
-///
-/// When the database is not there, or something of the project still depends on them.
-pub async fn drop_table(client: &impl GenericClient, project: &str, event_type: &str) -> Result<(), Error> {
-    let view = qualified(project, &view_name(event_type));
-    let table = qualified(project, &table_name(event_type));
-    client.batch_execute(&format!("DROP VIEW IF EXISTS {view};\nDROP TABLE IF EXISTS {table}")).await?;
-    Ok(())
+    sql.push_str(&view_sql(&grantees, project, event_type));
+    Ok(tx.batch_execute(&sql).await?)
 }
 
 fn definition(column: &Column) -> String {
@@ -183,19 +207,10 @@ fn revive(table: &str, column: &Column) -> String {
     sql
 }
 
-fn view_sql(project: &str, event_type: &str) -> String {
+fn view_sql(grantees: &Grantees, project: &str, event_type: &str) -> String {
     let view = qualified(project, &view_name(event_type));
     let table = qualified(project, &table_name(event_type));
-    format!("CREATE OR REPLACE VIEW {view} AS SELECT * FROM {table};\n{}", roles::grant_sql(project, &view, "SELECT"))
-}
-
-async fn existing_type(client: &impl GenericClient, table: &str, column: &str) -> Result<Option<String>, Error> {
-    let sql = "
-        SELECT format_type(atttypid, atttypmod)
-          FROM pg_attribute
-         WHERE attrelid = to_regclass($1) AND attname::text = $2 AND attnum > 0 AND NOT attisdropped";
-    let row = client.query_opt(sql, &[&table, &column]).await?;
-    Ok(row.map(|row| row.get(0)))
+    format!("CREATE OR REPLACE VIEW {view} AS SELECT * FROM {table};\n{}", grantees.sql(&view, &[]))
 }
 
 /// A table that rows are written to, with its statement made once.
@@ -218,11 +233,15 @@ impl TableRef {
         let numbered = |part: &dyn Fn(usize, Kind) -> String| {
             kinds.iter().enumerate().map(|(i, kind)| part(i + 1, *kind)).collect::<Vec<_>>().join(", ")
         };
-        let values = numbered(&|n, kind| if kind == Kind::Jsonb { format!("c{n}::jsonb") } else { format!("c{n}") });
+        let values =
+            numbered(&|n, kind| if kind == Kind::Jsonb { format!("c{n}::jsonb") } else { format!("c{n}") });
         let arrays = numbered(&|n, _| format!("${n}"));
         let aliases = numbered(&|n, _| format!("c{n}"));
-        let updates: Vec<String> =
-            names.iter().filter(|name| *name != "\"id\"").map(|name| format!("{name} = EXCLUDED.{name}")).collect();
+        let updates: Vec<String> = names
+            .iter()
+            .filter(|name| *name != "\"id\"")
+            .map(|name| format!("{name} = EXCLUDED.{name}"))
+            .collect();
         let conflict = match &updates[..] {
             [] => "NOTHING".to_owned(),
             updates => format!("UPDATE SET {}", updates.join(", ")),
@@ -301,7 +320,14 @@ fn array<'a>(rows: &[&'a Row], n: usize, kind: Kind) -> (Box<dyn ToSql + Sync + 
     let cells = rows.iter().map(|row| row.cells.get(n));
     macro_rules! collect {
         ($of:ty, $pattern:pat => $value:expr) => {
-            Box::new(cells.map(|cell| match cell { Some($pattern) => Some($value), _ => None }).collect::<Vec<Option<$of>>>())
+            Box::new(
+                cells
+                    .map(|cell| match cell {
+                        Some($pattern) => Some($value),
+                        _ => None,
+                    })
+                    .collect::<Vec<Option<$of>>>(),
+            )
         };
     }
     match kind {

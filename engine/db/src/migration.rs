@@ -30,7 +30,8 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), Error> {
     check_server(&tx).await?;
     // The wait is bounded: a migration of another engine that takes longer deserves a look by a human.
     tx.batch_execute("SET LOCAL lock_timeout = '60s'").await?;
-    tx.execute_typed("SELECT pg_advisory_xact_lock($1)", &[(&LOCK_KEY, tokio_postgres::types::Type::INT8)]).await?;
+    tx.execute_typed("SELECT pg_advisory_xact_lock($1)", &[(&LOCK_KEY, tokio_postgres::types::Type::INT8)])
+        .await?;
     tx.batch_execute(
         "CREATE SCHEMA IF NOT EXISTS granary;
          CREATE TABLE IF NOT EXISTS granary.migration (
@@ -107,7 +108,8 @@ fn missing<'m>(all: &'m [Migration], applied: &BTreeMap<u32, String>) -> Result<
 }
 
 fn version_column(version: u32) -> Result<i32, Error> {
-    i32::try_from(version).map_err(|e| Error::Content { what: "granary.migration.version", why: e.to_string() })
+    i32::try_from(version)
+        .map_err(|e| Error::Content { what: "granary.migration.version", why: e.to_string() })
 }
 
 fn checksum(sql: &str) -> String {

@@ -54,7 +54,8 @@ pub(crate) async fn write(tx: &Transaction<'_>, batch: &impl Batch) -> Result<Wr
         match attempt(tx, batch, range.clone()).await {
             Ok(rows) => written.rows += rows,
             Err(error) if is_fault_of_a_row(&error) => {
-                tx.batch_execute("ROLLBACK TO SAVEPOINT granary_rows; RELEASE SAVEPOINT granary_rows").await?;
+                tx.batch_execute("ROLLBACK TO SAVEPOINT granary_rows; RELEASE SAVEPOINT granary_rows")
+                    .await?;
                 if range.len() == 1 {
                     written.refused.push(refused(range.start, &error));
                 } else {

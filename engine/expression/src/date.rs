@@ -17,9 +17,31 @@ enum Item {
 
 /// Letters that mean something, with the largest number of repetitions.
 const LETTERS: [(char, usize); 25] = [
-    ('G', 5), ('y', 19), ('u', 19), ('M', 5), ('L', 5), ('d', 2), ('D', 3), ('Q', 2), ('q', 2), ('E', 5), ('e', 2),
-    ('a', 1), ('H', 2), ('h', 2), ('K', 2), ('k', 2), ('m', 2), ('s', 2), ('S', 9), ('A', 19), ('n', 19), ('X', 5),
-    ('x', 5), ('Z', 5), ('z', 4),
+    ('G', 5),
+    ('y', 19),
+    ('u', 19),
+    ('M', 5),
+    ('L', 5),
+    ('d', 2),
+    ('D', 3),
+    ('Q', 2),
+    ('q', 2),
+    ('E', 5),
+    ('e', 2),
+    ('a', 1),
+    ('H', 2),
+    ('h', 2),
+    ('K', 2),
+    ('k', 2),
+    ('m', 2),
+    ('s', 2),
+    ('S', 9),
+    ('A', 19),
+    ('n', 19),
+    ('X', 5),
+    ('x', 5),
+    ('Z', 5),
+    ('z', 4),
 ];
 
 impl Pattern {
@@ -72,13 +94,18 @@ impl Pattern {
 
 fn field(text: &str, letter: char, count: usize) -> Result<Item, String> {
     if matches!(letter, 'Y' | 'w' | 'W') {
-        let message = "counts weeks, whose beginning depends on the country; for the year of a date write 'y'";
+        let message =
+            "counts weeks, whose beginning depends on the country; for the year of a date write 'y'";
         return Err(format!("date pattern '{text}': '{letter}' {message}"));
     }
     match LETTERS.iter().find(|(known, _)| *known == letter) {
         Some((_, max)) if count <= *max => Ok(Item::Field(letter, count)),
-        Some((_, max)) => Err(format!("date pattern '{text}': '{letter}' may stand {max} times at most, not {count}")),
-        None => Err(format!("date pattern '{text}': unknown letter '{letter}'; texts are quoted, as in yyyy-MM-dd'T'HH:mm")),
+        Some((_, max)) => {
+            Err(format!("date pattern '{text}': '{letter}' may stand {max} times at most, not {count}"))
+        }
+        None => Err(format!(
+            "date pattern '{text}': unknown letter '{letter}'; texts are quoted, as in yyyy-MM-dd'T'HH:mm"
+        )),
     }
 }
 
@@ -120,7 +147,7 @@ fn write_field(out: &mut String, letter: char, count: usize, date: OffsetDateTim
         'e' => number(out, date.weekday().number_from_monday().into(), count),
         'a' => out.push_str(if hour < 12 { "AM" } else { "PM" }),
         'H' => number(out, hour.into(), count),
-        'h' => number(out, if hour % 12 == 0 { 12 } else { hour % 12 }.into(), count),
+        'h' => number(out, ((hour + 11) % 12 + 1).into(), count),
         'K' => number(out, (hour % 12).into(), count),
         'k' => number(out, if hour == 0 { 24 } else { hour }.into(), count),
         'm' => number(out, date.minute().into(), count),
@@ -150,7 +177,8 @@ pub(crate) fn of_epoch_ms(time_ms: i64) -> Option<OffsetDateTime> {
 
 /// `2019-06-30T03:10:00.000Z`.
 pub(crate) fn date_time_text(date: OffsetDateTime) -> String {
-    let time = format!("{:02}:{:02}:{:02}.{:03}", date.hour(), date.minute(), date.second(), date.millisecond());
+    let time =
+        format!("{:02}:{:02}:{:02}.{:03}", date.hour(), date.minute(), date.second(), date.millisecond());
     format!("{}T{time}Z", date_text(date))
 }
 
@@ -164,7 +192,9 @@ pub(crate) fn date_text(date: OffsetDateTime) -> String {
 pub(crate) fn parse_iso(text: &str) -> Result<OffsetDateTime, String> {
     iso(text.trim()).ok_or_else(|| {
         let shown: String = text.chars().take(64).collect();
-        format!("'{shown}' is not an ISO date: expected something like 2019-06-30 or 2019-06-30T03:10:00.000Z")
+        format!(
+            "'{shown}' is not an ISO date: expected something like 2019-06-30 or 2019-06-30T03:10:00.000Z"
+        )
     })
 }
 
@@ -176,7 +206,8 @@ fn iso(text: &str) -> Option<OffsetDateTime> {
         None => (text.strip_suffix('Z').unwrap_or(text), None),
     };
     let mut parts = date.split('-');
-    let (year, month, day) = (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    let (year, month, day) =
+        (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
     if parts.next().is_some() {
         return None;
     }
@@ -245,18 +276,61 @@ mod tests {
     fn patterns_write_what_java_writes() {
         let noon = "2019-06-03T13:05:09.120Z";
         for (pattern, expected) in [
-            ("yyyy", "2019"), ("yy", "19"), ("y", "2019"), ("u", "2019"), ("yyyyy", "02019"),
-            ("M", "6"), ("MM", "06"), ("MMM", "Jun"), ("MMMM", "June"), ("MMMMM", "J"), ("LL", "06"),
-            ("d", "3"), ("dd", "03"), ("D", "154"), ("DDD", "154"), ("QQ", "02"), ("q", "2"),
-            ("E", "Mon"), ("EEE", "Mon"), ("EEEE", "Monday"), ("EEEEE", "M"), ("e", "1"), ("G", "AD"),
-            ("H", "13"), ("HH", "13"), ("h", "1"), ("hh", "01"), ("K", "1"), ("kk", "13"), ("a", "PM"),
-            ("m", "5"), ("mm", "05"), ("s", "9"), ("ss", "09"),
-            ("S", "1"), ("SSS", "120"), ("SSSSSSSSS", "120000000"), ("n", "120000000"), ("A", "47109120"),
-            ("X", "Z"), ("XXX", "Z"), ("x", "+00"), ("xxx", "+00:00"), ("Z", "+0000"), ("ZZZZ", "GMT"), ("ZZZZZ", "Z"),
-            ("z", "UTC"), ("zzzz", "Coordinated Universal Time"),
+            ("yyyy", "2019"),
+            ("yy", "19"),
+            ("y", "2019"),
+            ("u", "2019"),
+            ("yyyyy", "02019"),
+            ("M", "6"),
+            ("MM", "06"),
+            ("MMM", "Jun"),
+            ("MMMM", "June"),
+            ("MMMMM", "J"),
+            ("LL", "06"),
+            ("d", "3"),
+            ("dd", "03"),
+            ("D", "154"),
+            ("DDD", "154"),
+            ("QQ", "02"),
+            ("q", "2"),
+            ("E", "Mon"),
+            ("EEE", "Mon"),
+            ("EEEE", "Monday"),
+            ("EEEEE", "M"),
+            ("e", "1"),
+            ("G", "AD"),
+            ("H", "13"),
+            ("HH", "13"),
+            ("h", "1"),
+            ("hh", "01"),
+            ("K", "1"),
+            ("kk", "13"),
+            ("a", "PM"),
+            ("m", "5"),
+            ("mm", "05"),
+            ("s", "9"),
+            ("ss", "09"),
+            ("S", "1"),
+            ("SSS", "120"),
+            ("SSSSSSSSS", "120000000"),
+            ("n", "120000000"),
+            ("A", "47109120"),
+            ("X", "Z"),
+            ("XXX", "Z"),
+            ("x", "+00"),
+            ("xxx", "+00:00"),
+            ("Z", "+0000"),
+            ("ZZZZ", "GMT"),
+            ("ZZZZZ", "Z"),
+            ("z", "UTC"),
+            ("zzzz", "Coordinated Universal Time"),
             ("yyyy-MM-dd'T'HH:mm:ss.SSSXXX", "2019-06-03T13:05:09.120Z"),
-            ("hh 'o''clock' a", "01 o'clock PM"), ("''yy''", "'19'"), ("[yyyy]", "2019"), ("dd.MM.yyyy, HH:mm", "03.06.2019, 13:05"),
-            ("", ""), ("yyyyMMdd", "20190603"),
+            ("hh 'o''clock' a", "01 o'clock PM"),
+            ("''yy''", "'19'"),
+            ("[yyyy]", "2019"),
+            ("dd.MM.yyyy, HH:mm", "03.06.2019, 13:05"),
+            ("", ""),
+            ("yyyyMMdd", "20190603"),
         ] {
             assert_eq!(formatted(noon, pattern), expected, "{pattern}");
         }
@@ -284,9 +358,24 @@ mod tests {
     #[test]
     fn other_texts_are_no_dates() {
         for text in [
-            "", "2019", "2019-1-1", "2019-13-01", "2019-02-29", "2019-01-01T", "2019-01-01T25:00", "2019-01-01T10",
-            "2019-01-01T10:00:00.", "2019-01-01T10:00.5", "2019-01-01T10:00:00.1234567890", "2019-01-01T10:00+2",
-            "2019-01-01T10:00+\u{e4}", "2019-01-01T10:00+99:99", "2019-01-01T10:00ZZ", "+019-01-01", "2019-01-01-01", "\u{e4}\u{e4}",
+            "",
+            "2019",
+            "2019-1-1",
+            "2019-13-01",
+            "2019-02-29",
+            "2019-01-01T",
+            "2019-01-01T25:00",
+            "2019-01-01T10",
+            "2019-01-01T10:00:00.",
+            "2019-01-01T10:00.5",
+            "2019-01-01T10:00:00.1234567890",
+            "2019-01-01T10:00+2",
+            "2019-01-01T10:00+\u{e4}",
+            "2019-01-01T10:00+99:99",
+            "2019-01-01T10:00ZZ",
+            "+019-01-01",
+            "2019-01-01-01",
+            "\u{e4}\u{e4}",
             "1584708855528",
         ] {
             assert!(parse_iso(text).is_err(), "{text}");

@@ -43,7 +43,10 @@ pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) 
     let wanted = name.to_lowercase();
     let distances = known.into_iter().map(|known| (distance(&wanted, &known.to_lowercase()), known));
     let limit = (name.chars().count() / 3).max(1);
-    distances.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+    distances
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
 }
 
 /// Letters to insert, remove or replace between two texts.

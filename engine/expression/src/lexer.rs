@@ -38,8 +38,8 @@ impl Kind {
 
 /// Longer ones before their beginnings.
 const SYMBOLS: [&str; 27] = [
-    "?:", "?.", "==", "!=", "<=", ">=", "&&", "||", "?", ":", "<", ">", "!", "+", "-", "*", "/", "%", "(", ")", "[",
-    "]", ".", ",", "#", "=", "@",
+    "?:", "?.", "==", "!=", "<=", ">=", "&&", "||", "?", ":", "<", ">", "!", "+", "-", "*", "/", "%", "(",
+    ")", "[", "]", ".", ",", "#", "=", "@",
 ];
 
 pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
@@ -105,7 +105,8 @@ fn quoted(rest: &str, quote: char, offset: usize) -> Result<(Kind, usize), Fault
 
 /// A number as in JSON; the `L` of a Java long may follow.
 fn number(rest: &str, offset: usize) -> Result<(Kind, usize), Fault> {
-    let digits = |from: usize| rest[from..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |n| from + n);
+    let digits =
+        |from: usize| rest[from..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |n| from + n);
     let mut end = digits(0);
     if rest[end..].starts_with('.') && rest[end + 1..].starts_with(|c: char| c.is_ascii_digit()) {
         end = digits(end + 1);
@@ -121,7 +122,8 @@ fn number(rest: &str, offset: usize) -> Result<(Kind, usize), Fault> {
     if rest[end + suffix..].starts_with(name_part) {
         return Err(Fault::new(offset, "a name cannot begin with a digit"));
     }
-    let number = serde_json::from_str(written)
-        .map_err(|_| Fault::new(offset, format!("'{written}' is not a number: leave out the zeros at its beginning")))?;
+    let number = serde_json::from_str(written).map_err(|_| {
+        Fault::new(offset, format!("'{written}' is not a number: leave out the zeros at its beginning"))
+    })?;
     Ok((Kind::Number(number), end + suffix))
 }

@@ -26,7 +26,8 @@ const DEPTH_MAX: usize = 256;
 pub fn parse(text: &str) -> Result<Expression, Error> {
     let parse = || {
         if text.len() > TEXT_BYTES_MAX {
-            let message = format!("the expression has {} bytes, more than the {TEXT_BYTES_MAX} allowed", text.len());
+            let message =
+                format!("the expression has {} bytes, more than the {TEXT_BYTES_MAX} allowed", text.len());
             return Err(Fault::new(0, message));
         }
         let mut parser = Parser { tokens: tokens(text)?, at: 0, nesting: 0 };
@@ -55,7 +56,8 @@ impl Parser {
             Lexeme::End => Ok(root),
             Lexeme::Symbol("=") => Err(self.fault("nothing can be assigned; to compare, write '=='")),
             other => {
-                let message = format!("expected an operator or the end of the expression, got {}", other.shown());
+                let message =
+                    format!("expected an operator or the end of the expression, got {}", other.shown());
                 Err(self.fault(message))
             }
         }
@@ -140,7 +142,10 @@ impl Parser {
                 }
                 let name_at = self.offset();
                 let Lexeme::Word(name) = self.next() else {
-                    return Err(Fault::new(name_at, "expected a name behind '.'; odd names are written ['so-on']"));
+                    return Err(Fault::new(
+                        name_at,
+                        "expected a name behind '.'; odd names are written ['so-on']",
+                    ));
                 };
                 target = if self.eat("(") {
                     self.method(name_at, target, &name, safe)?
@@ -165,7 +170,8 @@ impl Parser {
     /// What follows `.name(`.
     fn method(&mut self, offset: usize, target: Node, name: &str, safe: bool) -> Parsed {
         let Some(method) = Method::of(name) else {
-            let message = format!("unknown method '{name}'{}", meant(name, Method::names(), "", ", known are: "));
+            let message =
+                format!("unknown method '{name}'{}", meant(name, Method::names(), "", ", known are: "));
             return Err(Fault::new(offset, message));
         };
         let arguments = self.arguments()?;
@@ -189,7 +195,11 @@ impl Parser {
             Lexeme::Symbol("#") => match self.next() {
                 Lexeme::Word(name) if self.peek() == &Lexeme::Symbol("(") => self.call(offset, &name, "#"),
                 Lexeme::Word(name) => {
-                    let hint = if Function::of(&name).is_some() { ": a function needs its brackets, as in" } else { ": expected a function, as in" };
+                    let hint = if Function::of(&name).is_some() {
+                        ": a function needs its brackets, as in"
+                    } else {
+                        ": expected a function, as in"
+                    };
                     Err(Fault::new(offset, format!("there is no variable '#{name}'{hint} '#nowMillis()'")))
                 }
                 _ => Err(Fault::new(offset, "expected the name of a function behind '#'")),
@@ -197,7 +207,8 @@ impl Parser {
             Lexeme::Symbol("@") => Err(Fault::new(offset, "beans ('@') are out of reach of an expression")),
             Lexeme::Word(word) => self.word(offset, &word),
             other => {
-                let expected = "expected a value (payload, headers['name'], a text in quotes, a number or a #function)";
+                let expected =
+                    "expected a value (payload, headers['name'], a text in quotes, a number or a #function)";
                 Err(Fault::new(offset, format!("{expected}, got {}", other.shown())))
             }
         }
@@ -208,7 +219,9 @@ impl Parser {
         match word {
             "payload" if !called => self.node(offset, Kind::Payload),
             "headers" if !called => self.header(offset),
-            "T" if called => Err(Fault::new(offset, "Java types ('T(...)') are out of reach of an expression")),
+            "T" if called => {
+                Err(Fault::new(offset, "Java types ('T(...)') are out of reach of an expression"))
+            }
             "new" if !called => Err(Fault::new(offset, "an expression cannot make objects ('new')")),
             _ if called => self.call(offset, word, ""),
             _ => match word.to_ascii_lowercase().as_str() {
@@ -223,11 +236,17 @@ impl Parser {
     fn unknown_name(&self, name: &str) -> String {
         let before = self.at.checked_sub(2).map(|at| &self.tokens[at].kind);
         if before == Some(&Lexeme::Symbol("-")) {
-            return format!("unknown name '{name}': a name with '-' is written in brackets, as in payload['my-name']");
+            return format!(
+                "unknown name '{name}': a name with '-' is written in brackets, as in payload['my-name']"
+            );
         }
         let nearest = nearest(name, ["payload", "headers"]);
         let hint = nearest.map_or_else(
-            || format!("an expression knows 'payload' and 'headers', as in payload.{name}; texts stand in quotes"),
+            || {
+                format!(
+                    "an expression knows 'payload' and 'headers', as in payload.{name}; texts stand in quotes"
+                )
+            },
             |meant| format!("did you mean '{meant}'?"),
         );
         format!("unknown name '{name}': {hint}")
@@ -242,8 +261,15 @@ impl Parser {
         } else if self.eat(".") || self.eat("?.") {
             let name_at = self.offset();
             match self.next() {
-                Lexeme::Word(name) if self.peek() != &Lexeme::Symbol("(") => self.node(name_at, Kind::Text(name))?,
-                _ => return Err(Fault::new(name_at, "expected the name of a header, as in headers['my-name']")),
+                Lexeme::Word(name) if self.peek() != &Lexeme::Symbol("(") => {
+                    self.node(name_at, Kind::Text(name))?
+                }
+                _ => {
+                    return Err(Fault::new(
+                        name_at,
+                        "expected the name of a header, as in headers['my-name']",
+                    ));
+                }
             }
         } else {
             let message = "'headers' is not a value: name one of them, as in headers['grnry-correlation-id']";
@@ -299,7 +325,8 @@ impl Parser {
     fn node(&self, offset: usize, kind: Kind) -> Parsed {
         let node = Node::new(offset, kind);
         if node.depth > DEPTH_MAX {
-            let message = format!("the expression has more than {DEPTH_MAX} levels of operators and properties");
+            let message =
+                format!("the expression has more than {DEPTH_MAX} levels of operators and properties");
             return Err(Fault::new(offset, message));
         }
         Ok(node)
@@ -346,7 +373,9 @@ impl Parser {
 
 /// Reads the path or pattern of a call where it is written out, so that its mistakes are found now.
 fn prepare(function: Function, arguments: &[Node]) -> Result<Prepared, Fault> {
-    let Some(Node { kind: Kind::Text(text), offset, .. }) = arguments.last() else { return Ok(Prepared::Nothing) };
+    let Some(Node { kind: Kind::Text(text), offset, .. }) = arguments.last() else {
+        return Ok(Prepared::Nothing);
+    };
     let prepared = match function {
         Function::JsonPath | Function::SafeJsonPath => Path::parse(text).map(Prepared::Path),
         Function::DateTimeIsoFormatterUtc => Pattern::parse(text).map(Prepared::Pattern),

@@ -46,15 +46,43 @@ pub(crate) enum Kind {
     Payload,
     /// A header by its name.
     Header(Box<Node>),
-    Property { target: Box<Node>, name: String, safe: bool },
-    Index { target: Box<Node>, key: Box<Node>, safe: bool },
-    Method { target: Box<Node>, method: Method, arguments: Vec<Node>, safe: bool },
-    Call { function: Function, arguments: Vec<Node>, prepared: Prepared },
+    Property {
+        target: Box<Node>,
+        name: String,
+        safe: bool,
+    },
+    Index {
+        target: Box<Node>,
+        key: Box<Node>,
+        safe: bool,
+    },
+    Method {
+        target: Box<Node>,
+        method: Method,
+        arguments: Vec<Node>,
+        safe: bool,
+    },
+    Call {
+        function: Function,
+        arguments: Vec<Node>,
+        prepared: Prepared,
+    },
     Not(Box<Node>),
     Negate(Box<Node>),
-    Binary { operator: Operator, left: Box<Node>, right: Box<Node> },
-    Elvis { value: Box<Node>, otherwise: Box<Node> },
-    Ternary { condition: Box<Node>, then: Box<Node>, otherwise: Box<Node> },
+    Binary {
+        operator: Operator,
+        left: Box<Node>,
+        right: Box<Node>,
+    },
+    Elvis {
+        value: Box<Node>,
+        otherwise: Box<Node>,
+    },
+    Ternary {
+        condition: Box<Node>,
+        then: Box<Node>,
+        otherwise: Box<Node>,
+    },
 }
 
 /// The last argument of a call, read when the expression is parsed, where it is a literal.

@@ -10,3 +10,12 @@ pub(crate) mod script {
         exports: { default: async },
     });
 }
+
+/// The public world of uploaded transforms.
+pub(crate) mod transform {
+    wasmtime::component::bindgen!({
+        path: "../../wit/transform.wit",
+        world: "granary:transform/transform",
+        exports: { default: async },
+    });
+}

@@ -17,6 +17,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::bindings::script::ScriptPre;
+use crate::bindings::transform::TransformPre;
 use crate::host::State;
 use crate::sandbox::Error;
 
@@ -25,6 +26,7 @@ pub struct Component {
     wasm: wasmtime::component::Component,
     digest: String,
     script: OnceLock<ScriptPre<State>>,
+    transform: OnceLock<TransformPre<State>>,
 }
 
 impl std::fmt::Debug for Component {
@@ -50,6 +52,18 @@ impl Component {
             .and_then(ScriptPre::new)
             .map_err(|e| Error::World { world: "granary:script/script", text: format!("{e:#}") })?;
         Ok(self.script.get_or_init(|| pre))
+    }
+
+    /// The component as an uploaded transform, its imports resolved.
+    pub(crate) fn transform(&self, linker: &Linker<State>) -> Result<&TransformPre<State>, Error> {
+        if let Some(pre) = self.transform.get() {
+            return Ok(pre);
+        }
+        let pre = linker
+            .instantiate_pre(&self.wasm)
+            .and_then(TransformPre::new)
+            .map_err(|e| Error::World { world: "granary:transform/transform", text: format!("{e:#}") })?;
+        Ok(self.transform.get_or_init(|| pre))
     }
 }
 
@@ -101,7 +115,7 @@ impl Cache {
             tokio::task::spawn_blocking(move || cache.load_blocking(&engine, &digest, &bytes))
         };
         let wasm = wasm.await.map_err(|e| Error::Compile(e.to_string()))??;
-        let made = Arc::new(Component { wasm, digest, script: OnceLock::new() });
+        let made = Arc::new(Component { wasm, digest, script: OnceLock::new(), transform: OnceLock::new() });
         *component = Arc::downgrade(&made);
         Ok(made)
     }
@@ -114,6 +128,12 @@ impl Cache {
     ) -> Result<wasmtime::component::Component, Error> {
         let code = self.dir.join(format!("{digest}-{}.cwasm", self.engine_name));
         if let Some(component) = load_entry(engine, &code) {
+            return Ok(component);
+        }
+        // Another process may be compiling the same bytes. Where locks do not work both compile.
+        let lock = std::fs::File::create(code.with_extension("lock"));
+        let locked = lock.and_then(|file| file.lock().map(|()| file));
+        if let Some(component) = locked.as_ref().ok().and_then(|_| load_entry(engine, &code)) {
             return Ok(component);
         }
         let started = std::time::Instant::now();

@@ -6,6 +6,7 @@ use tokio::time::timeout;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::script::Script;
+use crate::bindings::transform;
 use crate::component::Component;
 use crate::frame::{self, Belt, EventIn, Frame, Transform};
 use crate::host::State;
@@ -14,6 +15,7 @@ use crate::marshal::Encoder;
 use crate::outcome::{BeltOutcome, CallError, Failure, TransformOutcome};
 use crate::sandbox::{Error, Sandbox};
 use crate::script::{Diagnostic, Refusal, ScriptSpec};
+use crate::uploaded;
 
 /// Ticks (of about 1 ms) after which a running guest lets other tasks of its thread have their turn.
 const SLICE_TICKS: u64 = 5;
@@ -25,11 +27,19 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub struct Instance {
     sandbox: Sandbox,
     store: Store<State>,
-    script: Script,
+    guest: Guest,
     encoder: Encoder,
     call_timeout: Duration,
     memory_bytes_at_start: usize,
     alive: bool,
+}
+
+/// What runs in the store.
+enum Guest {
+    /// A script runtime with its script.
+    Script(Script),
+    /// An uploaded transform.
+    Transform(transform::Transform),
 }
 
 impl std::fmt::Debug for Instance {
@@ -57,16 +67,34 @@ impl Instance {
         let (script, answer) = loaded.await.map_err(Refusal::from)?;
         let diagnostics = |all: Vec<_>| all.into_iter().map(Diagnostic::from).collect::<Vec<_>>();
         let warnings = answer.map(diagnostics).map_err(|all| Refusal::of_diagnostics(diagnostics(all)))?;
-        let instance = Self {
+        let instance = Self::new(sandbox, spec, store, Guest::Script(script));
+        Ok((instance, warnings))
+    }
+
+    /// Makes an instance of an uploaded transform.
+    pub(crate) async fn transform(
+        sandbox: &Sandbox,
+        component: &Component,
+        spec: &ScriptSpec,
+    ) -> Result<Self, Error> {
+        let pre = component.transform(sandbox.linker())?;
+        let mut store = store(sandbox, spec);
+        let made =
+            call(sandbox, &mut store, spec.init_timeout, async |store| pre.instantiate_async(store).await);
+        let guest = Guest::Transform(made.await.map_err(Refusal::from)?);
+        Ok(Self::new(sandbox, spec, store, guest))
+    }
+
+    fn new(sandbox: &Sandbox, spec: &ScriptSpec, store: Store<State>, guest: Guest) -> Self {
+        Self {
             sandbox: sandbox.clone(),
             memory_bytes_at_start: store.data().limits.memory_bytes(),
             store,
-            script,
+            guest,
             encoder: Encoder::new(),
             call_timeout: spec.call_timeout,
             alive: true,
-        };
-        Ok((instance, warnings))
+        }
     }
 
     /// Runs a belt on a batch: one outcome per event, in order.
@@ -111,14 +139,30 @@ impl Instance {
         if !std::mem::take(&mut self.alive) {
             return Err(CallError::Dead);
         }
-        let unsent = frame::encode::<F>(batch, &mut self.encoder);
-        let Self { sandbox, store, script, encoder, call_timeout, .. } = self;
-        let answer = call(sandbox, store, *call_timeout, async |store| {
-            script.granary_script_runtime().call_execute(store, encoder.bytes()).await
-        });
+        let Self { sandbox, store, guest, encoder, call_timeout, .. } = self;
         let text = |text: String| CallError::Frame { text };
-        let answer = answer.await?.map_err(text)?;
-        let outcomes = frame::decode::<F>(&answer, unsent).map_err(|e| text(e.to_string()))?;
+        let outcomes = match guest {
+            Guest::Script(script) => {
+                let unsent = frame::encode::<F>(batch, encoder);
+                let answer = call(sandbox, store, *call_timeout, async |store| {
+                    script.granary_script_runtime().call_execute(store, encoder.bytes()).await
+                });
+                let answer = answer.await?.map_err(text)?;
+                frame::decode::<F>(&answer, unsent).map_err(|e| text(e.to_string()))?
+            }
+            Guest::Transform(component) => {
+                let answer = call(sandbox, store, *call_timeout, async |store| {
+                    uploaded::run(store, component, batch).await
+                });
+                let good =
+                    |good| F::of_transform(good).ok_or_else(|| text("a transform is no belt".to_owned()));
+                let outcome = |outcome| match outcome {
+                    Ok(transformed) => good(transformed).map(Ok),
+                    Err(failure) => Ok(Err(failure)),
+                };
+                answer.await?.map_err(text)?.into_iter().map(outcome).collect::<Result<_, _>>()?
+            }
+        };
         self.alive = true;
         Ok(outcomes)
     }

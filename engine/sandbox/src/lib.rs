@@ -27,10 +27,14 @@ mod instance;
 mod limits;
 mod outcome;
 mod runner;
+mod uploaded;
 
 // What host and script runtime say to each other.
 mod frame;
 pub mod marshal;
+
+// For the bench.
+pub mod speed;
 
 pub use component::Component;
 pub use frame::EventIn;
@@ -42,3 +46,10 @@ pub use outcome::{
 pub use runner::{Runner, Stats};
 pub use sandbox::{Error, Options, Sandbox};
 pub use script::{Diagnostic, Kind, Refusal, ScriptSpec, Severity};
+
+/// Reads bytes in every way in which a guest's answer is read: the target of the fuzzer, and of the test that replays
+/// its corpus.
+#[doc(hidden)]
+pub fn decode_hostile(data: &[u8]) {
+    frame::decode_hostile(data);
+}

@@ -8,6 +8,7 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
 use crate::bindings::script::granary::script::host;
+use crate::bindings::transform::granary::transform::host as transform_host;
 use crate::component::{Cache, Component};
 use crate::host::State;
 use crate::instance::Instance;
@@ -96,6 +97,7 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(text)?;
         host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
+        transform_host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
         let ticker = Ticker::start(engine.clone()).map_err(|e| Error::Engine(e.to_string()))?;
         let cache = Arc::new(Cache::open(options.cache_dir, &engine)?);
         Ok(Self { inner: Arc::new(Inner { engine, linker, ticker, cache }) })
@@ -122,6 +124,16 @@ impl Sandbox {
     /// Loads a script, ready to be called.
     pub async fn instantiate(&self, runtime: &Component, spec: &ScriptSpec) -> Result<Instance, Error> {
         Instance::script(self, runtime, spec).await.map(|(instance, _)| instance)
+    }
+
+    /// Makes an instance of an uploaded component of the world `transform`. Of the spec, kind, source and config have
+    /// no meaning here.
+    pub async fn instantiate_component(
+        &self,
+        component: &Component,
+        spec: &ScriptSpec,
+    ) -> Result<Instance, Error> {
+        Instance::transform(self, component, spec).await
     }
 
     pub(crate) fn engine(&self) -> &Engine {

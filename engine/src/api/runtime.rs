@@ -1,9 +1,7 @@
 //! What the API asks of whatever runs the stages. The supervisor implements it; tests record the calls.
 
 use async_trait::async_trait;
-use granary_catalog::{
-    Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status,
-};
+use granary_catalog::{Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status};
 
 /// A state, and why it is what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +95,11 @@ pub trait Runtime: Send + Sync + 'static {
     fn definition_changed(&self, object: &Object);
 
     /// Loads the callback of a belt with the declared outputs (name and kind); its warnings.
-    async fn check_belt(&self, belt: &Belt, outputs: &[(String, EventKind)]) -> Result<Vec<String>, CheckError>;
+    async fn check_belt(
+        &self,
+        belt: &Belt,
+        outputs: &[(String, EventKind)],
+    ) -> Result<Vec<String>, CheckError>;
 
     /// Loads the transform of a harvester if its language runs; its warnings.
     async fn check_transform(&self, harvester: &Harvester) -> Result<Vec<String>, CheckError>;

@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 use granary_catalog::EventType;
-use granary_expression::{Context, DerivedChance, Expression};
+use granary_expression::{Context, DerivedChance, Expression, Value};
 use granary_sandbox::TransformMessage;
 use granary_stream::Headers;
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock::now_ms;
@@ -39,6 +38,7 @@ pub struct Event {
 /// The compiled expressions of one event type, for one harvester.
 pub struct Extractor {
     log_id: Uuid,
+    stage: String,
     harvester: String,
     event_type: String,
     version: String,
@@ -64,6 +64,7 @@ impl Extractor {
         };
         Ok(Self {
             log_id,
+            stage: format!("harvester:{harvester}"),
             harvester: harvester.to_owned(),
             event_type: event_type.name.clone(),
             version: event_type.version.to_string(),
@@ -86,19 +87,11 @@ impl Extractor {
                 (Bytes::from(body.to_string()), Some((correlation_id, event_id)))
             }
         };
-        let parsed: Value = serde_json::from_slice(&payload)
+        let parsed: serde_json::Value = serde_json::from_slice(&payload)
             .map_err(|e| Refusal::new("not_json", "NotJson", format!("the transform's result is not JSON: {e}")))?;
-        let header = |name: &str| source.get(name).map(str::to_owned);
-        let mut chance = DerivedChance::new(&[
-            self.log_id.as_bytes(),
-            self.harvester.as_bytes(),
-            at.topic.as_bytes(),
-            &at.partition.to_be_bytes(),
-            &at.offset.to_be_bytes(),
-            &at.index.to_be_bytes(),
-        ]);
-        let now = now_ms();
-        let mut context = Context { payload: &parsed, headers: &header, now_ms: now, chance: &mut chance };
+        let mut chance = DerivedChance::new(self.log_id, &self.stage, at.topic, at.partition, at.offset, at.index);
+        let now = i64::try_from(now_ms()).unwrap_or(i64::MAX);
+        let mut context = Context::new(&parsed, &source.0, now, &mut chance);
 
         let deletion = ids.is_some();
         let (given_correlation, given_event) = ids.map_or((None, None), |(c, e)| (Some(c), e));
@@ -113,19 +106,19 @@ impl Extractor {
             None => Some(text(&self.event_id, "eventIdExpression", &mut context)?),
         };
         let timestamp = match &self.timestamp {
-            None => i64::try_from(now).unwrap_or(i64::MAX),
-            Some(expression) => expression
-                .evaluate(&mut context)
-                .and_then(|v| granary_expression::to_epoch_ms(&v))
-                .map_err(|e| metadata("timestampExpression", &e))?,
+            None => now,
+            Some(expression) => {
+                let value = evaluate(expression, "timestampExpression", &mut context)?;
+                value.to_epoch_ms().map_err(|e| metadata("timestampExpression", &e))?
+            }
         };
         let deletes = deletion
             || match &self.deletion {
                 None => false,
-                Some(expression) => expression
-                    .evaluate(&mut context)
-                    .and_then(|v| granary_expression::to_bool(&v))
-                    .map_err(|e| metadata("deletionExpression", &e))?,
+                Some(expression) => {
+                    let value = evaluate(expression, "deletionExpression", &mut context)?;
+                    value.to_bool().map_err(|e| metadata("deletionExpression", &e))?
+                }
             };
 
         let mut headers = source.clone();
@@ -147,17 +140,20 @@ impl Extractor {
     }
 }
 
-fn text(expression: &Expression, name: &str, context: &mut Context<'_>) -> Result<String, Refusal> {
-    let value = expression
-        .evaluate(context)
-        .and_then(|v| granary_expression::to_text(&v))
-        .map_err(|e| metadata(name, &e))?;
-    if value.is_empty() {
-        return Err(Refusal::new("metadata", "MissingMetadata", format!("{name} gave an empty text, but an id is needed")));
-    }
-    Ok(value)
+fn evaluate<'a>(expression: &'a Expression, name: &str, context: &mut Context<'a>) -> Result<Value<'a>, Refusal> {
+    expression.evaluate(context).map_err(|e| metadata(name, &e))
 }
 
-fn metadata(name: &str, error: &granary_expression::Error) -> Refusal {
+fn text<'a>(expression: &'a Expression, name: &str, context: &mut Context<'a>) -> Result<String, Refusal> {
+    let value = evaluate(expression, name, context)?;
+    let text = value.to_text().map_err(|e| metadata(name, &e))?.into_owned();
+    if text.is_empty() {
+        let why = format!("{name} gave an empty text, but an id is needed");
+        return Err(Refusal::new("metadata", "MissingMetadata", why));
+    }
+    Ok(text)
+}
+
+fn metadata(name: &str, error: &dyn std::fmt::Display) -> Refusal {
     Refusal::new("metadata", "ExpressionError", format!("{name}: {error}"))
 }

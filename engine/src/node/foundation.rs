@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use granary_db::definitions::token;
 use granary_db::installation::{self, InstallationLock};
 use granary_db::{Error, ranges};
 use tokio_util::sync::CancellationToken;
@@ -71,21 +72,28 @@ impl Foundation {
         Ok(lock)
     }
 
-    /// The first start leaves an admin token in the data directory, readable by its owner only.
+    /// The first start leaves an admin token in the data directory, readable by its owner only. Written before it is
+    /// stored, so that a crash in between leaves no token that nobody knows.
     async fn first_token(&self) -> anyhow::Result<()> {
         let path = self.config.data_dir.join("admin.token");
-        if path.exists() {
-            return Ok(());
-        }
-        let token = crate::api::tokens::make_admin(&self.shared.db, "first start").await?;
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .with_context(|| format!("could not write {}", path.display()))?;
-        std::io::Write::write_all(&mut file, format!("{token}\n").as_bytes())?;
-        info!("the admin token is in {}", path.display());
+        let secret = match std::fs::read_to_string(&path) {
+            Ok(text) => text.trim().to_owned(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let secret = token::new_secret();
+                let mut file = std::fs::OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&path)
+                    .with_context(|| format!("could not write {}", path.display()))?;
+                std::io::Write::write_all(&mut file, format!("{secret}\n").as_bytes())?;
+                info!("the admin token is in {}", path.display());
+                secret
+            }
+            Err(e) => return Err(e).with_context(|| format!("could not read {}", path.display())),
+        };
+        let client = self.shared.db.client().await?;
+        token::ensure_admin(&client, "admin.token of the first start", &secret).await?;
         Ok(())
     }
 

@@ -52,7 +52,8 @@ pub(super) async fn build(
 
 /// Puts existing cursors of the stage where its start position says.
 pub(super) async fn move_cursors(shared: &Shared, spec: &Spec) -> Result<(), Error> {
-    granary_db::cursors::delete_stage(&shared.db, &spec.id).await.map_err(unavailable)
+    granary_db::cursors::delete_stage(&shared.db, &spec.id).await.map_err(unavailable)?;
+    Ok(())
 }
 
 async fn build_harvester(
@@ -62,10 +63,12 @@ async fn build_harvester(
     from: Option<StartPosition>,
 ) -> Result<Built, Error> {
     let Shared { log, db, .. } = &inner.shared;
-    let stored: Harvester = definitions::harvester::by_name(db, name)
+    let client = db.client().await.map_err(unavailable)?;
+    let stored: Harvester = definitions::harvester::get(&client, name)
         .await
         .map_err(unavailable)?
-        .ok_or_else(|| Error::Final(format!("the harvester '{name}' is not there any more")))?;
+        .ok_or_else(|| Error::Final(format!("the harvester '{name}' is not there any more")))?
+        .definition;
     if let Some(obstacle) = stored.start_obstacle() {
         return Err(Error::Final(obstacle));
     }
@@ -86,7 +89,7 @@ async fn build_harvester(
             script(inner, runtime, spec, &stored.project, name).await?
         }
         Program::Component(hash) => {
-            let bytes = definitions::component::load(db, hash)
+            let bytes = definitions::component::load(&client, &stored.project, hash)
                 .await
                 .map_err(unavailable)?
                 .ok_or_else(|| Error::Final(format!("the component {hash} is not there any more")))?;
@@ -131,10 +134,13 @@ async fn build_belt(
     stop: &CancellationToken,
 ) -> Result<Built, Error> {
     let Shared { log, db, .. } = &inner.shared;
-    let stored: Belt = definitions::belt::by_id(db, id)
+    let client = db.client().await.map_err(unavailable)?;
+    let stored: Belt = definitions::belt::get(&client, id)
         .await
         .map_err(unavailable)?
-        .ok_or_else(|| Error::Final(format!("the belt {id} is not there any more")))?;
+        .ok_or_else(|| Error::Final(format!("the belt {id} is not there any more")))?
+        .definition;
+    drop(client);
     if let Some(obstacle) = stored.start_obstacle() {
         return Err(Error::Final(obstacle));
     }
@@ -198,10 +204,13 @@ async fn build_persister(inner: &Inner, object: &Object, name: &str, kind: Event
     let latest = VersionRef { name: name.to_owned(), version: VersionChoice::Latest };
     let event_type = event_type(inner, &latest).await?;
     let persister_kind = kind.persister().ok_or_else(|| Error::Final(format!("'{name}' has no persister")))?;
-    let stored: Persister = definitions::persister::get(db, name, persister_kind)
+    let client = db.client().await.map_err(unavailable)?;
+    let stored: Persister = definitions::persister::get(&client, name, persister_kind)
         .await
         .map_err(unavailable)?
-        .ok_or_else(|| Error::Final(format!("the persister of '{name}' is not there any more")))?;
+        .ok_or_else(|| Error::Final(format!("the persister of '{name}' is not there any more")))?
+        .definition;
+    drop(client);
     let (topic, partitions) = ensure_topic(log, &event_type).await?;
     let process = persister::build(&event_type, &stored).map_err(Error::Final)?;
     let spec = Spec {
@@ -239,9 +248,11 @@ fn script_error(error: granary_sandbox::Error) -> Error {
 
 /// Resolves a reference to an event type.
 async fn event_type(inner: &Inner, wanted: &VersionRef) -> Result<EventType, Error> {
-    definitions::event_type::resolve(&inner.shared.db, &wanted.name, wanted.version)
+    let client = inner.shared.db.client().await.map_err(unavailable)?;
+    definitions::event_type::get(&client, &wanted.name, wanted.version)
         .await
         .map_err(unavailable)?
+        .map(|stored| stored.definition)
         .ok_or_else(|| Error::Final(format!("the event type '{}' version {} does not exist", wanted.name, wanted.version)))
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use granary_catalog::{
-    Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status, Wanted,
+    Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status,
 };
 use granary_db::{definitions, eventstore, live_segment, roles};
 use tracing::info;
@@ -54,7 +54,8 @@ impl Runtime for Supervisor {
     }
 
     async fn project_created(&self, project: &Project) -> Result<(), RuntimeError> {
-        roles::create_project(&self.0.shared.db, &project.name).await.map_err(of_db)
+        roles::create_project_schema(&self.0.shared.db, &project.name).await.map_err(of_db)?;
+        Ok(())
     }
 
     async fn event_type_created(&self, event_type: &EventType) -> Result<(), RuntimeError> {
@@ -67,9 +68,7 @@ impl Runtime for Supervisor {
                 let schema = event_type.live_segment_schema().ok_or_else(|| {
                     RuntimeError::new(ErrorKind::Failed, "the stored schema of the live segment cannot be read")
                 })?;
-                live_segment::create(db, &event_type.project, &event_type.name, schema.columns())
-                    .await
-                    .map_err(of_db)?;
+                live_segment::create(db, &event_type.project, &event_type.name, schema.columns()).await.map_err(of_db)?;
             }
             _ => {}
         }
@@ -93,13 +92,12 @@ impl Runtime for Supervisor {
             }
         }
         // Whoever uses `latest` runs with the old version until it is restarted.
-        let (harvesters, belts) =
-            definitions::users_of(&self.0.shared.db, &new.project, &new.name).await.map_err(of_db)?;
-        for harvester in harvesters {
-            self.outdate(&Object::Harvester(harvester));
+        let client = self.0.shared.db.client().await.map_err(of_db)?;
+        for harvester in definitions::harvester::of_event_type(&client, &new.name).await.map_err(of_db)? {
+            self.outdate(&harvester.definition.object());
         }
-        for belt in belts {
-            self.outdate(&Object::Belt(belt));
+        for belt in definitions::belt::writing(&client, &new.name).await.map_err(of_db)? {
+            self.outdate(&belt.definition.object());
         }
         Ok(())
     }
@@ -107,7 +105,10 @@ impl Runtime for Supervisor {
     async fn event_type_deleted(&self, event_type: &EventType) -> Result<(), RuntimeError> {
         let db = &self.0.shared.db;
         match event_type.kind {
-            EventKind::DataIn => eventstore::remove(db, &event_type.project, &event_type.name).await.map_err(of_db)?,
+            // The events stay in the eventstore; they expire there.
+            EventKind::DataIn => {
+                eventstore::remove(db, &event_type.project, &event_type.name).await.map_err(of_db)?;
+            }
             EventKind::LiveSegment => {
                 live_segment::remove(db, &event_type.project, &event_type.name).await.map_err(of_db)?;
             }
@@ -129,14 +130,14 @@ impl Supervisor {
     /// # Errors
     /// When the definitions cannot be read or brought up.
     pub async fn resume(&self) -> anyhow::Result<()> {
-        let db = &self.0.shared.db;
-        for project in definitions::project::all(db).await? {
-            self.project_created(&project).await?;
+        let client = self.0.shared.db.client().await?;
+        for project in definitions::project::list(&client).await? {
+            self.project_created(&project.definition).await?;
         }
-        for event_type in definitions::event_type::all_latest(db).await? {
+        for event_type in definitions::event_type::all(&client).await? {
             self.event_type_created(&event_type).await?;
         }
-        let wanted = definitions::wanted(db, Wanted::Running).await?;
+        let wanted = definitions::wanted(&client).await?;
         for object in &wanted {
             self.launch(object, None).await;
         }

@@ -23,3 +23,5 @@ pub use message::{Headers, Incarnation, Message, Producer, Source, System};
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract_tests;
+#[cfg(feature = "test-util")]
+pub mod probe;

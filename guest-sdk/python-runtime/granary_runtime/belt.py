@@ -6,8 +6,6 @@ import ast
 import inspect
 import logging
 import marshal
-import sys
-import types
 from typing import Any, Callable, Dict, List, Tuple
 
 from granary_runtime import script
@@ -62,7 +60,8 @@ class Belt:
             # Here and not for the whole batch: a belt may reuse a dict for its next message.
             return _dumps(updates, 2)
         except ValueError:
-            return _dumps([_plain_form(form) for form in updates], 2)
+            pass
+        return _dumps([_plain_form(form) for form in updates], 2)
 
     def _as_list(self, result: Any) -> Any:
         if result is None:

@@ -68,13 +68,10 @@ def install(kind: str) -> None:
     import threading
     import urllib.request
 
-    def refuse(error: type, reason: str) -> Callable[..., Any]:
-        def refused(*arguments: Any, **named: Any) -> Any:
-            raise error(f"a {kind} {reason}: {_shown(arguments)}" if arguments else f"a {kind} {reason}")
+    def no_file(*arguments: Any, **named: Any) -> Any:
+        name = f": '{arguments[0]!s:.200}' cannot be reached" if arguments else ""
+        raise PermissionError(f"a {kind} {FILES}{name}")
 
-        return refused
-
-    no_file = refuse(PermissionError, FILES)
     builtins.open = io.open = no_file  # type: ignore[assignment]
     for name in _FILE_CALLS:
         if hasattr(os, name):
@@ -98,10 +95,6 @@ def install(kind: str) -> None:
         raise RuntimeError(f"a {kind} {THREADS}: do the work in execute itself")
 
     for module in (_thread, threading):
-        for name in ("start_new_thread", "start_new", "start_joinable_thread", "_start_new_thread", "_start_joinable_thread"):
+        for name in ("start_new_thread", "start_joinable_thread", "_start_new_thread", "_start_joinable_thread"):
             if hasattr(module, name):
                 setattr(module, name, no_thread)
-
-
-def _shown(arguments: tuple) -> str:
-    return f"{arguments[0]!r:.200} cannot be opened"

@@ -54,9 +54,9 @@ class Runtime:
                 self._script, warnings = transform.load(text)
         finally:
             self._output.finish()
-        # What is loaded stays: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        if sandboxed:
+            # What the script loaded stays, and no collection need look at it.
+            gc.freeze()
         return warnings
 
     def execute(self, batch: bytes) -> bytes:

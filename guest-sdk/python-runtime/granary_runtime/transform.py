@@ -59,9 +59,10 @@ def _marshalled(forms: Any) -> bytes:
     try:
         return _dumps(forms, 2)
     except ValueError:
-        if isinstance(forms, tuple):
-            return _dumps(_plain_form(forms, "the result"), 2)
-        return _dumps([_plain_form(form, f"the result's element {index}") for index, form in enumerate(forms)], 2)
+        pass
+    if isinstance(forms, tuple):
+        return _dumps(_plain_form(forms, "the result"), 2)
+    return _dumps([_plain_form(form, f"the result's element {index}") for index, form in enumerate(forms)], 2)
 
 
 def _plain_form(form: tuple, place: str) -> tuple:

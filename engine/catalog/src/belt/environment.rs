@@ -46,7 +46,9 @@ fn entries(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
         return Ok(Vec::new());
     }
     let value: Value = serde_json::from_str(text).map_err(|error| {
-        format!("must be JSON text such as {{\"extraEnv\": [{{\"name\": \"A\", \"value\": \"b\"}}]}}: {error}")
+        format!(
+            "must be JSON text such as {{\"extraEnv\": [{{\"name\": \"A\", \"value\": \"b\"}}]}}: {error}"
+        )
     })?;
     let list = match &value {
         Value::Object(map) => map.get("extraEnv").or_else(|| map.get("extraEnvs")).unwrap_or(&Value::Null),
@@ -72,7 +74,9 @@ fn entry(index: usize, item: &Value) -> Result<(String, Option<String>), String>
         Some(Value::Bool(flag)) => Some(flag.to_string()),
         // `valueFrom` names a secret of the original's cluster.
         None | Some(Value::Null) => None,
-        Some(other) => return Err(format!("must give the variable '{name}' a text as value but it is {other}")),
+        Some(other) => {
+            return Err(format!("must give the variable '{name}' a text as value but it is {other}"));
+        }
     };
     if value.as_ref().is_some_and(|value| value.contains('\0')) {
         return Err(format!("contains the character U+0000 in the variable '{name}'"));
@@ -119,7 +123,8 @@ pub(super) fn check(belt: &Belt, report: &mut Report) {
         Ok(entries) => entries,
         Err(reason) => return report.problem("extraEnv", reason),
     };
-    let unset: Vec<_> = entries.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.as_str()).collect();
+    let unset: Vec<_> =
+        entries.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.as_str()).collect();
     if !unset.is_empty() {
         report.warn(format!(
             "Field 'extraEnv': these variables have no 'value' and are not set ('valueFrom' has no effect here): {}.",
@@ -146,7 +151,10 @@ pub(super) fn check(belt: &Belt, report: &mut Report) {
     if let Some(text) = setting(&env, "RETRY_BACK_OFF_MULTIPLIER")
         && !text.parse::<f64>().is_ok_and(|number| (1.0..=1_000.0).contains(&number))
     {
-        report.problem("extraEnv.RETRY_BACK_OFF_MULTIPLIER", format!("must be a number from 1 to 1000 but is '{text}'"));
+        report.problem(
+            "extraEnv.RETRY_BACK_OFF_MULTIPLIER",
+            format!("must be a number from 1 to 1000 but is '{text}'"),
+        );
     }
     if let Some(text) = setting(&env, "RETRY_MAX_RETRIES")
         && !text.parse::<i64>().is_ok_and(|count| (-1..=i64::from(u32::MAX)).contains(&count))

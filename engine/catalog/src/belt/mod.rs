@@ -37,8 +37,18 @@ const REPLICAS_MAX: u64 = 64;
 
 /// Fields that only mean something to Kubernetes, or to what this engine does not have: stored and echoed.
 const WITHOUT_EFFECT: [&str; 12] = [
-    "millicpuRequests", "memoryRequests", "image", "imagePullSecret", "volumes", "volumeMounts",
-    "serviceAccountName", "secret", "secretUsername", "secretPassword", "imageTag", "restartPolicy",
+    "millicpuRequests",
+    "memoryRequests",
+    "image",
+    "imagePullSecret",
+    "volumes",
+    "volumeMounts",
+    "serviceAccountName",
+    "secret",
+    "secretUsername",
+    "secretPassword",
+    "imageTag",
+    "restartPolicy",
 ];
 /// Fields of dbt belts.
 const DBT_FIELDS: [&str; 3] = ["segmentDefinition", "cronExpression", "activeDeadlineSeconds"];
@@ -223,7 +233,9 @@ fn quantity(fields: &mut Fields<'_>, name: &'static str, min: u32, units: &[(&st
         Some(number) => Some(number),
         None => {
             let path = fields.path(name);
-            fields.report().problem(path, format!("must be a natural number of at least {min} but is '{text}'"));
+            fields
+                .report()
+                .problem(path, format!("must be a natural number of at least {min} but is '{text}'"));
             None
         }
     }
@@ -254,8 +266,20 @@ impl BeltBody {
         report.check_storable(body);
         let mut fields = Fields::of_body(body, report);
         fields.ignore(&[
-            "id", "version", "projectName", "kubernetesName", "kafkaConsumerGroupName", "dlqTopic", "status",
-            "beltState", "createdAt", "createdBy", "modifiedAt", "modifiedBy", "_links", "warnings",
+            "id",
+            "version",
+            "projectName",
+            "kubernetesName",
+            "kafkaConsumerGroupName",
+            "dlqTopic",
+            "status",
+            "beltState",
+            "createdAt",
+            "createdBy",
+            "modifiedAt",
+            "modifiedBy",
+            "_links",
+            "warnings",
         ]);
         fields.ignore(&LEGACY);
         let mut other = Map::new();
@@ -396,7 +420,10 @@ impl Belt {
         }
         if self.extractor_fn.len() > SOURCE_BYTES_MAX {
             let bytes = self.extractor_fn.len();
-            report.problem("extractorFn", format!("must have at most {SOURCE_BYTES_MAX} bytes but has {bytes}"));
+            report.problem(
+                "extractorFn",
+                format!("must have at most {SOURCE_BYTES_MAX} bytes but has {bytes}"),
+            );
         }
         if self.memory > MEMORY_MIB_MAX {
             report.warn(format!(
@@ -406,10 +433,15 @@ impl Belt {
         }
         match self.belt_type {
             BeltType::DbtSegment if self.replicas != 1 => {
-                report.problem("replicas", format!("must be 1 for a dbt-segment belt but is '{}'", self.replicas));
+                report.problem(
+                    "replicas",
+                    format!("must be 1 for a dbt-segment belt but is '{}'", self.replicas),
+                );
             }
             BeltType::DbtSegment => {
-                report.warn("Belts of type 'dbt-segment' are stored but do not run in this version of the engine.");
+                report.warn(
+                    "Belts of type 'dbt-segment' are stored but do not run in this version of the engine.",
+                );
             }
             BeltType::PythonCallback => {
                 for field in DBT_FIELDS.iter().filter(|field| self.other.contains_key(**field)) {
@@ -472,7 +504,10 @@ impl Belt {
         if self.belt_type == BeltType::DbtSegment && outputs.len() != 1 {
             report.problem(
                 "outputTypes",
-                format!("must name exactly one event type for a dbt-segment belt but names {}", outputs.len()),
+                format!(
+                    "must name exactly one event type for a dbt-segment belt but names {}",
+                    outputs.len()
+                ),
             );
         }
         let mut resolved: Vec<VersionRef> = Vec::with_capacity(outputs.len());
@@ -493,7 +528,12 @@ impl Belt {
             if resolved.iter().any(|known| known.name == entry.name) {
                 report.problem(&field, format!("names the event type '{}' a second time", entry.name));
             }
-            event_types.check_version(&format!("outputTypes[{index}].version"), entry, output.version, report);
+            event_types.check_version(
+                &format!("outputTypes[{index}].version"),
+                entry,
+                output.version,
+                report,
+            );
             resolved.push(VersionRef { name: entry.name.clone(), version: output.version });
         }
         self.output_types = resolved;
@@ -547,7 +587,8 @@ impl Belt {
     /// Why it can not be started in this engine, if so.
     pub fn start_obstacle(&self) -> Option<String> {
         (self.belt_type == BeltType::DbtSegment).then(|| {
-            "belts of type 'dbt-segment' do not run in this version of the engine; 'python-callback' does".to_owned()
+            "belts of type 'dbt-segment' do not run in this version of the engine; 'python-callback' does"
+                .to_owned()
         })
     }
 
@@ -567,9 +608,7 @@ impl Belt {
             Ok(Value::Object(body)) => body,
             _ => Map::new(),
         };
-        for field in ["other", "createdAtMs"] {
-            body.remove(field);
-        }
+        body.retain(|key, _| !matches!(key.as_str(), "other" | "createdAtMs"));
         body.insert("id".to_owned(), json!(self.id.to_string()));
         body.insert("version".to_owned(), json!(self.version.to_string()));
         body.insert("millicpu".to_owned(), json!(self.millicpu.unwrap_or(MILLICPU_DEFAULT)));
@@ -610,8 +649,7 @@ impl Belt {
         };
         let default = plain.to_json();
         let mut body = self.to_json();
-        body.retain(|key, value| default.get(key) != Some(value));
-        body.insert("id".to_owned(), json!(self.id.to_string()));
+        body.retain(|key, value| key == "id" || default.get(key) != Some(value));
         body
     }
 }

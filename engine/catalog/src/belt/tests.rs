@@ -101,8 +101,16 @@ fn every_bad_field_is_named_at_once() {
     assert_eq!(
         named,
         [
-            "eventTypes[0]", "extraEnv", "extractorVersion", "fetchProfile", "memory", "name", "outputTypes[0].name",
-            "outputTypes[1].name", "partitionOffsets.t", "replicas",
+            "eventTypes[0]",
+            "extraEnv",
+            "extractorVersion",
+            "fetchProfile",
+            "memory",
+            "name",
+            "outputTypes[0].name",
+            "outputTypes[1].name",
+            "partitionOffsets.t",
+            "replicas",
         ]
     );
 }
@@ -112,7 +120,10 @@ fn references_to_event_types_are_checked() {
     for (body, field) in [
         (with("eventTypes", json!([])), "eventTypes"),
         (with("eventTypes", json!(["livesegment-dataoutp"])), "eventTypes[0]"),
-        (with("outputTypes", json!([{"name": "livesegment-dataoutp", "version": 2}])), "outputTypes[0].version"),
+        (
+            with("outputTypes", json!([{"name": "livesegment-dataoutp", "version": 2}])),
+            "outputTypes[0].version",
+        ),
         (with("kafkaDestinationTopic", json!("t")), "kafkaDestinationTopic"),
         (with("name", json!("x".repeat(256))), "name"),
         (with("name", json!(" ")), "name"),
@@ -157,13 +168,15 @@ fn the_environment_is_parsed_and_its_settings_checked() {
 #[test]
 fn waits_grow_to_their_bound() {
     let (belt, _) = create(&body()).unwrap();
-    let waits: Vec<u64> = [0, 1, 2, 5, 6, 7, 4_000_000_000].map(|retry| belt.retry().wait(retry).as_secs()).into();
+    let waits: Vec<u64> =
+        [0, 1, 2, 5, 6, 7, 4_000_000_000].map(|retry| belt.retry().wait(retry).as_secs()).into();
     assert_eq!(waits, [1, 2, 4, 32, 60, 60, 60]);
 }
 
 #[test]
 fn limits_are_read_from_numbers_and_texts() {
-    for (value, mib) in [(json!(256), 256), (json!("256"), 256), (json!("256Mi"), 256), (json!("1Gi"), 1024)] {
+    for (value, mib) in [(json!(256), 256), (json!("256"), 256), (json!("256Mi"), 256), (json!("1Gi"), 1024)]
+    {
         assert_eq!(create(&with("memory", value)).unwrap().0.memory, mib);
     }
     let (belt, warnings) = create(&with("memory", json!(8192))).unwrap();

@@ -5,13 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::{
-    duration::IsoDuration,
-    fields::Fields,
-    name,
-    report::Report,
-    schema::LiveSegmentSchema,
-};
+use crate::{duration::IsoDuration, fields::Fields, name, report::Report, schema::LiveSegmentSchema};
 
 /// Partitions of a stream when the body names no number.
 pub const PARTITIONS_DEFAULT: u32 = 32;
@@ -94,7 +88,9 @@ impl EventKind {
         match self {
             EventKind::DataIn => Some(crate::PersisterKind::Pg),
             EventKind::LiveSegment => Some(crate::PersisterKind::LiveSegment),
-            EventKind::Ttl | EventKind::Ttn | EventKind::Profile | EventKind::Segment | EventKind::Custom => None,
+            EventKind::Ttl | EventKind::Ttn | EventKind::Profile | EventKind::Segment | EventKind::Custom => {
+                None
+            }
         }
     }
 }
@@ -115,7 +111,9 @@ impl VersionChoice {
             return Ok(Self::Latest);
         }
         let number = text.parse().ok().filter(|number| *number >= 1);
-        number.map(Self::Number).ok_or_else(|| format!("must be a natural number or 'latest' but is '{text}'"))
+        number
+            .map(Self::Number)
+            .ok_or_else(|| format!("must be a natural number or 'latest' but is '{text}'"))
     }
 }
 
@@ -273,8 +271,21 @@ impl EventTypeBody {
         report.check_storable(body);
         let mut fields = Fields::of_body(body, report);
         fields.ignore(&[
-            "version", "projectName", "topicName", "createdAt", "createdBy", "modifiedAt", "modifiedBy", "inputs",
-            "outputs", "persisters", "sources", "editor", "consumer", "_links", "warnings",
+            "version",
+            "projectName",
+            "topicName",
+            "createdAt",
+            "createdBy",
+            "modifiedAt",
+            "modifiedBy",
+            "inputs",
+            "outputs",
+            "persisters",
+            "sources",
+            "editor",
+            "consumer",
+            "_links",
+            "warnings",
         ]);
         let read = Self {
             name: fields.text("name"),
@@ -428,7 +439,7 @@ impl EventType {
     /// Sets what the body gives and the kind has; the rest is named in warnings.
     fn apply(&mut self, body: &EventTypeBody, report: &mut Report) {
         let kind = self.kind;
-        let mut misplaced = |field: &str, given: bool, report: &mut Report| {
+        let misplaced = |field: &str, given: bool, report: &mut Report| {
             if given {
                 let kind = kind.as_str();
                 report.warn(format!("Field '{field}' has no effect for an event type of type '{kind}'."));
@@ -436,7 +447,11 @@ impl EventType {
         };
         if kind == EventKind::DataIn {
             for (field, given, stored) in [
-                ("correlationIdExpression", &body.correlation_id_expression, &mut self.correlation_id_expression),
+                (
+                    "correlationIdExpression",
+                    &body.correlation_id_expression,
+                    &mut self.correlation_id_expression,
+                ),
                 ("eventIdExpression", &body.event_id_expression, &mut self.event_id_expression),
                 ("timestampExpression", &body.timestamp_expression, &mut self.timestamp_expression),
                 ("deletionExpression", &body.deletion_expression, &mut self.deletion_expression),
@@ -532,14 +547,19 @@ impl EventType {
     fn check_immutable(&self, body: &EventTypeBody, report: &mut Report) {
         let mut same = |field: &str, given: Option<String>, stored: String| {
             if let Some(given) = given.filter(|given| *given != stored) {
-                report.problem(field, format!("can not be changed: it is '{stored}' but '{given}' was given"));
+                report
+                    .problem(field, format!("can not be changed: it is '{stored}' but '{given}' was given"));
             }
         };
         same("name", body.name.clone(), self.name.clone());
         same("type", body.kind.map(|kind| kind.as_str().to_owned()), self.kind.as_str().to_owned());
         let text = |number: Option<u32>| number.map(|number| number.to_string());
         if self.kind.has_stream() {
-            same("partitionCount", text(body.partition_count), text(self.partition_count).unwrap_or_default());
+            same(
+                "partitionCount",
+                text(body.partition_count),
+                text(self.partition_count).unwrap_or_default(),
+            );
             same("replication", text(body.replication), text(self.replication).unwrap_or_default());
             let retention = self.retention_ms.map(|ms| ms.to_string()).unwrap_or_default();
             same("retentionMs", body.retention_ms.map(|ms| ms.to_string()), retention);
@@ -552,13 +572,15 @@ impl EventType {
             return;
         }
         // Both parsed before: the old one when it was stored, the new one in `apply`.
-        let (Ok(old), Ok(new)) = (LiveSegmentSchema::parse(&old.schema), LiveSegmentSchema::parse(&new.schema))
+        let (Ok(old), Ok(new)) =
+            (LiveSegmentSchema::parse(&old.schema), LiveSegmentSchema::parse(&new.schema))
         else {
             return;
         };
         if let Err(reasons) = new.check_evolution(&old) {
             for reason in reasons {
-                report.problem("schema", format!("is not compatible with version {}: {reason}", self.version));
+                report
+                    .problem("schema", format!("is not compatible with version {}: {reason}", self.version));
             }
         }
     }
@@ -614,6 +636,27 @@ impl EventType {
     }
 }
 
+impl EventType {
+    /// What a `POST` body needs to make the same type again: every field that is not at its default.
+    pub fn export(&self) -> serde_json::Map<String, Value> {
+        let defaults = json!({
+            "description": "", "type": "data_in", "eventstoreTTL": TTL_DEFAULT,
+            "timestampExpression": TIMESTAMP_DEFAULT, "deletionExpression": "",
+            "partitionCount": PARTITIONS_DEFAULT, "replication": REPLICATION_DEFAULT,
+            "retentionMs": RETENTION_MS_DEFAULT,
+        });
+        let mut body = match serde_json::to_value(self) {
+            Ok(Value::Object(body)) => body,
+            _ => serde_json::Map::new(),
+        };
+        body.retain(|key, value| {
+            let is_generated = matches!(key.as_str(), "projectName" | "name" | "version");
+            !is_generated && !value.is_null() && defaults.get(key.as_str()) != Some(value)
+        });
+        body
+    }
+}
+
 /// What is known of an event type when something refers to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -662,7 +705,10 @@ impl Directory {
             let newest = entry.version;
             report.problem(
                 field,
-                format!("names version {number} of event type '{}', whose newest version is {newest}", entry.name),
+                format!(
+                    "names version {number} of event type '{}', whose newest version is {newest}",
+                    entry.name
+                ),
             );
         }
     }

@@ -56,7 +56,8 @@ fn the_guides_input_type_gets_its_names_and_defaults() {
 fn the_guides_output_type_has_a_stream_and_a_table() {
     let (event_type, _) = create(&live_segment(r#"{"id": {"type": "string"}}"#)).unwrap();
     assert_eq!(event_type.name, "livesegment-dataoutp");
-    let kinds: Vec<_> = event_type.locations().as_array().unwrap().iter().map(|l| l["type"].clone()).collect();
+    let kinds: Vec<_> =
+        event_type.locations().as_array().unwrap().iter().map(|l| l["type"].clone()).collect();
     assert_eq!(kinds, ["stream", "database"]);
     assert_eq!(event_type.table_name().as_deref(), Some("grnry_live_segment_livesegment-dataoutp"));
 }
@@ -74,7 +75,10 @@ fn all_missing_fields_are_named_at_once() {
         ["displayName", "correlationIdExpression", "eventIdExpression"]
     );
     assert_eq!(names(&create(&json!({"displayName": "x", "type": "live_segment"})).unwrap_err()), ["schema"]);
-    assert_eq!(names(&create(&json!({"displayName": "x", "type": "profile", "schema": {}})).unwrap_err()), ["schema.schema"]);
+    assert_eq!(
+        names(&create(&json!({"displayName": "x", "type": "profile", "schema": {}})).unwrap_err()),
+        ["schema.schema"]
+    );
 }
 
 #[test]
@@ -122,7 +126,11 @@ fn given_names_are_checked_and_kept() {
 fn fields_of_other_kinds_are_named_in_warnings() {
     let body = json!({"displayName": "x", "type": "segment", "eventIdExpression": "#randomUUID()", "partitionCount": 3, "colour": "red"});
     let (event_type, warnings) = create(&body).unwrap();
-    assert_eq!((event_type.partition_count, event_type.topic_name(), warnings.len()), (None, None, 3), "{warnings:?}");
+    assert_eq!(
+        (event_type.partition_count, event_type.topic_name(), warnings.len()),
+        (None, None, 3),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -177,4 +185,17 @@ fn versions_are_numbers_from_1_or_latest() {
             Err(format!("must be a natural number or 'latest' but is '{text}'"))
         );
     }
+}
+
+#[test]
+fn an_export_makes_the_same_type_again() {
+    let mut body = data_in();
+    body["partitionCount"] = json!(4);
+    let (event_type, _) = create(&body).unwrap();
+    let export = event_type.export();
+    let keys: Vec<_> = export.keys().map(String::as_str).collect();
+    let kept =
+        ["displayName", "description", "correlationIdExpression", "eventIdExpression", "partitionCount"];
+    assert_eq!(keys, kept);
+    assert_eq!(create(&Value::Object(export)).unwrap().0, event_type);
 }

@@ -241,8 +241,18 @@ impl HarvesterBody {
         report.check_storable(body);
         let mut fields = Fields::of_body(body, report);
         fields.ignore(&[
-            "name", "projectName", "streamName", "dlqTopic", "state", "version", "createdAt", "createdBy",
-            "modifiedAt", "modifiedBy", "_links", "warnings",
+            "name",
+            "projectName",
+            "streamName",
+            "dlqTopic",
+            "state",
+            "version",
+            "createdAt",
+            "createdBy",
+            "modifiedAt",
+            "modifiedBy",
+            "_links",
+            "warnings",
         ]);
         let read = Self {
             display_name: fields.text("displayName"),
@@ -254,8 +264,9 @@ impl HarvesterBody {
                 deployment_configuration: deployment(source),
                 app_configuration: source.map("appConfiguration"),
             }),
-            event_type: fields.object("eventType", |event_type| {
-                EventTypeRefBody { name: event_type.text("name"), version: read_version(event_type) }
+            event_type: fields.object("eventType", |event_type| EventTypeRefBody {
+                name: event_type.text("name"),
+                version: read_version(event_type),
             }),
             transform: fields.object("transform", |transform| TransformBody {
                 app: transform.text("app"),
@@ -320,9 +331,8 @@ impl Harvester {
         if let Err(error) = label_check {
             report.problem("displayName", error.to_string());
         }
-        let name = name
-            .map_err(|(field, error)| report.problem(field, error.to_string()))
-            .unwrap_or_default();
+        let name =
+            name.map_err(|(field, error)| report.problem(field, error.to_string())).unwrap_or_default();
         let source = body.source_type.clone().unwrap_or_default();
         if source.name.is_none() {
             missing(report, "sourceType.name");
@@ -448,7 +458,8 @@ impl Harvester {
             return;
         }
         let Some(found) = self.known_source() else {
-            let names: Vec<_> = known.iter().map(|s| format!("'{}' version '{}'", s.name, s.version)).collect();
+            let names: Vec<_> =
+                known.iter().map(|s| format!("'{}' version '{}'", s.name, s.version)).collect();
             report.problem(
                 "sourceType",
                 format!(
@@ -568,7 +579,8 @@ impl Harvester {
             "sessionizingAttributeExpression": "", "inactivityGapSec": 1800, "gracePeriodSec": 120,
             "deploymentConfiguration": {}, "appConfiguration": {},
         });
-        let mut merged = if self.sessionizing.enabled { self.sessionizing.settings.clone() } else { Map::new() };
+        let mut merged =
+            if self.sessionizing.enabled { self.sessionizing.settings.clone() } else { Map::new() };
         merged.extend(settings);
         for (key, value) in defaults.as_object().cloned().unwrap_or_default() {
             merged.entry(key).or_insert(value);
@@ -641,6 +653,45 @@ impl Harvester {
             )),
             Program::Identity | Program::Python(_) | Program::Component(_) => None,
         }
+    }
+}
+
+impl Harvester {
+    /// What a `POST` body needs to make the same harvester again: the name and every field that is not at its default.
+    pub fn export(&self) -> Map<String, Value> {
+        let source = self.known_source();
+        let defaults = json!({
+            "description": "",
+            "sourceType": {
+                "configuration": source.as_ref().map(|source| &source.app_config),
+                "deploymentConfiguration": source.as_ref().map(|source| &source.deployer_config),
+                "appConfiguration": {},
+            },
+            "transform": {
+                "app": TRANSFORM_APP, "version": "latest", "language": "groovy", "script": DEFAULT_SCRIPT,
+                "deploymentConfiguration": {}, "appConfiguration": {},
+            },
+            "metadataExtractor": {
+                "app": EXTRACTOR_APP, "version": "latest", "deploymentConfiguration": {}, "appConfiguration": {},
+            },
+            "sessionizing": {"enabled": false},
+        });
+        let mut body = match serde_json::to_value(self) {
+            Ok(Value::Object(body)) => body,
+            _ => Map::new(),
+        };
+        body.retain(|key, value| {
+            if matches!(key.as_str(), "projectName" | "version") {
+                return false;
+            }
+            let default = &defaults[key.as_str()];
+            if let (Value::Object(fields), Value::Object(default)) = (&mut *value, default) {
+                fields.retain(|key, value| default.get(key) != Some(value));
+                return !fields.is_empty();
+            }
+            default != value
+        });
+        body
     }
 }
 

@@ -12,7 +12,8 @@ pub fn unescape(script: &str) -> String {
         .chars()
         .filter(|c| !matches!(c, '\u{feff}' | '\u{200b}'))
         .collect();
-    let script = if !script.contains('\n') && script.contains("\\n") { unescape_line(&script) } else { script };
+    let script =
+        if !script.contains('\n') && script.contains("\\n") { unescape_line(&script) } else { script };
     let bare = script.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     match bare {
         // A script can begin and end with a string literal of its own: then quotes stand within as well.
@@ -89,7 +90,8 @@ mod tests {
 
     #[test]
     fn scripts_with_real_line_ends_stay() {
-        for script in ["a = '\\n'\nb", "print(\"x\\\"y\")\n", "return payload", "", "x = 1 # it's\ny = '\\n'"] {
+        for script in ["a = '\\n'\nb", "print(\"x\\\"y\")\n", "return payload", "", "x = 1 # it's\ny = '\\n'"]
+        {
             assert_eq!(unescape(script), script);
         }
         assert_eq!(unescape("a\r\nb\rc"), "a\nb\nc");

@@ -114,7 +114,9 @@ fn languages_that_do_not_run_are_kept_and_refused_at_start() {
         body["transform"]["language"] = json!(language);
         let (harvester, _) = create(&body).unwrap();
         let obstacle = harvester.start_obstacle().unwrap();
-        assert!(obstacle.contains(language) && obstacle.contains("'python'") && obstacle.contains("'component'"));
+        assert!(
+            obstacle.contains(language) && obstacle.contains("'python'") && obstacle.contains("'component'")
+        );
     }
 }
 
@@ -123,7 +125,10 @@ fn the_default_script_runs_as_identity() {
     let mut body = body();
     body.as_object_mut().unwrap().remove("transform");
     let (harvester, _) = create(&body).unwrap();
-    assert_eq!((harvester.transform.language.as_str(), harvester.transform.script.as_str()), ("groovy", DEFAULT_SCRIPT));
+    assert_eq!(
+        (harvester.transform.language.as_str(), harvester.transform.script.as_str()),
+        ("groovy", DEFAULT_SCRIPT)
+    );
     assert_eq!(harvester.transform.program(), Program::Identity);
 }
 
@@ -181,7 +186,8 @@ fn sessionizing_fields_need_it_enabled() {
 fn the_source_is_configured_by_either_key() {
     for key in ["grnry-topic.inputTopic", "consumer.input-topic"] {
         let mut body = body();
-        body["sourceType"]["configuration"] = json!({key: "snowplow-temp", "grnry-topic.startOffset": "earliest"});
+        body["sourceType"]["configuration"] =
+            json!({key: "snowplow-temp", "grnry-topic.startOffset": "earliest"});
         let (harvester, _) = create(&body).unwrap();
         assert_eq!(harvester.input_topic(), "snowplow-temp");
         assert!(harvester.starts_at_earliest());
@@ -189,4 +195,14 @@ fn the_source_is_configured_by_either_key() {
     let mut body = body();
     body["sourceType"]["configuration"] = json!({"grnry-topic.startOffset": "middle"});
     assert_eq!(names(&create(&body).unwrap_err()), ["sourceType.configuration.grnry-topic.startOffset"]);
+}
+
+#[test]
+fn an_export_makes_the_same_harvester_again() {
+    let (harvester, _) = create(&body()).unwrap();
+    let export = harvester.export();
+    let keys: Vec<_> = export.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["name", "displayName", "sourceType", "eventType", "transform"]);
+    assert_eq!(export["transform"], json!({"language": "python", "script": "result = payload"}));
+    assert_eq!(create(&Value::Object(export)).unwrap().0, harvester);
 }

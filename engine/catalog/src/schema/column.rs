@@ -84,7 +84,11 @@ impl Column {
 }
 
 /// The columns of a schema whose root is checked, and warnings about what will surprise.
-pub(super) fn columns_of(text: &str, root: &Value, warnings: &mut Vec<String>) -> Result<Vec<Column>, SchemaError> {
+pub(super) fn columns_of(
+    text: &str,
+    root: &Value,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Column>, SchemaError> {
     let Some(Value::Object(properties)) = root.get("properties") else { return Ok(Vec::new()) };
     if properties.len() > COLUMNS_MAX {
         let message = format!(
@@ -101,9 +105,19 @@ pub(super) fn columns_of(text: &str, root: &Value, warnings: &mut Vec<String>) -
             place::error(text, &path[..depth], message)
         };
         check_name(name).map_err(|reason| refuse("", reason))?;
-        let types = Types::of_schema(property, root);
+        let types = Types::of_schema(property, root).ok_or_else(|| {
+            refuse(
+                "",
+                format!(
+                    "the references below property '{name}' multiply beyond measure: write them out, or fewer"
+                ),
+            )
+        })?;
         if types == Types::NONE {
-            return Err(refuse("", format!("no value can ever be valid for property '{name}': its types exclude each other")));
+            return Err(refuse(
+                "",
+                format!("no value can ever be valid for property '{name}': its types exclude each other"),
+            ));
         }
         let nullable = types.contains(Types::NULL);
         let kind = Kind::of(types);
@@ -113,10 +127,16 @@ pub(super) fn columns_of(text: &str, root: &Value, warnings: &mut Vec<String>) -
             Some(value) => {
                 let column = Column { name: name.clone(), kind, nullable, default: None, types };
                 if !types.contains(Types::of_value(value)) {
-                    return Err(refuse("default", format!("the default of property '{name}' must be {types}, but it is {value}")));
+                    return Err(refuse(
+                        "default",
+                        format!("the default of property '{name}' must be {types}, but it is {value}"),
+                    ));
                 }
                 row::cell(&column, value).map_err(|mismatch| {
-                    refuse("default", format!("the default of property '{name}' cannot be stored: {}", mismatch.message))
+                    refuse(
+                        "default",
+                        format!("the default of property '{name}' cannot be stored: {}", mismatch.message),
+                    )
                 })?;
                 Some(value.clone())
             }
@@ -134,7 +154,9 @@ fn check_name(name: &str) -> Result<(), String> {
         return Err("a property with an empty name cannot become a column: give it a name".to_owned());
     }
     if name.contains('\0') {
-        return Err(format!("the name of property {name:?} has a NUL character, which no column name can have"));
+        return Err(format!(
+            "the name of property {name:?} has a NUL character, which no column name can have"
+        ));
     }
     if name.len() > NAME_BYTES_MAX {
         return Err(format!(
@@ -143,7 +165,9 @@ fn check_name(name: &str) -> Result<(), String> {
         ));
     }
     if SYSTEM_COLUMNS.contains(&name) {
-        return Err(format!("every table has a system column '{name}' already: give the property another name"));
+        return Err(format!(
+            "every table has a system column '{name}' already: give the property another name"
+        ));
     }
     Ok(())
 }
@@ -166,7 +190,8 @@ fn check_id(text: &str, id: &mut Column, warnings: &mut Vec<String>) -> Result<(
     }
     if id.default.take().is_some() {
         warnings.push(
-            "the default of property 'id' is ignored: a record without an id goes to the dead letters".to_owned(),
+            "the default of property 'id' is ignored: a record without an id goes to the dead letters"
+                .to_owned(),
         );
     }
     Ok(())

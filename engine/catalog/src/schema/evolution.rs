@@ -23,12 +23,16 @@ pub enum TableChange {
     },
 }
 
-pub(super) fn check(old: &LiveSegmentSchema, new: &LiveSegmentSchema) -> Result<Vec<TableChange>, Vec<String>> {
+pub(super) fn check(
+    old: &LiveSegmentSchema,
+    new: &LiveSegmentSchema,
+) -> Result<Vec<TableChange>, Vec<String>> {
     let (mut changes, mut reasons) = (Vec::new(), Vec::new());
     for before in &old.columns {
         match new.columns.iter().find(|column| column.name == before.name) {
             Some(after) => {
-                let newly_required = !old.required.contains(&after.name) && new.required.contains(&after.name);
+                let newly_required =
+                    !old.required.contains(&after.name) && new.required.contains(&after.name);
                 compare(before, after, newly_required, &mut changes, &mut reasons);
             }
             // The column stays, for the rows that have it; new rows leave it empty.

@@ -81,7 +81,8 @@ impl LiveSegmentSchema {
     /// something outside of the text, or a pattern that the linear engine cannot run.
     pub fn parse(text: &str) -> Result<Self, SchemaError> {
         if text.len() > SCHEMA_BYTES_MAX {
-            let message = format!("the schema is {} bytes long; at most {SCHEMA_BYTES_MAX} are accepted", text.len());
+            let message =
+                format!("the schema is {} bytes long; at most {SCHEMA_BYTES_MAX} are accepted", text.len());
             return Err(SchemaError { message, line: 1, column: 1 });
         }
         let value: Value = serde_json::from_str(text).map_err(|error| place::of_json_error(text, &error))?;
@@ -142,7 +143,8 @@ impl LiveSegmentSchema {
 /// The root as an object, when it describes objects with an `id`.
 fn check_root<'a>(text: &str, value: &'a Value) -> Result<&'a Map<String, Value>, SchemaError> {
     let Value::Object(root) = value else {
-        let message = "the schema must be a JSON object such as {\"type\": \"object\", \"properties\": {...}}";
+        let message =
+            "the schema must be a JSON object such as {\"type\": \"object\", \"properties\": {...}}";
         return Err(place::error(text, &[], message));
     };
     if let Some(name) = place::repeated_member(text, &[]) {
@@ -160,7 +162,8 @@ fn check_root<'a>(text: &str, value: &'a Value) -> Result<&'a Map<String, Value>
         }
     }
     if root.contains_key("default") {
-        let message = "a default at the root of the schema is not supported: give the properties their defaults";
+        let message =
+            "a default at the root of the schema is not supported: give the properties their defaults";
         return Err(place::error(text, &["default"], message));
     }
     let Some(Value::Object(properties)) = root.get("properties") else {

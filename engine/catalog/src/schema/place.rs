@@ -43,11 +43,11 @@ fn find(text: &str, path: &[&str]) -> usize {
     let mut value = here;
     for segment in path {
         let is_array = text.as_bytes().get(value) == Some(&b'[');
-        let found = members(text.as_bytes(), value).into_iter().enumerate().filter(|(index, member)| {
+        let mut found = members(text.as_bytes(), value).into_iter().enumerate().filter(|(index, member)| {
             if is_array { index.to_string() == **segment } else { name_of(text, member) == **segment }
         });
         // Of repeated members the parser takes the last, so that one is meant.
-        let Some((_, member)) = found.last() else { break };
+        let Some((_, member)) = found.next_back() else { break };
         here = member.start;
         value = member.value;
     }
@@ -57,7 +57,7 @@ fn find(text: &str, path: &[&str]) -> usize {
 fn value_at(text: &str, path: &[&str]) -> Option<usize> {
     let mut value = skip_space(text.as_bytes(), 0);
     for segment in path {
-        value = members(text.as_bytes(), value).into_iter().filter(|m| name_of(text, m) == **segment).last()?.value;
+        value = members(text.as_bytes(), value).into_iter().rfind(|m| name_of(text, m) == **segment)?.value;
     }
     Some(value)
 }
@@ -93,7 +93,11 @@ fn members(bytes: &[u8], at: usize) -> Vec<Member> {
 }
 
 fn skip_space(bytes: &[u8], from: usize) -> usize {
-    bytes.iter().skip(from).position(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n')).map_or(bytes.len(), |n| from + n)
+    bytes
+        .iter()
+        .skip(from)
+        .position(|b| !matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
+        .map_or(bytes.len(), |n| from + n)
 }
 
 /// One past the string that starts at `from`; `from` where there is none.

@@ -87,7 +87,9 @@ fn mismatch(column: &Column, actual: &str, remark: &str) -> Mismatch {
 
 fn missing(column: &Column) -> Mismatch {
     let (field, expected) = (column.name.clone(), expected(column));
-    let message = format!("the record has no property '{field}' ({expected}), which has no default and may not be null");
+    let message = format!(
+        "the record has no property '{field}' ({expected}), which has no default and may not be null"
+    );
     Mismatch { field, expected, actual: "nothing".to_owned(), message }
 }
 
@@ -136,7 +138,8 @@ pub(super) fn exact_integer(number: &Number) -> Result<i64, NotInteger> {
         return Err(if exponent.starts_with('-') { NotInteger::Fraction } else { NotInteger::TooLarge });
     };
     let trimmed = i64::try_from(digits.len() - significant.len()).unwrap_or(i64::MAX);
-    let scale = exponent.saturating_add(trimmed).saturating_sub(i64::try_from(fraction.len()).unwrap_or(i64::MAX));
+    let scale =
+        exponent.saturating_add(trimmed).saturating_sub(i64::try_from(fraction.len()).unwrap_or(i64::MAX));
     let zeros = usize::try_from(scale).map_err(|_| NotInteger::Fraction)?;
     let significant = significant.trim_start_matches('0');
     // 64 bits are at most 19 digits.

@@ -36,9 +36,12 @@ impl Types {
         Self(self.0 & !Self::NULL.0)
     }
 
-    /// The types that the schema allows; `root` is where its references are looked up.
-    pub(super) fn of_schema(schema: &Value, root: &Value) -> Self {
-        Walk { root, visits_left: VISITS_MAX }.allowed(schema, 0)
+    /// The types that the schema allows; `root` is where its references are looked up. `None` where the combinations of
+    /// its references are too many to look at, for us as for a validator.
+    pub(super) fn of_schema(schema: &Value, root: &Value) -> Option<Self> {
+        let mut walk = Walk { root, visits_left: VISITS_MAX };
+        let types = walk.allowed(schema, 0);
+        (walk.visits_left > 0).then_some(types)
     }
 
     /// The type of a value.
@@ -84,7 +87,8 @@ impl BitAnd for Types {
 
 impl fmt::Display for Types {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = if self.contains(Self::NUMBER) { (Self::NUMBER, "number") } else { (Self::INTEGER, "integer") };
+        let number =
+            if self.contains(Self::NUMBER) { (Self::NUMBER, "number") } else { (Self::INTEGER, "integer") };
         let names = [
             (Self::STRING, "string"),
             number,

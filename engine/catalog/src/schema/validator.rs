@@ -28,12 +28,17 @@ impl Retrieve for Nothing {
 /// Two rules of live segments differ from plain JSON Schema and are worked in here: a missing property that has a
 /// default is filled in and therefore never missing, and properties beyond those named are left out of the row and
 /// therefore never wrong.
-pub(super) fn compile(text: &str, root: &Map<String, Value>, columns: &[Column]) -> Result<Validator, SchemaError> {
+pub(super) fn compile(
+    text: &str,
+    root: &Map<String, Value>,
+    columns: &[Column],
+) -> Result<Validator, SchemaError> {
     let mut lenient = root.clone();
     lenient.remove("additionalProperties");
     lenient.remove("unevaluatedProperties");
     if let Some(Value::Array(required)) = lenient.get_mut("required") {
-        let filled = |name: &str| columns.iter().any(|column| column.name == name && column.default.is_some());
+        let filled =
+            |name: &str| columns.iter().any(|column| column.name == name && column.default.is_some());
         required.retain(|name| !name.as_str().is_some_and(filled));
     }
     options(root).build(&Value::Object(lenient)).map_err(|error| explain(text, &error))
@@ -100,7 +105,9 @@ fn explain_reference(text: &str, reason: &jsonschema::ReferencingError) -> Schem
             return place::error(
                 text,
                 &["$schema"],
-                format!("the meta-schema {specification} is not known: use \"http://json-schema.org/draft-07/schema#\""),
+                format!(
+                    "the meta-schema {specification} is not known: use \"http://json-schema.org/draft-07/schema#\""
+                ),
             );
         }
         other => (format!("the schema has a reference that cannot be followed: {other}"), ""),
@@ -110,7 +117,8 @@ fn explain_reference(text: &str, reason: &jsonschema::ReferencingError) -> Schem
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         return place::error(text, &path, message);
     }
-    let meta_schema: &[&str] = if root.get("$schema").and_then(Value::as_str) == Some(wanted) { &["$schema"] } else { &[] };
+    let meta_schema: &[&str] =
+        if root.get("$schema").and_then(Value::as_str) == Some(wanted) { &["$schema"] } else { &[] };
     place::error(text, meta_schema, message)
 }
 
@@ -118,7 +126,10 @@ fn explain_reference(text: &str, reason: &jsonschema::ReferencingError) -> Schem
 fn find_reference(value: &Value, wanted: &str, path: &mut Vec<String>) -> bool {
     let is_wanted = |reference: &str| {
         let bare = reference.trim_start_matches('#');
-        !bare.is_empty() && (wanted.ends_with(bare) || wanted.starts_with(reference.split('#').next().unwrap_or(bare)) && !reference.starts_with('#'))
+        !bare.is_empty()
+            && (wanted.ends_with(bare)
+                || wanted.starts_with(reference.split('#').next().unwrap_or(bare))
+                    && !reference.starts_with('#'))
     };
     let descend = |name: String, value: &Value, path: &mut Vec<String>| {
         path.push(name);
@@ -138,7 +149,9 @@ fn find_reference(value: &Value, wanted: &str, path: &mut Vec<String>) -> bool {
             }
             members.iter().any(|(name, value)| descend(name.clone(), value, path))
         }
-        Value::Array(values) => values.iter().enumerate().any(|(i, value)| descend(i.to_string(), value, path)),
+        Value::Array(values) => {
+            values.iter().enumerate().any(|(i, value)| descend(i.to_string(), value, path))
+        }
         _ => false,
     }
 }

@@ -73,7 +73,13 @@ impl StreamLog for TestLog {
         Ok(ranges)
     }
 
-    async fn read(&self, topic: &str, _partition: u32, from: u64, limit: ReadLimit) -> Result<Vec<Record>, Error> {
+    async fn read(
+        &self,
+        topic: &str,
+        _partition: u32,
+        from: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<Record>, Error> {
         let topics = self.topics.lock().unwrap();
         let records = topics.get(topic).ok_or_else(|| Error::NoTopic(topic.to_owned()))?;
         let records = records.iter().cloned().zip(0..).skip(from as usize).take(limit.records);
@@ -81,19 +87,19 @@ impl StreamLog for TestLog {
     }
 
     fn bounds(&self, _topic: &str, _partition: u32) -> Result<Bounds, Error> {
-        unimplemented!("the collector does not ask")
+        unreachable!("the collector does not ask")
     }
 
     async fn offset_at(&self, _topic: &str, _partition: u32, _time_ms: u64) -> Result<u64, Error> {
-        unimplemented!("the collector does not ask")
+        unreachable!("the collector does not ask")
     }
 
     fn watch(&self, _topic: &str) -> Result<watch::Receiver<u64>, Error> {
-        unimplemented!("the collector does not ask")
+        unreachable!("the collector does not ask")
     }
 
     async fn trim(&self, _topic: &str, _partition: u32, _before: u64) -> Result<(), Error> {
-        unimplemented!("the collector does not ask")
+        unreachable!("the collector does not ask")
     }
 
     fn stats(&self) -> Stats {

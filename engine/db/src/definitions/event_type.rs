@@ -31,7 +31,11 @@ fn read(row: &Row) -> Result<Stored<EventType>, Error> {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn get(client: &Client, name: &str, version: VersionChoice) -> Result<Option<Stored<EventType>>, Error> {
+pub async fn get(
+    client: &Client,
+    name: &str,
+    version: VersionChoice,
+) -> Result<Option<Stored<EventType>>, Error> {
     let row = match version {
         VersionChoice::Latest => {
             client.query_opt(&select("WHERE t.name = $1 AND v.version = t.version"), &[&name]).await?
@@ -66,7 +70,8 @@ pub async fn list(
     let matching = "($1::text IS NULL OR t.project = $1) AND strpos(lower(t.display_name), lower($2)) > 0";
     let count = format!("SELECT count(*) FROM granary.event_type t WHERE {matching}");
     let total: i64 = client.query_one(&count, &[&project, &search]).await?.try_get(0)?;
-    let sql = select(&format!("AND v.version = t.version WHERE {matching} ORDER BY t.name LIMIT $3 OFFSET $4"));
+    let sql =
+        select(&format!("AND v.version = t.version WHERE {matching} ORDER BY t.name LIMIT $3 OFFSET $4"));
     let rows = client.query(&sql, &[&project, &search, &page.size, &page.offset]).await?;
     Ok(Listed { items: rows.iter().map(read).collect::<Result<_, _>>()?, total })
 }
@@ -85,11 +90,13 @@ pub async fn all(client: &Client) -> Result<Vec<EventType>, Error> {
 /// # Errors
 /// Those of the database.
 pub async fn directory(client: &Client, project: &str) -> Result<Directory, Error> {
-    let sql = "SELECT name, display_name, kind, version FROM granary.event_type WHERE project = $1 ORDER BY name";
+    let sql =
+        "SELECT name, display_name, kind, version FROM granary.event_type WHERE project = $1 ORDER BY name";
     let rows = client.query(sql, &[&project]).await?;
     let entries = rows.iter().map(|row| {
         let kind: String = row.try_get(2)?;
-        let kind = EventKind::parse(&kind).ok_or(Error::Content { what: "granary.event_type.kind", why: kind })?;
+        let kind =
+            EventKind::parse(&kind).ok_or(Error::Content { what: "granary.event_type.kind", why: kind })?;
         let version: i32 = row.try_get(3)?;
         let version = u32::try_from(version)
             .map_err(|error| Error::Content { what: "granary.event_type.version", why: error.to_string() })?;
@@ -144,7 +151,12 @@ pub async fn insert(client: &Client, event_type: &EventType, by: &Person) -> Res
 ///
 /// # Errors
 /// Those of the database.
-pub async fn update(client: &Client, event_type: &EventType, new_version: bool, by: &Person) -> Result<(), Error> {
+pub async fn update(
+    client: &Client,
+    event_type: &EventType,
+    new_version: bool,
+    by: &Person,
+) -> Result<(), Error> {
     let by = to_json("a person", by)?;
     let sql = "UPDATE granary.event_type SET display_name = $2, description = $3, version = $4, \
                modified_at = now(), modified_by = $5 WHERE name = $1";
@@ -162,4 +174,18 @@ pub async fn update(client: &Client, event_type: &EventType, new_version: bool, 
 /// Those of the database; a foreign key where a harvester still refers to it.
 pub async fn delete(client: &Client, name: &str) -> Result<bool, Error> {
     Ok(client.execute("DELETE FROM granary.event_type WHERE name = $1", &[&name]).await? > 0)
+}
+
+/// Takes back a version whose effects could not be brought about: `old` is the newest again.
+///
+/// # Errors
+/// Those of the database.
+pub async fn take_back(client: &Client, old: &EventType) -> Result<(), Error> {
+    let EventType { name, display_name, description, version, .. } = old;
+    let version = *version as i32;
+    // One statement, so that head and versions never disagree.
+    let sql = "WITH gone AS (DELETE FROM granary.event_type_version WHERE name = $1 AND version > $4) \
+               UPDATE granary.event_type SET display_name = $2, description = $3, version = $4 WHERE name = $1";
+    client.execute(sql, &[name, display_name, description, &version]).await?;
+    Ok(())
 }

@@ -25,7 +25,12 @@ pub async fn get(client: &Client, name: &str) -> Result<Option<Stored<Harvester>
 ///
 /// # Errors
 /// Those of the database.
-pub async fn list(client: &Client, project: &str, search: &str, page: Page) -> Result<Listed<Harvester>, Error> {
+pub async fn list(
+    client: &Client,
+    project: &str,
+    search: &str,
+    page: Page,
+) -> Result<Listed<Harvester>, Error> {
     let matching = "t.project = $1 AND strpos(lower(t.name), lower($2)) > 0";
     let count = format!("SELECT count(*) FROM granary.harvester t WHERE {matching}");
     let total: i64 = client.query_one(&count, &[&project, &search]).await?.try_get(0)?;
@@ -76,7 +81,12 @@ pub async fn label_exists(client: &Client, project: &str, label: &str, except: &
 ///
 /// # Errors
 /// Those of the database.
-pub async fn insert(client: &Client, harvester: &Harvester, wanted: Wanted, by: &Person) -> Result<(), Error> {
+pub async fn insert(
+    client: &Client,
+    harvester: &Harvester,
+    wanted: Wanted,
+    by: &Person,
+) -> Result<(), Error> {
     let (definition, by) = (to_json(DEFINITION, harvester)?, to_json("a person", by)?);
     let sql = "INSERT INTO granary.harvester \
                (name, project, display_name, event_type, definition, wanted, created_by, modified_by) \

@@ -105,7 +105,9 @@ pub async fn set_wanted(client: &Client, object: &Object, wanted: Wanted) -> Res
             client.execute("UPDATE granary.belt SET wanted = $2 WHERE id = $1", &[id, &text]).await?
         }
         Object::DataInPersister(event_type) => set_persister(client, event_type, "pg", text).await?,
-        Object::LiveSegmentPersister(event_type) => set_persister(client, event_type, "live-segment", text).await?,
+        Object::LiveSegmentPersister(event_type) => {
+            set_persister(client, event_type, "live-segment", text).await?
+        }
     };
     Ok(changed > 0)
 }

@@ -1,6 +1,6 @@
 //! `granary.persister`.
 
-use granary_catalog::{Person, Persister, PersisterKind, Wanted};
+use granary_catalog::{Persister, PersisterKind, Person, Wanted};
 use tokio_postgres::Client;
 
 use super::{AUDIT_COLUMNS, Stored, stored, to_json};
@@ -12,7 +12,11 @@ const DEFINITION: &str = "the definition of a persister";
 ///
 /// # Errors
 /// Those of the database.
-pub async fn get(client: &Client, event_type: &str, kind: PersisterKind) -> Result<Option<Stored<Persister>>, Error> {
+pub async fn get(
+    client: &Client,
+    event_type: &str,
+    kind: PersisterKind,
+) -> Result<Option<Stored<Persister>>, Error> {
     let sql = format!(
         "SELECT t.definition, t.wanted, {AUDIT_COLUMNS} FROM granary.persister t \
          WHERE t.event_type = $1 AND t.kind = $2"
@@ -25,12 +29,19 @@ pub async fn get(client: &Client, event_type: &str, kind: PersisterKind) -> Resu
 ///
 /// # Errors
 /// Those of the database.
-pub async fn insert(client: &Client, persister: &Persister, wanted: Wanted, by: &Person) -> Result<(), Error> {
+pub async fn insert(
+    client: &Client,
+    persister: &Persister,
+    wanted: Wanted,
+    by: &Person,
+) -> Result<(), Error> {
     let (definition, by) = (to_json(DEFINITION, persister)?, to_json("a person", by)?);
     let sql = "INSERT INTO granary.persister (event_type, kind, project, definition, wanted, created_by, modified_by) \
                VALUES ($1, $2, $3, $4, $5, $6, $6)";
     let (kind, wanted) = (persister.kind().as_str(), wanted.as_str());
-    client.execute(sql, &[&persister.event_type, &kind, &persister.project, &definition, &wanted, &by]).await?;
+    client
+        .execute(sql, &[&persister.event_type, &kind, &persister.project, &definition, &wanted, &by])
+        .await?;
     Ok(())
 }
 

@@ -22,6 +22,15 @@ fn hash(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
 }
 
+/// A fresh secret.
+#[must_use]
+pub fn new_secret() -> String {
+    let mut random = rand::rng();
+    let text: String =
+        (0..SECRET_CHARS).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect();
+    format!("{SECRET_PREFIX}{text}")
+}
+
 fn read(row: &Row) -> Result<Token, Error> {
     Ok(Token {
         id: row.try_get(0)?,
@@ -32,7 +41,8 @@ fn read(row: &Row) -> Result<Token, Error> {
     })
 }
 
-/// Makes a token; the answer holds its secret, which can not be had again. `life_seconds`: `None` never expires.
+/// Makes a token; the answer holds its secret, which can not be had again. `expires_at`: milliseconds since the
+/// epoch; `None` never expires.
 ///
 /// # Errors
 /// Those of the database.
@@ -40,13 +50,10 @@ pub async fn create(
     client: &Client,
     name: &str,
     access: &Access,
-    life_seconds: Option<u64>,
+    expires_at: Option<i64>,
 ) -> Result<(Token, String), Error> {
-    let mut random = rand::rng();
-    let text: String =
-        (0..SECRET_CHARS).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect();
-    let secret = format!("{SECRET_PREFIX}{text}");
-    let token = insert(client, name, access, life_seconds, &secret).await?;
+    let secret = new_secret();
+    let token = insert(client, name, access, expires_at, &secret).await?;
     Ok((token, secret))
 }
 
@@ -54,16 +61,16 @@ async fn insert(
     client: &Client,
     name: &str,
     access: &Access,
-    life_seconds: Option<u64>,
+    expires_at: Option<i64>,
     secret: &str,
 ) -> Result<Token, Error> {
     let (id, access) = (Uuid::new_v4().to_string(), to_json("granary.token.access", access)?);
-    let life = life_seconds.map(|seconds| seconds as f64);
+    let expiry = expires_at.map(|at| at as f64 / 1000.0);
     let sql = format!(
         "INSERT INTO granary.token (id, name, hash, access, expires_at) \
-         VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5)) RETURNING {COLUMNS}"
+         VALUES ($1, $2, $3, $4, to_timestamp($5)) RETURNING {COLUMNS}"
     );
-    read(&client.query_one(&sql, &[&id, &name, &hash(secret), &access, &life]).await?)
+    read(&client.query_one(&sql, &[&id, &name, &hash(secret), &access, &expiry]).await?)
 }
 
 /// Makes sure that the secret is an administrator's token: for a secret that is kept elsewhere, as the one that the

@@ -2,13 +2,17 @@
 
 use super::{EventIn, Frame, failure, of_event, optional_headers, optional_text};
 use crate::marshal::{Decoder, Encoder, Fault, FrameError, JsonError};
-use crate::outcome::{Failure, FailureKind, Update};
+use crate::outcome::{Failure, FailureKind, Transformed, Update};
 
 /// Events in, updates out.
 pub(crate) struct Belt;
 
 impl Frame for Belt {
     type Good = Vec<Update>;
+
+    fn of_transform(_: Transformed) -> Option<Vec<Update>> {
+        None
+    }
 
     fn encode(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure> {
         match to.json(event.payload) {
@@ -46,7 +50,7 @@ impl Frame for Belt {
             match from.attempt(update) {
                 Ok(update) => updates.push(update),
                 Err(fault) => {
-                    failed = Some(of_event(fault, "the belt returned an update that cannot be used")?)
+                    failed = Some(of_event(fault, "the belt returned an update that cannot be used")?);
                 }
             }
         }

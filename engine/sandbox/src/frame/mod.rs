@@ -9,10 +9,10 @@ mod tests;
 mod transform;
 
 use crate::marshal::{Decoder, Encoder, Fault, FrameError};
-use crate::outcome::{Failure, FailureKind};
+use crate::outcome::{Failure, FailureKind, Transformed};
 
 pub(crate) use belt::Belt;
-pub(crate) use transform::Transform;
+pub(crate) use transform::{Transform, nests_deeper_than};
 
 /// One value of an answer may become at most this many bytes of JSON. Far above what one record of the log may hold:
 /// the bound keeps memory in check, the stage tells the user about record sizes.
@@ -35,6 +35,9 @@ pub struct EventIn<'a> {
 pub(crate) trait Frame {
     /// What a successful event yields.
     type Good: Send;
+
+    /// What an uploaded transform yields as what this kind of frame yields; `None` where they do not go together.
+    fn of_transform(outcome: Transformed) -> Option<Self::Good>;
 
     /// Writes one event, all or nothing.
     fn encode(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure>;
@@ -103,6 +106,16 @@ pub(crate) fn decode<F: Frame>(
     }
     from.end()?;
     Ok(outcomes)
+}
+
+/// Reads bytes in every way in which an answer is read. For fuzzing; must return for any input.
+pub(crate) fn decode_hostile(data: &[u8]) {
+    let mut from = Decoder::new(data, JSON_BYTES_MAX);
+    let count = from.list().unwrap_or(0);
+    let _ = decode::<Belt>(data, vec![None; count]);
+    let _ = decode::<Transform>(data, vec![None; count]);
+    let _ = Decoder::new(data, JSON_BYTES_MAX).json(&mut Vec::new());
+    let _ = Decoder::new(data, JSON_BYTES_MAX).skip();
 }
 
 /// Reads an item of the form `("e", type, message, traceback, retryable)` behind its tag.

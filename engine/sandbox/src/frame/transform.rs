@@ -12,6 +12,10 @@ pub(crate) struct Transform;
 impl Frame for Transform {
     type Good = Transformed;
 
+    fn of_transform(outcome: Transformed) -> Option<Transformed> {
+        Some(outcome)
+    }
+
     fn encode(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure> {
         to.byte_string(event.payload);
         Ok(())
@@ -97,7 +101,7 @@ pub(crate) fn split_text(text: &str, messages: &mut Vec<TransformMessage>) -> Re
 }
 
 /// Whether brackets outside of strings nest deeper than `limit`.
-fn nests_deeper_than(limit: usize, text: &str) -> bool {
+pub(crate) fn nests_deeper_than(limit: usize, text: &str) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for byte in text.bytes() {
         match byte {

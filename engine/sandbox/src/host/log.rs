@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::State;
 use crate::bindings::script::granary::script::host;
+use crate::bindings::transform::granary::transform::host as transform_host;
 use crate::outcome::cut;
 
 /// The most bytes of one line; the rest is cut off.
@@ -116,5 +117,17 @@ impl host::Host for State {
             host::Level::Error => Level::Error,
         };
         self.log.line(level, &logger, &message);
+    }
+}
+
+impl transform_host::Host for State {
+    fn log(&mut self, level: transform_host::Level, message: String) {
+        let level = match level {
+            transform_host::Level::Debug => Level::Debug,
+            transform_host::Level::Info => Level::Info,
+            transform_host::Level::Warning => Level::Warning,
+            transform_host::Level::Error => Level::Error,
+        };
+        self.log.line(level, "component", &message);
     }
 }

@@ -54,6 +54,12 @@ impl Encoder {
         Self { out: Vec::new(), keys: vec![None; KEY_SLOTS], filled: Vec::new() }
     }
 
+    /// An empty frame in which every key is written in full, as CPython's version 2 writes it.
+    #[cfg(test)]
+    pub(super) fn without_references() -> Self {
+        Self { keys: Vec::new(), ..Self::new() }
+    }
+
     /// Forgets what was written, keeps the memory.
     pub fn clear(&mut self) {
         self.rewind(Mark { out: 0, filled: 0 });
@@ -198,7 +204,7 @@ impl Encoder {
 
     /// Like [`Encoder::raw_text`], for a key.
     pub(super) fn raw_key(&mut self, key: &[u8], ascii: bool) {
-        if key.len() > KEY_BYTES_MAX {
+        if key.len() > KEY_BYTES_MAX || self.keys.is_empty() {
             return self.raw_text(key, ascii);
         }
         let slot = slot_of(key);

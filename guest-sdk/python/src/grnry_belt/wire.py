@@ -149,14 +149,15 @@ def _id_text(value: Any, what: str, sites: Any) -> str:
     raise InvalidUpdate(f"{what} must be a text, got {came}", sites)
 
 
-def _timestamp(value: Any, where: str, sites: Any) -> Optional[int]:
+def _timestamp(value: Any, where: str, sites: Any) -> Optional[str]:
     if value is None:
         return None
     try:
         if isinstance(value, str):
             value = int(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return to_millis(value)
+            # As the header of an event carries it.
+            return str(to_millis(value))
     except (ValueError, OverflowError):
         pass
     raise InvalidUpdate(f"{where}: the timestamp must be milliseconds since the epoch, got {value!r:.60}", sites)

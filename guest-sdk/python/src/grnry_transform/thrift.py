@@ -8,7 +8,7 @@ ends the struct. All numbers are big-endian. Bytes that are not UTF-8 become U+F
 from __future__ import annotations
 
 from struct import Struct, error as StructError
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 
 #: Field name and id, in the order of the JSON form.
 FIELDS: Tuple[Tuple[str, int], ...] = (
@@ -27,8 +27,7 @@ FIELDS: Tuple[Tuple[str, int], ...] = (
     ("hostname", 400),
     ("networkUserId", 410),
 )
-_NAMES: Dict[int, str] = {id: name for name, id in FIELDS}
-_TEXTS: Dict[int, str] = {id: name for name, id in FIELDS if name not in ("timestamp", "headers")}
+_IDS: Dict[str, int] = dict(FIELDS)
 _TIMESTAMP, _HEADERS = 200, 350
 
 _BOOL, _BYTE, _DOUBLE, _I16, _I32, _I64, _STRING, _STRUCT, _MAP, _SET, _LIST, _UUID = 2, 3, 4, 6, 8, 10, 11, 12, 13, 14, 15, 16
@@ -50,29 +49,31 @@ class SnowplowCollectorPayload:
     Absent fields are None, an absent timestamp reads as 0.
     """
 
-    __slots__ = tuple("_" + name for name, _ in FIELDS)
+    # By id. Texts are bytes until they are asked for: a transform reads few of the fields.
+    __slots__ = ("_fields",)
 
     def __init__(self, **fields: Any) -> None:
-        for name, _ in FIELDS:
-            setattr(self, "_" + name, fields.pop(name, None))
-        if fields:
-            raise TypeError(f"SnowplowCollectorPayload has no field {next(iter(fields))!r}")
+        self._fields: Dict[int, Any] = {}
+        for name, value in fields.items():
+            if name not in _IDS:
+                raise TypeError(f"SnowplowCollectorPayload has no field {name!r}")
+            if value is not None:
+                self._fields[_IDS[name]] = value
 
     def getHeadersSize(self) -> int:
         """Number of headers."""
-        headers: Optional[List[str]] = self._headers  # type: ignore[attr-defined]
-        return 0 if headers is None else len(headers)
+        return len(self._fields.get(_HEADERS, ()))
 
     def getHeadersIterator(self) -> Any:
         """An iterator over the headers, None without any."""
-        headers: Optional[List[str]] = self._headers  # type: ignore[attr-defined]
+        headers = _get(self, _HEADERS)
         return None if headers is None else iter(headers)
 
     def to_dict(self) -> Dict[str, Any]:
         """The 30 keys of the escaped JSON form: fields, presence flags, and two that are derived."""
-        form: Dict[str, Any] = {name: getattr(self, name) for name, _ in FIELDS}
-        for name, _ in FIELDS:
-            form["set" + name[0].upper() + name[1:]] = getattr(self, "_" + name) is not None
+        form: Dict[str, Any] = {name: _get(self, id) for name, id in FIELDS}
+        for name, id in FIELDS:
+            form["set" + name[0].upper() + name[1:]] = id in self._fields
         form["headersSize"] = self.getHeadersSize()
         form["headersIterator"] = form["headers"]
         return form
@@ -80,35 +81,46 @@ class SnowplowCollectorPayload:
     def __eq__(self, other: Any) -> bool:
         if not isinstance(other, SnowplowCollectorPayload):
             return NotImplemented
-        return all(getattr(self, slot) == getattr(other, slot) for slot in self.__slots__)
+        return self.to_dict() == other.to_dict()
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{n}={getattr(self, '_' + n)!r}" for n, _ in FIELDS if getattr(self, "_" + n) is not None)
+        shown = ", ".join(f"{name}={_get(self, id)!r}" for name, id in FIELDS if id in self._fields)
         return f"SnowplowCollectorPayload({shown})"
 
 
+def _get(payload: SnowplowCollectorPayload, id: int) -> Any:
+    fields = payload._fields
+    value = fields.get(id)
+    if type(value) is bytes:
+        value = fields[id] = value.decode("utf-8", "replace")
+    elif type(value) is list:
+        value = fields[id] = [v.decode("utf-8", "replace") if type(v) is bytes else v for v in value]
+    elif value is None and id == _TIMESTAMP:
+        # A number that is absent reads as 0 in the class that the scripts were written for.
+        return 0
+    return value
+
+
 def _add_accessors() -> None:
-    for name, _ in FIELDS:
-        slot = "_" + name
-        if name == "timestamp":
-            def get(self: Any, slot: str = slot) -> Any:
-                value = getattr(self, slot)
-                return 0 if value is None else value
-        else:
-            def get(self: Any, slot: str = slot) -> Any:
-                return getattr(self, slot)
+    for name, id in FIELDS:
 
-        def is_set(self: Any, slot: str = slot) -> bool:
-            return getattr(self, slot) is not None
+        def get(self: SnowplowCollectorPayload, id: int = id) -> Any:
+            return _get(self, id)
 
-        def set_value(self: Any, value: Any, slot: str = slot) -> None:
-            setattr(self, slot, value)
+        def is_set(self: SnowplowCollectorPayload, id: int = id) -> bool:
+            return id in self._fields
+
+        def assign(self: SnowplowCollectorPayload, value: Any, id: int = id) -> None:
+            if value is None:
+                self._fields.pop(id, None)
+            else:
+                self._fields[id] = value
 
         suffix = name[0].upper() + name[1:]
         get.__name__, is_set.__name__ = "get" + suffix, "isSet" + suffix
         setattr(SnowplowCollectorPayload, "get" + suffix, get)
         setattr(SnowplowCollectorPayload, "isSet" + suffix, is_set)
-        setattr(SnowplowCollectorPayload, name, property(get, set_value))
+        setattr(SnowplowCollectorPayload, name, property(get, assign))
 
 
 _add_accessors()
@@ -121,8 +133,8 @@ class ThriftError(ValueError):
 def decode(data: bytes) -> SnowplowCollectorPayload:
     """Reads a payload. Unknown fields are skipped. Raises `ThriftError` with the position for anything malformed."""
     payload = SnowplowCollectorPayload.__new__(SnowplowCollectorPayload)
-    for slot in _SLOTS:
-        setattr(payload, slot, None)
+    fields: Dict[int, Any] = {}
+    payload._fields = fields
     at, end = 0, len(data)
     try:
         while True:
@@ -133,27 +145,28 @@ def decode(data: bytes) -> SnowplowCollectorPayload:
                 at = start + length
                 if length < 0 or at > end:
                     raise _bad_length(start - 4, length, end - start)
-                slot = _TEXT_SLOTS.get(id)
-                if slot is not None:
-                    setattr(payload, slot, data[start:at].decode("utf-8", "replace"))
+                # Under an unknown id too: nothing asks for it, and testing costs more than storing.
+                fields[id] = data[start:at]
             elif kind == 0:
-                return payload
+                break
             else:
                 (id,) = _i16(data, at + 1)
                 at += 3
                 if kind == _I64 and id == _TIMESTAMP:
-                    (payload._timestamp,) = _i64(data, at)  # type: ignore[attr-defined]
+                    (fields[id],) = _i64(data, at)
                     at += 8
                 elif kind == _LIST and id == _HEADERS and data[at] == _STRING:
-                    payload._headers, at = _strings(data, at)  # type: ignore[attr-defined]
+                    fields[id], at = _strings(data, at)
                 else:
                     at = _skip(data, at, kind, _DEPTH_MAX)
     except (IndexError, StructError):
         raise ThriftError(f"not a collector payload: the record of {end} bytes ends inside a field, at byte {at}") from None
-
-
-_SLOTS = SnowplowCollectorPayload.__slots__
-_TEXT_SLOTS = {id: "_" + name for id, name in _TEXTS.items()}
+    # Fields of these ids but of another type are unknown fields.
+    if type(fields.get(_TIMESTAMP)) is bytes:
+        del fields[_TIMESTAMP]
+    if type(fields.get(_HEADERS)) is bytes:
+        del fields[_HEADERS]
+    return payload
 
 
 def _bad_length(at: int, length: int, left: int) -> ThriftError:
@@ -162,7 +175,7 @@ def _bad_length(at: int, length: int, left: int) -> ThriftError:
     return ThriftError(f"not a collector payload: length {length} at byte {at}, but {left} bytes are left")
 
 
-def _strings(data: bytes, at: int) -> Tuple[List[str], int]:
+def _strings(data: bytes, at: int) -> Tuple[List[bytes], int]:
     _, count = _list_head(data, at)
     at += 5
     end = len(data)
@@ -175,7 +188,7 @@ def _strings(data: bytes, at: int) -> Tuple[List[str], int]:
         at = start + length
         if length < 0 or at > end:
             raise _bad_length(start - 4, length, end - start)
-        texts.append(data[start:at].decode("utf-8", "replace"))
+        texts.append(data[start:at])
     return texts, at
 
 

@@ -1,0 +1,307 @@
+//! The commit protocol: what counts, who may commit, and what happens when two do at the same time.
+
+use anyhow::Result;
+use granary_db::commit::{Commit, CommitError, CursorMove, RangeAdd, commit};
+use granary_db::dead_letters::{self, DeadLetter};
+use granary_db::test_util::TestDatabase;
+use granary_db::{Db, cursors, ranges};
+use uuid::Uuid;
+
+const STAGE: &str = "belt:17";
+
+async fn database() -> Result<TestDatabase> {
+    TestDatabase::create().await.map_err(|e| anyhow::anyhow!("{e}"))
+}
+
+fn moved(topic: &str, partition: u32, from: u64, to: u64) -> CursorMove {
+    CursorMove { topic: topic.to_owned(), partition, from, to }
+}
+
+fn range(topic: &str, partition: u32, start: u64, end: u64) -> RangeAdd {
+    RangeAdd { topic: topic.to_owned(), partition, start, end }
+}
+
+fn batch(stage: &str, log_id: Uuid, epoch: u64, moves: Vec<CursorMove>) -> Commit {
+    Commit { stage: stage.to_owned(), epoch, log_id, moves, ranges: Vec::new(), dead: Vec::new() }
+}
+
+fn letter(offset: u64) -> DeadLetter {
+    DeadLetter {
+        project: "demo".to_owned(),
+        stream: "grnry_belt_dlq_17".to_owned(),
+        stage: STAGE.to_owned(),
+        code: "exception".to_owned(),
+        message: "KeyError: 'a'\0".to_owned(),
+        stacktrace: "Traceback ...".to_owned(),
+        exception_type: "KeyError".to_owned(),
+        topic: "in".to_owned(),
+        offset,
+        key: Some(vec![0, 1, 0xff].into()),
+        payload: vec![0xff, 0, b'{'].into(),
+        headers: vec![
+            ("b".to_owned(), "\0ü\"".to_owned()),
+            ("a".to_owned(), String::new()),
+            ("b".to_owned(), "2".to_owned()),
+        ],
+        definition_version: 3,
+        trace_id: u128::MAX,
+        ..DeadLetter::default()
+    }
+}
+
+async fn try_commit(db: &Db, what: &Commit) -> Result<(), CommitError> {
+    let mut client = db.client().await?;
+    let tx = client.transaction().await?;
+    commit(&tx, what).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn acquire(db: &Db, log_id: Uuid, wanted: &[(&str, u32, u64)]) -> Result<cursors::Acquired> {
+    let wanted: Vec<_> = wanted.iter().map(|(t, p, o)| ((*t).to_owned(), *p, *o)).collect();
+    Ok(cursors::acquire(db, STAGE, log_id, &wanted).await?)
+}
+
+#[tokio::test]
+async fn a_commit_moves_cursors_adds_ranges_and_keeps_dead_letters_together() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let acquired = acquire(db, log, &[("in", 0, 5), ("in", 1, 0)]).await?;
+    assert_eq!(acquired.cursors, [("in".to_owned(), 0, 5), ("in".to_owned(), 1, 0)]);
+    let what = Commit {
+        ranges: vec![
+            range("out", 0, 10, 12),
+            range("out", 0, 12, 20),
+            range("out", 1, 3, 3),
+            range("other", 0, 7, 8),
+        ],
+        dead: vec![letter(6), letter(7)],
+        ..batch(STAGE, log, acquired.epoch, vec![moved("in", 1, 0, 3), moved("in", 0, 5, 9)])
+    };
+    try_commit(db, &what).await?;
+
+    assert_eq!(cursors::of_stage(db, STAGE, log).await?, [("in".to_owned(), 0, 9), ("in".to_owned(), 1, 3)]);
+    let all = ranges::load_ranges(db, log).await?;
+    assert_eq!(all[&("out".to_owned(), 0)], [(10, 20)]);
+    assert_eq!(all[&("other".to_owned(), 0)], [(7, 8)]);
+    assert_eq!(all.len(), 2);
+    let stored = dead_letters::list(db, "demo", Some("grnry_belt_dlq_17"), 10, None).await?;
+    assert_eq!(stored.len(), 2);
+    // Everything as it was, except the NUL in the message, which the database can not hold.
+    let expected = DeadLetter { message: "KeyError: 'a'\u{fffd}".to_owned(), ..letter(7) };
+    assert_eq!(stored[0].letter, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_whose_stage_was_taken_over_can_not_commit() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let old = acquire(db, log, &[("in", 0, 0)]).await?;
+    let new = acquire(db, log, &[("in", 0, 0)]).await?;
+    assert!(new.epoch > old.epoch);
+    for moves in [vec![moved("in", 0, 0, 4)], vec![]] {
+        let what = Commit { ranges: vec![range("out", 0, 0, 4)], ..batch(STAGE, log, old.epoch, moves) };
+        let error = try_commit(db, &what).await.unwrap_err();
+        assert!(matches!(error, CommitError::Fenced { in_force: Some(e), .. } if e == new.epoch), "{error}");
+    }
+    assert!(ranges::load_ranges(db, log).await?.is_empty());
+    try_commit(db, &batch(STAGE, log, new.epoch, vec![moved("in", 0, 0, 4)])).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_take_over_waits_for_a_commit_under_way_and_sees_it() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db().clone(), Uuid::new_v4());
+    let old = acquire(&db, log, &[("in", 0, 0)]).await?;
+    let mut client = db.client().await?;
+    let tx = client.transaction().await?;
+    commit(&tx, &batch(STAGE, log, old.epoch, vec![moved("in", 0, 0, 4)])).await?;
+
+    let take_over = tokio::spawn({
+        let db = db.clone();
+        async move { acquire(&db, log, &[("in", 0, 0)]).await }
+    });
+    // Until the server says that the take-over waits for the lock.
+    let watcher = db.client().await?;
+    loop {
+        let waiting: i64 = watcher
+            .query_one(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+                &[],
+            )
+            .await?
+            .get(0);
+        if waiting > 0 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    tx.commit().await?;
+    assert_eq!(take_over.await??.cursors, [("in".to_owned(), 0, 4)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_batch_that_was_read_elsewhere_is_refused_whole() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let epoch = acquire(db, log, &[("in", 0, 0), ("in", 1, 0)]).await?.epoch;
+    let first = batch(STAGE, log, epoch, vec![moved("in", 0, 0, 4)]);
+    try_commit(db, &first).await?;
+    // Again, as after a lost answer; with one right and one wrong cursor; of a partition without a cursor; another log.
+    let wrong = [
+        first,
+        batch(STAGE, log, epoch, vec![moved("in", 0, 4, 5), moved("in", 1, 1, 2)]),
+        batch(STAGE, log, epoch, vec![moved("in", 7, 0, 1)]),
+        batch(STAGE, Uuid::new_v4(), epoch, vec![moved("in", 0, 4, 5)]),
+    ];
+    for what in wrong {
+        let error = try_commit(db, &what).await.unwrap_err();
+        assert!(matches!(error, CommitError::Moved { .. }), "{what:?}: {error}");
+    }
+    assert_eq!(cursors::of_stage(db, STAGE, log).await?, [("in".to_owned(), 0, 4), ("in".to_owned(), 1, 0)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn ranges_merge_and_gaps_of_failed_tries_remain() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let epoch = acquire(db, log, &[("in", 0, 0)]).await?.epoch;
+    for (at, (start, end)) in [(0, 10), (10, 20), (25, 30), (30, 31)].into_iter().enumerate() {
+        let at = at as u64;
+        let what = Commit {
+            ranges: vec![range("out", 0, start, end)],
+            ..batch(STAGE, log, epoch, vec![moved("in", 0, at, at + 1)])
+        };
+        try_commit(db, &what).await?;
+    }
+    let key = ("out".to_owned(), 0);
+    assert_eq!(ranges::load_ranges(db, log).await?[&key], [(0, 20), (25, 31)]);
+    ranges::trim(db, log, "out", 0, 15).await?;
+    assert_eq!(ranges::load_ranges(db, log).await?[&key], [(15, 20), (25, 31)]);
+    assert!(ranges::load_ranges(db, Uuid::new_v4()).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stage_that_is_made_again_never_gets_an_old_epoch() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let old = acquire(db, log, &[("in", 0, 0)]).await?;
+    assert!(cursors::delete_stage(db, STAGE).await?);
+    assert!(!cursors::delete_stage(db, STAGE).await?);
+    let error = try_commit(db, &batch(STAGE, log, old.epoch, vec![moved("in", 0, 0, 1)])).await.unwrap_err();
+    assert!(matches!(error, CommitError::Fenced { in_force: None, .. }), "{error}");
+    let new = acquire(db, log, &[("in", 0, 0)]).await?;
+    assert!(new.epoch > old.epoch);
+    let error = try_commit(db, &batch(STAGE, log, old.epoch, vec![moved("in", 0, 0, 1)])).await.unwrap_err();
+    assert!(matches!(error, CommitError::Fenced { .. }), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_set_fences_the_worker_and_is_where_the_next_one_begins() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let old = acquire(db, log, &[("in", 0, 10)]).await?;
+    assert!(cursors::set_cursor(db, STAGE, log, "in", 0, 2).await?);
+    assert!(!cursors::set_cursor(db, STAGE, log, "in", 1, 7).await?);
+    let error =
+        try_commit(db, &batch(STAGE, log, old.epoch, vec![moved("in", 0, 10, 11)])).await.unwrap_err();
+    assert!(matches!(error, CommitError::Fenced { .. }), "{error}");
+    let new = acquire(db, log, &[("in", 0, 99), ("in", 1, 99), ("in", 2, 99)]).await?;
+    assert_eq!(new.cursors.iter().map(|c| c.2).collect::<Vec<_>>(), [2, 7, 99]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_slowest_stage_decides_what_may_be_dropped() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let one = |at| vec![("in".to_owned(), 0, at)];
+    cursors::acquire(db, "belt:1", log, &one(50)).await?;
+    cursors::acquire(db, "belt:2", log, &one(20)).await?;
+    let epoch = cursors::acquire(db, "belt:3", log, &[("gone".to_owned(), 0, 1), ("in".to_owned(), 0, 90)])
+        .await?
+        .epoch;
+    assert_eq!(cursors::cursors_min(db, log).await?[&("in".to_owned(), 0)], 20);
+    cursors::delete_stage(db, "belt:2").await?;
+    assert_eq!(cursors::keep_topics(db, "belt:3", epoch, &["in"]).await?, 1);
+    let min = cursors::cursors_min(db, log).await?;
+    assert_eq!(min.len(), 1);
+    assert_eq!(min[&("in".to_owned(), 0)], 50);
+    cursors::delete_topic_rows(db, "in").await?;
+    assert!(cursors::cursors_min(db, log).await?.is_empty());
+    Ok(())
+}
+
+/// Twelve stages write to the same topics, each naming them in another order. A circle of waits would end one of them
+/// with an error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn stages_that_write_to_the_same_topics_do_not_deadlock() -> Result<()> {
+    const STAGES: u64 = 8;
+    const COMMITS: u64 = 40;
+    let test = database().await?;
+    let log = Uuid::new_v4();
+    let mut tasks = Vec::new();
+    for n in 0..STAGES {
+        let db = test.db().clone();
+        tasks.push(tokio::spawn(async move {
+            let stage = format!("belt:{n}");
+            let epoch = cursors::acquire(&db, &stage, log, &[("in".to_owned(), 0, 0)]).await?.epoch;
+            for at in 0..COMMITS {
+                let place = at * STAGES + n;
+                let mut ranges: Vec<_> = ["a", "b", "c", "D"]
+                    .iter()
+                    .flat_map(|t| (0..4).map(|p| range(t, p, place, place + 1)))
+                    .collect();
+                let turn = usize::try_from(place).unwrap() % ranges.len();
+                ranges.rotate_left(turn);
+                let what = Commit { ranges, ..batch(&stage, log, epoch, vec![moved("in", 0, at, at + 1)]) };
+                try_commit(&db, &what).await?;
+            }
+            anyhow::Ok(())
+        }));
+    }
+    for task in tasks {
+        task.await??;
+    }
+    let all = ranges::load_ranges(test.db(), log).await?;
+    assert_eq!(all.len(), 16);
+    assert!(all.values().all(|ranges| *ranges == [(0, STAGES * COMMITS)]), "{all:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn dead_letters_are_paged_counted_and_discarded_within_their_project() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let epoch = acquire(db, log, &[("in", 0, 0)]).await?.epoch;
+    let other = DeadLetter { project: "other".to_owned(), ..letter(9) };
+    let dead =
+        vec![letter(1), letter(2), letter(3), DeadLetter { stream: "else".to_owned(), ..letter(4) }, other];
+    try_commit(db, &Commit { dead, ..batch(STAGE, log, epoch, vec![moved("in", 0, 0, 10)]) }).await?;
+
+    let page = dead_letters::list(db, "demo", None, 2, None).await?;
+    assert_eq!(page.iter().map(|s| s.letter.offset).collect::<Vec<_>>(), [4, 3]);
+    let next = dead_letters::list(db, "demo", None, 2, Some(page[1].id)).await?;
+    assert_eq!(next.iter().map(|s| s.letter.offset).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(dead_letters::count(db, "demo", None).await?, 4);
+    assert_eq!(dead_letters::count(db, "demo", Some("else")).await?, 1);
+    let ids: Vec<i64> = page.iter().chain(&next).map(|s| s.id).collect();
+    assert_eq!(dead_letters::discard(db, "other", &ids).await?, 0);
+    assert_eq!(dead_letters::discard(db, "demo", &ids).await?, 4);
+    assert_eq!(dead_letters::counts(db).await?, [("other".to_owned(), "grnry_belt_dlq_17".to_owned(), 1)]);
+    Ok(())
+}
+
+#[test]
+fn the_reason_has_the_header_names_of_its_kind_of_stage() {
+    let names = |stage: &str| {
+        DeadLetter { stage: stage.to_owned(), ..letter(0) }.reason_headers().map(|(name, _)| name)
+    };
+    assert_eq!(names("harvester:x"), ["grnry-dlc-exception-message", "grnry-dlc-exception-stacktrace"]);
+    assert_eq!(names("belt:1"), ["grnry-exception-message", "grnry-exception-stacktrace"]);
+}

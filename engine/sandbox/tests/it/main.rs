@@ -1,0 +1,11 @@
+//! The sandbox with the real Python runtime.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
+mod belt;
+mod cache;
+mod corpus;
+mod limits;
+mod script;
+mod support;
+mod transform;

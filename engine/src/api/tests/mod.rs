@@ -1,0 +1,9 @@
+//! The API driven in process, on a real Postgres, with a runtime that records what it was asked.
+
+mod access;
+mod belts;
+mod definitions;
+mod harvesters;
+mod refusals;
+mod support;
+mod walkthrough;

