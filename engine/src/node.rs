@@ -160,7 +160,6 @@ async fn start_postgres(config: &Config) -> anyhow::Result<Server> {
         data_dir: config.data_dir.clone(),
         binaries: config.postgres_bin.clone(),
         port: config.postgres_port,
-        ..Default::default()
     };
     Server::start(options).await.context("could not start the embedded Postgres")
 }

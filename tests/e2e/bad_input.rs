@@ -66,7 +66,7 @@ async fn every_mistake_is_answered_with_its_place_and_creates_nothing() -> Resul
         (
             "/event-types",
             with_schema(r#"{"type":"object","properties":{"name":{"type":"string"}}}"#).to_string(),
-            vec!["schema must contain an `id` field in `properties`"],
+            vec!["schema", "no property 'id'"],
         ),
         (
             "/event-types",
@@ -74,7 +74,7 @@ async fn every_mistake_is_answered_with_its_place_and_creates_nothing() -> Resul
                 r#"{"type":"object","properties":{"id":{"type":"string"},"x":{"$ref":"http://x.example/"}}}"#,
             )
             .to_string(),
-            vec!["$ref"],
+            vec!["http://x.example/", "never fetched"],
         ),
         ("/event-types", json!({"displayName": "bad", "type": "live_segment"}).to_string(), vec!["schema"]),
         ("/harvesters/instances", json!({"displayName": "bad"}).to_string(), vec!["sourceType"]),

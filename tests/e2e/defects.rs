@@ -118,15 +118,27 @@ async fn w6_integer_ids_are_stored_as_integers() -> Result<()> {
 }
 
 #[tokio::test]
-async fn w7_a_label_where_a_technical_name_belongs_is_answered_with_the_name() -> Result<()> {
+async fn w7_a_label_where_a_technical_name_belongs_is_taken_or_answered_with_the_name() -> Result<()> {
     let node = Node::start().await?;
     let project = Walkthrough::event_types(&node.api()?).await?;
+    // In the belt's declarations an exact label will do, and the answer shows the technical name.
     let mut belt = json_of(BELT_BODY);
     belt["outputTypes"][0]["name"] = json!("livesegment-dataoutput");
+    let answer = project.api.post(&project.path("/belts"), &belt).await?.ok()?;
+    assert_eq!(answer["outputTypes"][0]["name"], OUTPUT);
+    // A name that is neither is refused with the near one.
+    belt["name"] = json!("another");
+    belt["outputTypes"][0]["name"] = json!("livesegment-dataout");
     let answer = project.api.post(&project.path("/belts"), &belt).await?;
-    answer.refused(400, "bad_parameter_value", &["livesegment-dataoutput", OUTPUT])?;
+    answer.refused(400, "bad_parameter_value", &["livesegment-dataout'", OUTPUT])?;
+    // Paths take the technical name only.
     let answer = project.api.get(&project.event_type_path("livesegment-dataoutput")).await?;
     answer.refused(404, "entity_not_found", &["livesegment-dataoutput", OUTPUT])?;
+    // In the code the label is an undeclared target, and the warning names the declared one.
+    let mut belt = belt_with(&CALLBACK.replace(OUTPUT, "livesegment-dataoutput"));
+    belt["name"] = json!("a third one");
+    let answer = project.api.post(&project.path("/belts"), &belt).await?.ok()?;
+    assert!(answer["warnings"].to_string().contains(&format!("'{OUTPUT}'")), "{answer}");
     Ok(())
 }
 

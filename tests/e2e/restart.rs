@@ -31,13 +31,13 @@ async fn definitions_survive_and_what_ran_runs_again() -> Result<()> {
     let mut walk = walk;
     walk.project.api = node.api()?;
     let project = &walk.project;
+    for path in [project.harvester_path(HARVESTER), project.belt_path(&walk.belt)] {
+        project.api.await_status(&format!("{path}/state"), "RUNNING").await?;
+    }
     for (path, before) in paths.iter().zip(before) {
         let after = project.api.get(path).await?.ok()?;
         // The port is another one, and it is part of the links.
         assert_eq!(without_links(&after), without_links(&before), "{path}");
-    }
-    for path in [project.harvester_path(HARVESTER), project.belt_path(&walk.belt)] {
-        project.api.await_status(&format!("{path}/state"), "RUNNING").await?;
     }
     let stopped = project.api.get(&format!("{}/state", project.data_in_persister_path(INPUT))).await?.ok()?;
     assert_eq!(stopped["status"], "STOPPED");

@@ -171,10 +171,16 @@ impl Project {
         self.api.count(&self.name, &format!("select count(*) from {relation}")).await
     }
 
-    /// Waits until a relation has exactly that many rows; more are an error at once.
+    /// Waits until a relation has exactly that many rows; more are an error at once. A database that is away for a
+    /// while is waited for.
     pub async fn await_rows(&self, relation: &str, rows: u64) -> Result<()> {
+        let query = json!({ "query": format!("select count(*) from {relation}") });
         await_condition(&format!("{rows} rows in {relation}"), PATIENCE, async || {
-            let seen = self.rows_in(relation).await?;
+            let answer = self.api.post(&self.path("/sql"), &query).await?;
+            if answer.status == 503 {
+                return Ok(Look::NotYet(answer.text));
+            }
+            let seen = answer.ok()?["rows"][0][0].as_u64().context("a count")?;
             anyhow::ensure!(seen <= rows, "{relation} has {seen} rows, expected {rows}");
             Ok(Look::from_option((seen == rows).then_some(()), format!("{seen} rows")))
         })

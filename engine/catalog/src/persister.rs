@@ -251,7 +251,7 @@ impl PgConfig {
         setting(&self.app_config, "eventstore.ttlGracePeriod")
             .and_then(Value::as_str)
             .and_then(|text| IsoDuration::parse(text).ok())
-            .unwrap_or(IsoDuration { days: 5, ..IsoDuration::default() })
+            .unwrap_or_else(|| IsoDuration { days: 5, ..IsoDuration::default() })
     }
 }
 

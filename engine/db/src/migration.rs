@@ -44,9 +44,8 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), Error> {
     .await?;
     let applied = applied(&tx).await?;
     for migration in missing(MIGRATIONS, &applied)? {
-        tx.batch_execute(migration.sql).await.map_err(|source| {
-            tracing::error!(migration = migration.name, error = %crate::error::describe(&source), "migration failed");
-            source
+        tx.batch_execute(migration.sql).await.inspect_err(|source| {
+            tracing::error!(migration = migration.name, error = %crate::error::describe(source), "migration failed");
         })?;
         let (version, sum) = (version_column(migration.version)?, checksum(migration.sql));
         tx.execute(

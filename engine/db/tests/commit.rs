@@ -237,7 +237,7 @@ async fn the_slowest_stage_decides_what_may_be_dropped() -> Result<()> {
     Ok(())
 }
 
-/// Twelve stages write to the same topics, each naming them in another order. A circle of waits would end one of them
+/// Eight stages write to the same topics, each naming them in another order. A circle of waits would end one of them
 /// with an error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn stages_that_write_to_the_same_topics_do_not_deadlock() -> Result<()> {

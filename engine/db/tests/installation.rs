@@ -107,7 +107,7 @@ async fn a_failing_migration_leaves_nothing_behind() -> Result<()> {
 async fn an_unreachable_server_is_told_from_a_refused_statement() -> Result<()> {
     let mut config = tokio_postgres::Config::new();
     config.host("127.0.0.1").port(1).user("x").dbname("x");
-    let error = Db::connect(config, 1).client().await.err().expect("nobody listens there");
+    let error = Db::connect(config, 1).client().await.expect_err("nobody listens there");
     assert!(error.is_unavailable(), "{error}");
     assert_eq!(error.sqlstate(), None);
 

@@ -2,7 +2,7 @@
 
 use wasmtime::ResourceLimiter;
 
-/// Most elements of all tables together: the Python runtime has about 20,000.
+/// Most elements of all tables together.
 const TABLE_ELEMENTS_MAX: usize = 1 << 20;
 
 /// Counts what the linear memories of a store hold and refuses more than the limit.

@@ -160,7 +160,7 @@ fn config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
-        // A quarter of the cost of a call goes into bookkeeping for concurrent calls, which WASI p2 does not have.
+        // Bookkeeping for concurrent calls, which WASI p2 does not have, makes every call dearer.
         .concurrency_support(false)
         .epoch_interruption(true)
         .max_wasm_stack(STACK_BYTES_MAX)

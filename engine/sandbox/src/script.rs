@@ -37,7 +37,7 @@ pub struct ScriptSpec {
     /// For the runtime: `{"beltId","outputTypes":[{"name","kind"}],"fetchProfile","debug","env":{..}}` for a belt,
     /// `{}` for a transform (see `wit/script.wit`).
     pub config: serde_json::Value,
-    /// Limit of the linear memories of one instance, in bytes. The Python runtime itself takes about 30 MiB.
+    /// Limit of the linear memories of one instance, in bytes.
     pub memory_bytes_max: usize,
     /// Limit of one call: of a batch, and of each event when a failed batch is done again one by one.
     pub call_timeout: Duration,

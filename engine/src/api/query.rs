@@ -19,7 +19,7 @@ const LINES_MAX: usize = 500;
 pub(super) struct Requested(pub(super) Uri);
 
 /// All pairs of the query, and the path, to make links with.
-pub struct Params {
+pub(super) struct Params {
     path: String,
     pairs: Vec<(String, String)>,
 }
@@ -41,7 +41,7 @@ impl FromRequestParts<ApiState> for Params {
 
 /// How `offset` counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Offset {
+pub(super) enum Offset {
     /// A whole multiple of the page size.
     Pages,
     /// Any start.
@@ -50,33 +50,33 @@ pub enum Offset {
 
 impl Params {
     /// The path as it was requested.
-    pub fn path(&self) -> &str {
+    pub(super) fn path(&self) -> &str {
         &self.path
     }
 
     /// A value; the last one wins.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// A flag, compared without case. Anything but `true` is off.
-    pub fn flag(&self, name: &str) -> bool {
+    pub(super) fn flag(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// Whether the comma-separated `expand` names it.
-    pub fn expands(&self, name: &str) -> bool {
+    pub(super) fn expands(&self, name: &str) -> bool {
         let mut values = self.pairs.iter().filter(|(known, _)| known == "expand");
         values.any(|(_, value)| value.split(',').any(|part| part.trim() == name))
     }
 
     /// The text to search for.
-    pub fn search(&self) -> &str {
+    pub(super) fn search(&self) -> &str {
         self.get("search").unwrap_or_default()
     }
 
     /// Page size and offset.
-    pub fn page(&self, offset_kind: Offset) -> Result<Page, Error> {
+    pub(super) fn page(&self, offset_kind: Offset) -> Result<Page, Error> {
         let mut problems = Vec::new();
         let mut problem =
             |name: &str, reason: String| problems.push(Problem { name: name.to_owned(), reason });
@@ -115,7 +115,7 @@ impl Params {
     }
 
     /// The number of log lines asked for.
-    pub fn lines(&self) -> Result<usize, Error> {
+    pub(super) fn lines(&self) -> Result<usize, Error> {
         let Some(text) = self.get("lines") else { return Ok(LINES_MAX) };
         let lines = text.parse().ok().filter(|lines| (1..=LINES_MAX).contains(lines));
         lines.ok_or_else(|| {
@@ -124,14 +124,14 @@ impl Params {
     }
 
     /// Where a start begins to read.
-    pub fn from(&self) -> Result<Option<StartPosition>, Error> {
+    pub(super) fn from(&self) -> Result<Option<StartPosition>, Error> {
         let parse =
             |text: &str| StartPosition::parse(text).map_err(|reason| Error::parameter("from", reason));
         self.get("from").map(parse).transpose()
     }
 
     /// The links of a list: itself, and the next page where there is one.
-    pub fn links(&self, public_url: &str, page: Page, total: i64) -> serde_json::Value {
+    pub(super) fn links(&self, public_url: &str, page: Page, total: i64) -> serde_json::Value {
         let link = |offset: i64| {
             let mut query: Vec<String> = self
                 .pairs

@@ -120,7 +120,7 @@ fn unspecified() -> SocketAddr {
 }
 
 fn read_file(named: Option<&Path>, values: &mut Values, mistakes: &mut Vec<String>) {
-    let path = named.unwrap_or(Path::new("granary.toml"));
+    let path = named.unwrap_or_else(|| Path::new("granary.toml"));
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(e) if named.is_none() && e.kind() == std::io::ErrorKind::NotFound => return,

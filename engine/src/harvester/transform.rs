@@ -11,7 +11,7 @@ pub enum Transform {
     /// No script: the payload, which must be JSON text, goes through as it is.
     PassThrough,
     /// A script of a language runtime, or an uploaded component.
-    Script(Runner, Meter),
+    Guest(Box<Runner>, Meter),
 }
 
 impl Transform {
@@ -24,7 +24,7 @@ impl Transform {
             Self::PassThrough => {
                 Ok(batch.iter().map(|d| pass_through(&d.record.message.payload)).collect())
             }
-            Self::Script(runner, meter) => {
+            Self::Guest(runner, meter) => {
                 let records: Vec<EventIn<'_>> = batch
                     .iter()
                     .map(|d| EventIn { headers: &d.record.message.headers.0, payload: &d.record.message.payload })

@@ -8,7 +8,7 @@ use granary_catalog::{
     Belt, EventKind, EventType, Harvester, Object, Persister, StartPosition, VersionChoice, VersionRef,
 };
 use granary_db::definitions;
-use granary_sandbox::{Component, Kind, Level, LogSink, Runner, ScriptSpec};
+use granary_sandbox::{Kind, Level, LogSink, Runner, ScriptSpec};
 use granary_stream::{StreamLog, TopicSpec};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -86,7 +86,8 @@ async fn build_harvester(
         Program::Python(source) => {
             let spec = transform_spec(source, Arc::new(RingSink(transform_log.clone())));
             let runtime = inner.python().await.map_err(Error::Final)?;
-            script(inner, runtime, spec, &stored.project, name).await?
+            let runner = Runner::new(inner.sandbox.clone(), runtime, spec).await.map_err(script_error)?;
+            Transform::Guest(Box::new(runner), Meter::new("harvester", &stored.project, name))
         }
         Program::Component(hash) => {
             let bytes = definitions::component::load(&client, &stored.project, hash)
@@ -99,7 +100,8 @@ async fn build_harvester(
                 .await
                 .map_err(|e| Error::Final(format!("the component {hash} cannot be loaded: {e}")))?;
             let spec = transform_spec(String::new(), Arc::new(RingSink(transform_log.clone())));
-            script(inner, component, spec, &stored.project, name).await?
+            let runner = Runner::of_component(inner.sandbox.clone(), component, spec).await.map_err(script_error)?;
+            Transform::Guest(Box::new(runner), Meter::new("harvester", &stored.project, name))
         }
         Program::Unsupported(language) => {
             return Err(Error::Final(format!("the transform language '{language}' does not run yet")));
@@ -227,17 +229,6 @@ async fn build_persister(inner: &Inner, object: &Object, name: &str, kind: Event
     Ok((spec, process))
 }
 
-async fn script(
-    inner: &Inner,
-    runtime: Arc<Component>,
-    spec: ScriptSpec,
-    project: &str,
-    name: &str,
-) -> Result<Transform, Error> {
-    let runner = Runner::new(inner.sandbox.clone(), runtime, spec).await.map_err(script_error)?;
-    Ok(Transform::Script(runner, Meter::new("harvester", project, name)))
-}
-
 /// A script that does not load needs a human; anything else may pass.
 fn script_error(error: granary_sandbox::Error) -> Error {
     match error {
@@ -262,7 +253,7 @@ pub(super) async fn ensure_topic(log: &Arc<dyn StreamLog>, event_type: &EventTyp
         .topic_name()
         .ok_or_else(|| Error::Final(format!("the event type '{}' has no stream", event_type.name)))?;
     let partitions = event_type.partition_count.unwrap_or(1).max(1);
-    let spec = TopicSpec { partitions, retention_ms: event_type.retention_ms.and_then(|ms| u64::try_from(ms).ok()) };
+    let spec = TopicSpec { partitions, retention_ms: event_type.retention_ms };
     log.create_topic(&name, spec).await.map_err(log_error)?;
     Ok((name.into(), partitions))
 }

@@ -33,7 +33,11 @@ fn message() -> Message {
     for n in 0..6 {
         headers.set(&format!("grnry-header-{n}"), "0123456789abcdef");
     }
-    Message { key: Some("a-correlation-id-of-36-characters-xx".into()), headers, ..Message::of(vec![b'x'; 298]) }
+    Message {
+        key: Some("a-correlation-id-of-36-characters-xx".into()),
+        headers,
+        ..Message::of(vec![b'x'; 298])
+    }
 }
 
 /// What fjall stores for one record: the same fields, one after another.
@@ -170,7 +174,9 @@ struct Measured {
 #[expect(clippy::cast_precision_loss, reason = "figures are floats")]
 async fn measure(name: &str, path: &Path, writers: usize) -> anyhow::Result<Measured> {
     let group_bytes = writers * (value(&message()).len() + 20) + GROUP_OVERHEAD_BYTES;
-    let probe = |time| disk_limit_probe(path.parent().context("a directory")?, group_bytes, time).context("the probe");
+    let probe = |time| {
+        disk_limit_probe(path.parent().context("a directory")?, group_bytes, time).context("the probe")
+    };
     let before = probe(PROBE / 2)?;
     let candidate = Candidate::open(name, path).await?;
     let (cpu, written, started) = (cpu_seconds()?, written_bytes()?, Instant::now());

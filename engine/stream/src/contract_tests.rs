@@ -3,6 +3,8 @@
 //!
 //! To add a case: write the function, and add it to [`all`].
 
+#![allow(clippy::unwrap_used, reason = "these are tests, which other crates run too")]
+
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -101,7 +103,9 @@ async fn messages_come_back_whole(log: &dyn StreamLog) {
     let empty_key = Message { key: Some(Bytes::new()), time_ms: 2, ..Message::default() };
     let large = Message { payload: vec![42; 1_000_000].into(), time_ms: 3, ..Message::default() };
     let messages = vec![full_message(), empty, empty_key, large, full_message()];
-    log.append(vec![Append { topic: "t".to_owned(), partition: 0, messages: messages.clone() }]).await.unwrap();
+    log.append(vec![Append { topic: "t".to_owned(), partition: 0, messages: messages.clone() }])
+        .await
+        .unwrap();
     let records = log.read("t", 0, 0, PLENTY).await.unwrap();
     assert_eq!(records.into_iter().map(|record| record.message).collect::<Vec<_>>(), messages);
 }
@@ -196,7 +200,9 @@ async fn trimmed_offsets_are_gone(log: &dyn StreamLog) {
     assert!(start <= 4 && end == 10);
     if start > 0 {
         let outcome = log.read("t", 0, start - 1, PLENTY).await;
-        assert!(matches!(outcome, Err(Error::Trimmed { asked, start: s, .. }) if asked == start - 1 && s == start));
+        assert!(
+            matches!(outcome, Err(Error::Trimmed { asked, start: s, .. }) if asked == start - 1 && s == start)
+        );
     }
     assert_eq!(payloads(&log.read("t", 0, 4, PLENTY).await.unwrap())[0], "4");
     // Beyond the end: everything, and no offset is lost.
@@ -280,7 +286,9 @@ pub async fn survives_reopening(open: Factory<'_>) {
     log.append(vec![batch("gone", ["x".to_owned()])]).await.unwrap();
     log.delete_topic("gone").await.unwrap();
     let messages = vec![full_message(); 3];
-    log.append(vec![Append { topic: "t".to_owned(), partition: 1, messages: messages.clone() }]).await.unwrap();
+    log.append(vec![Append { topic: "t".to_owned(), partition: 1, messages: messages.clone() }])
+        .await
+        .unwrap();
     log.append(vec![batch("t", (0..10).map(|n| n.to_string()))]).await.unwrap();
     log.trim("t", 0, 4).await.unwrap();
     log.close().await;

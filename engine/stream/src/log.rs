@@ -105,7 +105,9 @@ pub enum Error {
     #[error("topic '{0}' exists with another number of partitions or retention")]
     TopicExists(String),
     /// The offset was trimmed.
-    #[error("offset {asked} of topic '{topic}' partition {partition} is gone; the first one still there is {start}")]
+    #[error(
+        "offset {asked} of topic '{topic}' partition {partition} is gone; the first one still there is {start}"
+    )]
     Trimmed {
         /// Topic name.
         topic: String,
@@ -180,7 +182,13 @@ pub trait StreamLog: Send + Sync + 'static {
 
     /// Records from offset `from` on, in offset order without gaps, at once: an empty answer means that `from` is at
     /// (or beyond) the end. Only durable records are ever returned.
-    async fn read(&self, topic: &str, partition: u32, from: u64, limit: ReadLimit) -> Result<Vec<Record>, Error>;
+    async fn read(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<Record>, Error>;
 
     /// The bounds of a partition.
     fn bounds(&self, topic: &str, partition: u32) -> Result<Bounds, Error>;

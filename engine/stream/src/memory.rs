@@ -89,7 +89,10 @@ impl StreamLog for MemoryLog {
         if spec.partitions == 0 {
             return Err(Error::Io {
                 what: format!("could not make topic '{topic}'"),
-                source: std::io::Error::new(std::io::ErrorKind::InvalidInput, "a topic has at least one partition"),
+                source: std::io::Error::new(
+                    std::io::ErrorKind::InvalidInput,
+                    "a topic has at least one partition",
+                ),
             });
         }
         let partitions = (0..spec.partitions).map(|_| Partition { start: 0, messages: Vec::new() }).collect();
@@ -136,7 +139,13 @@ impl StreamLog for MemoryLog {
         Ok(ranges)
     }
 
-    async fn read(&self, topic: &str, partition: u32, from: u64, limit: ReadLimit) -> Result<Vec<Record>, Error> {
+    async fn read(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<Record>, Error> {
         let mut state = self.state();
         let place = state.partition(topic, partition)?;
         let start = place.start;
@@ -165,7 +174,7 @@ impl StreamLog for MemoryLog {
         let mut state = self.state();
         let place = state.partition(topic, partition)?;
         let at = place.messages.iter().position(|message| message.time_ms >= time_ms);
-        Ok(at.map_or(place.end(), |at| place.start + at as u64))
+        Ok(at.map_or_else(|| place.end(), |at| place.start + at as u64))
     }
 
     fn watch(&self, topic: &str) -> Result<watch::Receiver<u64>, Error> {

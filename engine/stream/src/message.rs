@@ -118,7 +118,9 @@ impl Message {
         if count <= 1 {
             return 0;
         }
-        let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3));
+        let hash = key
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3));
         // The low bits of FNV-1a are its weakest: fold the high half in before taking the remainder.
         u32::try_from((hash ^ (hash >> 32)) % u64::from(count)).expect("a remainder by a u32 fits a u32")
     }

@@ -492,13 +492,10 @@ impl EventType {
             }
             (given, _) => misplaced("schema", given.is_some(), report),
         }
-        match (&body.source, kind) {
-            (Some(source), EventKind::Custom) => {
-                check_array("source", source, report);
-                self.source = Some(source.clone());
-            }
-            // Answers carry a generated one, so bodies may echo it.
-            (_, _) => {}
+        // Other kinds answer with a generated one, which bodies may echo.
+        if let (Some(source), EventKind::Custom) = (&body.source, kind) {
+            check_array("source", source, report);
+            self.source = Some(source.clone());
         }
         if let (Some(locations), EventKind::Custom | EventKind::Profile) = (&body.physical_locations, kind) {
             check_array("physicalLocations", locations, report);

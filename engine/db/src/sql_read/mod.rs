@@ -156,7 +156,7 @@ impl From<tokio_postgres::Error> for SqlError {
             sqlstate: db.code().code().to_owned(),
             message: db.message().to_owned(),
             position,
-            hint: db.hint().or(db.detail()).map(ToOwned::to_owned),
+            hint: db.hint().or_else(|| db.detail()).map(ToOwned::to_owned),
         }
     }
 }

@@ -201,9 +201,9 @@ impl Session {
             Err(e) => return Err(shift_position(e)),
         };
         if is_query {
-            fetch(client, &mut answer).await?
+            fetch(client, &mut answer).await?;
         } else {
-            direct(client, &statement, &parameters, &mut answer).await?
+            direct(client, &statement, &parameters, &mut answer).await?;
         }
         self.unread = answer.unread;
         Ok(answer.result())

@@ -22,7 +22,7 @@ struct Answer {
 
 pub(super) async fn append(shared: &Shared, batches: Vec<Append>) -> Result<Vec<OffsetRange>, Error> {
     shared.usable()?;
-    let (bytes, pieces, answers) = encode(shared, batches)?;
+    let Encoded { bytes, pieces, answers } = encode(shared, batches)?;
     if pieces.is_empty() {
         return Ok(ranges(answers, &[]));
     }
@@ -35,7 +35,14 @@ pub(super) async fn append(shared: &Shared, batches: Vec<Append>) -> Result<Vec<
     Ok(ranges(answers, &bases))
 }
 
-fn encode(shared: &Shared, batches: Vec<Append>) -> Result<(Vec<u8>, Vec<Piece>, Vec<Answer>), Error> {
+/// An append as the committer wants it.
+struct Encoded {
+    bytes: Vec<u8>,
+    pieces: Vec<Piece>,
+    answers: Vec<Answer>,
+}
+
+fn encode(shared: &Shared, batches: Vec<Append>) -> Result<Encoded, Error> {
     let now_ms = shared.clock.now_ms();
     let size = size_checked(shared, &batches)?;
     let mut bytes = Vec::with_capacity(size);
@@ -71,7 +78,7 @@ fn encode(shared: &Shared, batches: Vec<Append>) -> Result<(Vec<u8>, Vec<Piece>,
         pieces.extend(open);
         answers.push(Answer { topic: name, partition, records: messages.len() as u64, first });
     }
-    Ok((bytes, pieces, answers))
+    Ok(Encoded { bytes, pieces, answers })
 }
 
 /// An upper bound of the stored size of all batches.

@@ -169,15 +169,14 @@ impl Files {
             self.disk.sync_directory(&self.directory)?;
             Ok(file)
         };
-        make()
-            .inspect(|_| self.grow(capacity))
-            .map_err(|error: io::Error| {
-                // Half a file would count as used space and be found at the next start; its loss costs nothing.
-                let _ = self.disk.remove(&path);
-                let full = error.kind() == io::ErrorKind::StorageFull || error.kind() == io::ErrorKind::QuotaExceeded;
-                let why = if full { "disk full: " } else { "" };
-                format!("{why}no room for {capacity} bytes in {}: {error}", path.display())
-            })
+        make().inspect(|_| self.grow(capacity)).map_err(|error: io::Error| {
+            // Half a file would count as used space and be found at the next start; its loss costs nothing.
+            let _ = self.disk.remove(&path);
+            let full =
+                error.kind() == io::ErrorKind::StorageFull || error.kind() == io::ErrorKind::QuotaExceeded;
+            let why = if full { "disk full: " } else { "" };
+            format!("{why}no room for {capacity} bytes in {}: {error}", path.display())
+        })
     }
 
     /// Writes the footer of a file and cuts the room that it did not need. The records are durable without it, so a

@@ -61,13 +61,13 @@ impl Index {
     }
 
     /// Up to `count` entries, beginning with the one that holds the offset, or the first one after it.
-    pub(super) fn from_offset(&self, offset: u64, count: usize) -> Vec<Entry> {
+    pub(super) fn at_offset(&self, offset: u64, count: usize) -> Vec<Entry> {
         let after = self.entries.partition_point(|entry| entry.base <= offset);
         self.entries.iter().skip(after.saturating_sub(1)).take(count).copied().collect()
     }
 
     /// The first offset that the search for a time has to look at; `None` where all records are older.
-    pub(super) fn from_time(&self, time_ms: u64) -> Option<u64> {
+    pub(super) fn at_time(&self, time_ms: u64) -> Option<u64> {
         let at = self.entries.partition_point(|entry| entry.time_max_ms < time_ms);
         self.entries.get(at).map(|entry| entry.base)
     }
@@ -99,7 +99,7 @@ mod tests {
         index.push(frame(1, 1, 64 + GRAIN_BYTES - 1, 3));
         index.push(frame(1, 2, 64 + GRAIN_BYTES + 99, 4));
         index.push(frame(2, 3, 64 + GRAIN_BYTES + 100, 9));
-        let entries = index.from_offset(0, 10);
+        let entries = index.at_offset(0, 10);
         assert_eq!(entries.iter().map(|e| (e.file, e.base)).collect::<Vec<_>>(), [(1, 0), (1, 2), (2, 3)]);
         assert_eq!(entries[0].bytes, GRAIN_BYTES - 1 + 100);
         assert_eq!(entries.iter().map(|e| e.time_max_ms).collect::<Vec<_>>(), [5, 5, 9]);
@@ -111,11 +111,14 @@ mod tests {
         index.push(frame(1, 10, 64, 5));
         index.push(frame(2, 20, 64, 7));
         index.push(frame(3, 30, 64, 6));
-        let first = |offset| index.from_offset(offset, 1)[0].base;
+        let first = |offset| index.at_offset(offset, 1)[0].base;
         assert_eq!([0, 10, 19, 20, 99].map(first), [10, 10, 10, 20, 30]);
-        assert_eq!([0, 5, 6, 7, 8].map(|time| index.from_time(time)), [Some(10), Some(10), Some(20), Some(20), None]);
+        assert_eq!(
+            [0, 5, 6, 7, 8].map(|time| index.at_time(time)),
+            [Some(10), Some(10), Some(20), Some(20), None]
+        );
         index.drop_file(2);
-        assert_eq!(index.from_offset(25, 1)[0].base, 10);
+        assert_eq!(index.at_offset(25, 1)[0].base, 10);
         assert_eq!(index.of_file(3).len(), 1);
         assert!(index.of_file(2).is_empty());
     }

@@ -183,9 +183,9 @@ fn seal(shared: &Shared, sealing: Sealing) {
     if let Err(error) = files.seal(&sealing) {
         warn!(file = sealing.number, %error, "could not close a log file; it will be scanned at the next start");
     }
-    let length = files.handle(sealing.number).and_then(|file| {
-        file.length().map_err(|error| files.error(sealing.number, "measure", error))
-    });
+    let length = files
+        .handle(sealing.number)
+        .and_then(|file| file.length().map_err(|error| files.error(sealing.number, "measure", error)));
     let bytes = length.unwrap_or(sealing.capacity);
     files.grow(bytes);
     files.shrink(sealing.capacity);
@@ -193,4 +193,3 @@ fn seal(shared: &Shared, sealing: Sealing) {
     // What it holds may have been released while it was being written.
     shared.keeper.sweep();
 }
-

@@ -5,7 +5,8 @@
 //! acknowledged, so it outlives the process at once; it is synced when the log is idle, closed, or about to drop a
 //! file, so after a power cut it may be older than the log, never newer.
 //!
-//! The file has two slots, 512 bytes apart, written in turn, so that a torn write leaves the other one:
+//! The file has two slots, 512 bytes apart. One of them is durable at any time and is left alone until the other one
+//! has been synced, so neither a torn write nor a power cut takes both. The slot with the greater turn counts:
 //!
 //! ```text
 //! 0  magic GMRK   4  u32 checksum of 8..32   8  u64 turn   16  u64 file number   24  u64 position
@@ -47,6 +48,8 @@ pub(super) struct Mark {
 #[derive(Debug, Default)]
 struct State {
     turn: u64,
+    /// The slot that is durable, 0 or 1.
+    durable: u64,
     dirty: bool,
 }
 
@@ -64,27 +67,32 @@ impl Mark {
     pub(super) fn open(disk: &dyn Disk, directory: &Path, log: Uuid) -> io::Result<(Self, Option<Place>)> {
         let file = disk.open(&directory.join(NAME))?;
         let seed = Seed::of(log, 0);
-        let mut newest: Option<(u64, Place)> = None;
+        let mut newest: Option<(u64, u64, Place)> = None;
         for slot in 0..2 {
             let mut bytes = [0; SLOT_BYTES];
             file.read_at(&mut bytes, slot * SLOT_DISTANCE)?;
             if let Some((turn, place)) = decode(&bytes, seed)
-                && newest.is_none_or(|(best, _)| best < turn)
+                && newest.is_none_or(|(best, ..)| best < turn)
             {
-                newest = Some((turn, place));
+                newest = Some((turn, slot, place));
             }
         }
-        let turn = newest.map_or(0, |(turn, _)| turn);
-        let state = Mutex::new(State { turn, dirty: false });
-        Ok((Self { file, seed, state }, newest.map(|(_, place)| place)))
+        let Some((turn, durable, place)) = newest else {
+            return Ok((Self { file, seed, state: Mutex::default() }, None));
+        };
+        // What was read may not be on the disk yet. The same bytes again cannot tear.
+        file.write_at(&encode(turn, place, seed), durable * SLOT_DISTANCE)?;
+        file.sync_data()?;
+        let state = Mutex::new(State { turn, durable, dirty: false });
+        Ok((Self { file, seed, state }, Some(place)))
     }
 
     /// Moves the mark.
     pub(super) fn write(&self, place: Place) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = state.turn + 1;
-        self.file.write_at(&encode(turn, place, self.seed), (turn % 2) * SLOT_DISTANCE)?;
-        *state = State { turn, dirty: true };
+        self.file.write_at(&encode(turn, place, self.seed), (1 - state.durable) * SLOT_DISTANCE)?;
+        (state.turn, state.dirty) = (turn, true);
         Ok(())
     }
 
@@ -93,7 +101,7 @@ impl Mark {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.dirty {
             self.file.sync_data()?;
-            state.dirty = false;
+            (state.durable, state.dirty) = (1 - state.durable, false);
         }
         Ok(())
     }

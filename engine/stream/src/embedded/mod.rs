@@ -132,14 +132,23 @@ impl EmbeddedLog {
     }
 }
 
-async fn blocking<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::Io { what: format!("could not {what}"), source: std::io::Error::other(error) })
+    done.map_err(|error| Error::Io {
+        what: format!("could not {what}"),
+        source: std::io::Error::other(error),
+    })
 }
 
 fn open(directory: &Path, options: Options, world: World) -> Result<EmbeddedLog, Error> {
     let World { disk, clock, entropy } = world;
-    let failed = |doing: &str, source| Error::Io { what: format!("could not {doing} {}", directory.display()), source };
+    let failed = |doing: &str, source| Error::Io {
+        what: format!("could not {doing} {}", directory.display()),
+        source,
+    };
     disk.create_directory(directory).map_err(|source| failed("make the directory", source))?;
     let lock = manifest::lock(&*disk, directory)?;
     let manifest = match manifest::read(&*disk, directory)? {
@@ -147,9 +156,12 @@ fn open(directory: &Path, options: Options, world: World) -> Result<EmbeddedLog,
         None => found(&*disk, directory, &*entropy)?,
     };
     let id = manifest.log_id;
-    let (mark, place) = Mark::open(&*disk, directory, id).map_err(|source| failed("open the durable-end mark in", source))?;
+    let (mark, place) =
+        Mark::open(&*disk, directory, id).map_err(|source| failed("open the durable-end mark in", source))?;
     let Some(place) = place else {
-        return Err(Error::Corrupt { what: format!("{}: both slots are damaged", directory.join(mark::NAME).display()) });
+        return Err(Error::Corrupt {
+            what: format!("{}: both slots are damaged", directory.join(mark::NAME).display()),
+        });
     };
     let table = Table::read(&*disk, directory)?;
     let topics: Vec<Arc<Topic>> = table.topics.iter().map(|row| Arc::new(Topic::of(row))).collect();
@@ -203,12 +215,19 @@ fn open(directory: &Path, options: Options, world: World) -> Result<EmbeddedLog,
 }
 
 /// Makes a new log. The manifest comes last: until it is there, the directory holds no log.
-fn found(disk: &dyn Disk, directory: &Path, entropy: &dyn entropy::Entropy) -> Result<manifest::Manifest, Error> {
-    let failed = |source| Error::Io { what: format!("could not make a log in {}", directory.display()), source };
+fn found(
+    disk: &dyn Disk,
+    directory: &Path,
+    entropy: &dyn entropy::Entropy,
+) -> Result<manifest::Manifest, Error> {
+    let failed =
+        |source| Error::Io { what: format!("could not make a log in {}", directory.display()), source };
     let names = disk.list(directory).map_err(failed)?;
     if let Some(name) = names.iter().find(|name| file::number(name).is_some()) {
         let missing = directory.join(manifest::NAME);
-        return Err(Error::Corrupt { what: format!("{} is missing, and {name} is there", missing.display()) });
+        return Err(Error::Corrupt {
+            what: format!("{} is missing, and {name} is there", missing.display()),
+        });
     }
     let manifest = manifest::Manifest::new(entropy);
     Mark::create(disk, directory, manifest.log_id).map_err(failed)?;
@@ -251,7 +270,10 @@ impl StreamLog for EmbeddedLog {
 
     async fn create_topic(&self, topic: &str, spec: TopicSpec) -> Result<(), Error> {
         if spec.partitions == 0 || spec.partitions > PARTITIONS_MAX {
-            let why = format!("a topic has 1 to {PARTITIONS_MAX} partitions, and {} were asked for", spec.partitions);
+            let why = format!(
+                "a topic has 1 to {PARTITIONS_MAX} partitions, and {} were asked for",
+                spec.partitions
+            );
             return Err(Error::Io {
                 what: format!("could not make topic '{topic}'"),
                 source: std::io::Error::new(std::io::ErrorKind::InvalidInput, why),
@@ -277,7 +299,13 @@ impl StreamLog for EmbeddedLog {
         append::append(&self.shared, batches).await
     }
 
-    async fn read(&self, topic: &str, partition: u32, from: u64, limit: ReadLimit) -> Result<Vec<Record>, Error> {
+    async fn read(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        limit: ReadLimit,
+    ) -> Result<Vec<Record>, Error> {
         if self.shared.closed.load(Ordering::Acquire) {
             self.shared.usable()?;
         }
@@ -321,7 +349,10 @@ impl StreamLog for EmbeddedLog {
         self.shared.usable()?;
         // A refusal may be out of date by now.
         if self.shared.full.load(Ordering::Relaxed) {
-            self.shared.files.room(self.shared.options.file_bytes).map_err(|reason| Error::Busy { reason })?;
+            self.shared
+                .files
+                .room(self.shared.options.file_bytes)
+                .map_err(|reason| Error::Busy { reason })?;
         }
         Ok(())
     }

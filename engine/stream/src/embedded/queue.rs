@@ -87,7 +87,8 @@ impl Queue {
         }
         let bytes = state.bytes.saturating_add(pending.bytes.len());
         if state.bytes > 0 && bytes > self.bytes_max {
-            let reason = format!("{} bytes of appends wait already, and {} is the bound", state.bytes, self.bytes_max);
+            let reason =
+                format!("{} bytes of appends wait already, and {} is the bound", state.bytes, self.bytes_max);
             return Err(Error::Busy { reason });
         }
         state.bytes = bytes;

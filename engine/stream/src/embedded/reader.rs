@@ -122,7 +122,7 @@ fn collect(
 /// The first offset whose append time is at or after the time, or the end.
 pub(super) fn offset_at(shared: &Shared, partition: &Arc<Partition>, time_ms: u64) -> Result<u64, Error> {
     let bounds = partition.bounds();
-    let Some(from) = partition.lookup(|index| index.from_time(time_ms)) else { return Ok(bounds.end) };
+    let Some(from) = partition.lookup(|index| index.at_time(time_ms)) else { return Ok(bounds.end) };
     let mut found = bounds.end;
     let mut walk = Walk { shared, partition, disk: true, read_bytes: READ_BYTES_MAX, chunk: None };
     walk.records(from.max(bounds.start), &mut |offset, record| {
@@ -143,7 +143,7 @@ impl Walk<'_> {
     fn records(&mut self, mut from: u64, visit: &mut Visit<'_>) -> Result<Walked, Error> {
         let end = self.partition.bounds().end;
         while from < end {
-            let entries = self.partition.lookup(|index| index.from_offset(from, ENTRIES));
+            let entries = self.partition.lookup(|index| index.at_offset(from, ENTRIES));
             let before = from;
             for at in 0..entries.len() {
                 match self.entry(&entries[at..], &mut from, visit)? {
@@ -239,7 +239,8 @@ impl Walk<'_> {
         let whole = header.frame_bytes();
         let valid = whole <= bytes.len()
             && (cached
-                || self.shared.files.seed(file).checksum(&bytes[FRAME_HEADER_BYTES..whole]) == header.body_checksum);
+                || self.shared.files.seed(file).checksum(&bytes[FRAME_HEADER_BYTES..whole])
+                    == header.body_checksum);
         if !valid {
             return Err(self.shared.files.corrupt(file, position, "the checksum of a frame is wrong"));
         }

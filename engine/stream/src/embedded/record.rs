@@ -238,13 +238,17 @@ mod tests {
     use super::*;
 
     fn messages() -> impl Strategy<Value = Message> {
-        let text = proptest::collection::vec(any::<char>(), 0..8).prop_map(|chars| chars.into_iter().collect::<String>());
+        let text = proptest::collection::vec(any::<char>(), 0..8)
+            .prop_map(|chars| chars.into_iter().collect::<String>());
         let bytes = || proptest::collection::vec(any::<u8>(), 0..200).prop_map(Bytes::from);
         let headers = proptest::collection::vec((text.clone(), text.clone()), 0..4);
         let source = (text.clone(), any::<u32>(), any::<u64>(), any::<u32>())
             .prop_map(|(topic, partition, offset, index)| Source { topic, partition, offset, index });
-        let stage = (text, any::<u64>(), any::<u64>())
-            .prop_map(|(stage, version, epoch)| Incarnation { stage, version, epoch });
+        let stage = (text, any::<u64>(), any::<u64>()).prop_map(|(stage, version, epoch)| Incarnation {
+            stage,
+            version,
+            epoch,
+        });
         let producer = (any::<u128>(), any::<u64>()).prop_map(|(id, sequence)| Producer { id, sequence });
         let system = (
             proptest::option::of(source),

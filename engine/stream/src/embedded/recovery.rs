@@ -141,7 +141,10 @@ pub(super) fn recover(
 }
 
 fn by_partition(contents: Vec<Content>) -> HashMap<(u32, u32), Content> {
-    contents.into_iter().map(|content| ((content.partition.topic, content.partition.number), content)).collect()
+    contents
+        .into_iter()
+        .map(|content| ((content.partition.topic, content.partition.number), content))
+        .collect()
 }
 
 impl<'a> Recovery<'a> {
@@ -176,7 +179,11 @@ impl<'a> Recovery<'a> {
                         "it has format {version} and this release reads up to format {}; use a newer release",
                         format::FORMAT
                     );
-                    return Err(self.files.error(number, "open", io::Error::new(io::ErrorKind::Unsupported, why)));
+                    return Err(self.files.error(
+                        number,
+                        "open",
+                        io::Error::new(io::ErrorKind::Unsupported, why),
+                    ));
                 }
                 Header::Unused | Header::Damaged if at + 1 == numbers.len() => {
                     self.discard(number, &file, length)?;
@@ -219,7 +226,8 @@ impl<'a> Recovery<'a> {
         let Some(sections) = trailer.sections(&footer, seed, here.number) else { return Ok(None) };
         let mut contents = Vec::new();
         for section in sections {
-            let Some(restoring) = self.admit(here.number, section.topic, section.partition, section.base)? else {
+            let Some(restoring) = self.admit(here.number, section.topic, section.partition, section.base)?
+            else {
                 continue;
             };
             restoring.end = Some(section.end);
@@ -271,16 +279,24 @@ impl<'a> Recovery<'a> {
             return Err(self.files.corrupt(here.number, end, &found));
         }
         if self.mark.file == here.number && end < self.mark.position {
-            let found = format!("a frame is damaged; everything before byte {} was acknowledged", self.mark.position);
+            let found =
+                format!("a frame is damaged; everything before byte {} was acknowledged", self.mark.position);
             return Err(self.files.corrupt(here.number, end, &found));
         }
         Ok(())
     }
 
     /// Checks that records found next continue their partition. `None` where their topic was removed.
-    fn admit(&mut self, file: u64, topic: u32, partition: u32, base: u64) -> Result<Option<&mut Restoring>, Error> {
+    fn admit(
+        &mut self,
+        file: u64,
+        topic: u32,
+        partition: u32,
+        base: u64,
+    ) -> Result<Option<&mut Restoring>, Error> {
         if topic >= self.next_topic {
-            let found = format!("topic id {topic} is not in the table of topics, which is older than the log");
+            let found =
+                format!("topic id {topic} is not in the table of topics, which is older than the log");
             return Err(self.files.corrupt(file, 0, &found));
         }
         let Some(restoring) = self.partitions.get_mut(&(topic, partition)) else { return Ok(None) };

@@ -11,7 +11,11 @@ use crate::log::Error;
 
 /// Moves the starts of the topics with a retention over records that are old enough, file by file. `cursor` tells
 /// the least registered cursor of a partition, if there is one. How many partitions moved.
-pub(super) fn expire(shared: &Shared, now_ms: u64, cursor: &(dyn Fn(&str, u32) -> Option<u64> + Sync)) -> usize {
+pub(super) fn expire(
+    shared: &Shared,
+    now_ms: u64,
+    cursor: &(dyn Fn(&str, u32) -> Option<u64> + Sync),
+) -> usize {
     let mut moved = 0;
     for topic in shared.all_topics() {
         let Some(retention_ms) = topic.spec.retention_ms else { continue };
@@ -20,7 +24,8 @@ pub(super) fn expire(shared: &Shared, now_ms: u64, cursor: &(dyn Fn(&str, u32) -
             let mut expired = 0;
             let mut fresh = false;
             shared.files.each_closed(|_, closed| {
-                let content = closed.contents.iter().find(|content| std::ptr::eq(&*content.partition, &**partition));
+                let content =
+                    closed.contents.iter().find(|content| std::ptr::eq(&*content.partition, &**partition));
                 if let Some(content) = content
                     && !fresh
                 {
@@ -53,7 +58,10 @@ pub(super) fn sweep(shared: &Shared) -> Result<usize, Error> {
         return Ok(0);
     }
     // The mark on the disk may still point into one of the files.
-    shared.mark.sync().map_err(|source| Error::Io { what: "could not sync the durable-end mark".to_owned(), source })?;
+    shared
+        .mark
+        .sync()
+        .map_err(|source| Error::Io { what: "could not sync the durable-end mark".to_owned(), source })?;
     save_bounds(shared)?;
     for number in &numbers {
         shared.files.drop_closed(*number)?;

@@ -7,7 +7,7 @@ use super::format::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, Seed};
 
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 /// Zeros are skipped in pieces of this size, since most of an open file is zeros.
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// A buffered view of a file.
 pub(super) struct Scan<'a> {
@@ -51,7 +51,8 @@ impl<'a> Scan<'a> {
             return Ok(None);
         }
         let bytes = self.bytes(position, whole)?;
-        let valid = bytes.len() == whole && seed.checksum(&bytes[FRAME_HEADER_BYTES..]) == header.body_checksum;
+        let valid =
+            bytes.len() == whole && seed.checksum(&bytes[FRAME_HEADER_BYTES..]) == header.body_checksum;
         Ok(valid.then_some(header))
     }
 

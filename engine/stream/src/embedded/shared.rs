@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use uuid::Uuid;
 
+use super::Options;
 use super::cache::Cache;
 use super::clock::Clock;
 use super::disk::Disk;
@@ -16,7 +17,6 @@ use super::mark::Mark;
 use super::queue::Queue;
 use super::table::Table;
 use super::topic::Topic;
-use super::Options;
 use crate::log::Error;
 
 /// The state of an open log.

@@ -252,12 +252,18 @@ impl Writer {
     fn store(&self, active: &mut Active, bytes: &[u8]) -> Result<(), String> {
         let Active { number, position, .. } = *active;
         let place = |doing: &str, error: std::io::Error| {
-            format!("{doing} of {} bytes at byte {position} of log file {number} failed: {error}", bytes.len())
+            format!(
+                "{doing} of {} bytes at byte {position} of log file {number} failed: {error}",
+                bytes.len()
+            )
         };
         active.file.write_at(bytes, position).map_err(|error| place("the write", error))?;
         active.file.sync_data().map_err(|error| place("the sync", error))?;
         let end = Place { file: number, position: position + bytes.len() as u64 };
-        self.shared.mark.write(end).map_err(|error| format!("the durable-end mark could not be written: {error}"))
+        self.shared
+            .mark
+            .write(end)
+            .map_err(|error| format!("the durable-end mark could not be written: {error}"))
     }
 
     /// Shows the group to readers, then answers.
@@ -266,10 +272,11 @@ impl Writer {
         active.position += group.bytes.len() as u64;
         self.shared.cache.push(active.number, position, Bytes::from(group.bytes));
         for frame in &group.frames {
-            let content = active.contents.entry((frame.partition.topic, frame.partition.number)).or_insert_with(|| {
-                let partition = frame.partition.clone();
-                Content { partition, base: frame.entry.base, end: frame.end, time_max_ms: 0 }
-            });
+            let content =
+                active.contents.entry((frame.partition.topic, frame.partition.number)).or_insert_with(|| {
+                    let partition = frame.partition.clone();
+                    Content { partition, base: frame.entry.base, end: frame.end, time_max_ms: 0 }
+                });
             content.end = frame.end;
             content.time_max_ms = content.time_max_ms.max(frame.entry.time_max_ms);
         }

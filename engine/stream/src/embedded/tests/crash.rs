@@ -121,6 +121,30 @@ async fn a_later_group_proves_that_a_damaged_one_was_acknowledged_whatever_the_m
 }
 
 #[tokio::test]
+async fn a_whole_frame_of_a_torn_group_never_comes_back() {
+    let disk = SimDisk::default();
+    let log = open(&disk).await.unwrap();
+    log.create_topic("t", TopicSpec { partitions: 2, retention_ms: None }).await.unwrap();
+    append(&log, "kept").await;
+    let kept = disk.fork();
+    let begin = kept.get(&log_path(1)).iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let other = Append { partition: 1, ..batch("t", ["other".to_owned()]) };
+    log.append(vec![batch("t", ["torn!".to_owned()]), other]).await.unwrap();
+    // The first frame of the group is damaged, the second one is whole, and neither was acknowledged.
+    let mut bytes = disk.get(&log_path(1));
+    bytes[begin + 50] ^= 1;
+    kept.put(&log_path(1), &bytes);
+    let log = open(&kept).await.unwrap();
+    // A group as long as the damaged frame ends where the whole one begins.
+    append(&log, "again").await;
+    drop(log);
+    kept.restart();
+    let log = open(&kept).await.unwrap();
+    assert_eq!(all(&log).await, ["kept", "again"]);
+    assert_eq!(log.bounds("t", 1).unwrap(), Bounds { start: 0, end: 0 });
+}
+
+#[tokio::test]
 async fn whole_frames_behind_the_mark_are_kept_and_written_again() {
     let killed = killed().await;
     let whole = killed.disk.get(&log_path(1));

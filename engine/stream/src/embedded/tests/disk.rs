@@ -160,7 +160,7 @@ impl SimDisk {
             for (at, sector) in after.chunks_mut(SECTOR).enumerate() {
                 let now = inode.now.get(at * SECTOR..).unwrap_or_default();
                 let length = sector.len().min(now.len());
-                if rng.random_bool(keep) {
+                if inode.dirty.contains(&at) && rng.random_bool(keep) {
                     sector[..length].copy_from_slice(&now[..length]);
                 }
             }
@@ -242,7 +242,7 @@ impl File for SimFile {
         let mut state = self.disk.state();
         let outcome = state.step(self.power_on);
         // The power goes in the middle of a write.
-        let torn = state.torn_write.take().or(if outcome.is_err() { Some(bytes.len() / 2) } else { None });
+        let torn = state.torn_write.take().or_else(|| outcome.is_err().then_some(bytes.len() / 2));
         if outcome.is_err() && state.power_on != self.power_on {
             return outcome;
         }

@@ -23,26 +23,30 @@ async fn all(log: &EmbeddedLog) -> Vec<String> {
 
 #[tokio::test]
 async fn a_failed_sync_is_fatal_and_nothing_acknowledged_is_lost() {
-    let disk = SimDisk::default();
-    let log = open(&disk, SimDisk::options()).await;
-    append(&log, "kept").await.unwrap();
-    disk.fail_syncs(true);
-    assert!(matches!(append(&log, "doubtful").await, Err(Error::Failed { .. })));
-    disk.fail_syncs(false);
-    let outcome = append(&log, "later").await;
-    assert!(matches!(&outcome, Err(Error::Failed { reason }) if reason.contains("sync")), "{outcome:?}");
-    assert!(matches!(log.health(), Err(Error::Failed { .. })));
-    // What was durable can still be read, and nothing else.
-    assert_eq!(all(&log).await, ["kept"]);
-    drop(log);
-    // The system has forgotten that the pages are not on the disk: what the new process reads has to be written again.
-    let log = open(&disk, SimDisk::options()).await;
-    let found = all(&log).await;
-    assert_eq!(found[0], "kept");
-    append(&log, "after").await.unwrap();
-    disk.power_up(1);
-    let log = open(&disk, SimDisk::options()).await;
-    assert_eq!(all(&log).await, [found, vec!["after".to_owned()]].concat());
+    for seed in 0..8 {
+        let disk = SimDisk::default();
+        let log = open(&disk, SimDisk::options()).await;
+        append(&log, "kept").await.unwrap();
+        disk.fail_syncs(true);
+        // Longer than a sector, so that later writes do not happen to make it durable.
+        assert!(matches!(append(&log, &"doubtful".repeat(200)).await, Err(Error::Failed { .. })));
+        disk.fail_syncs(false);
+        let outcome = append(&log, "later").await;
+        assert!(matches!(&outcome, Err(Error::Failed { reason }) if reason.contains("sync")), "{outcome:?}");
+        assert!(matches!(log.health(), Err(Error::Failed { .. })));
+        // What was durable can still be read, and nothing else.
+        assert_eq!(all(&log).await, ["kept"]);
+        drop(log);
+        // The system has forgotten that the pages are not on the disk: a reader finds the record, and it has to be
+        // written again before anything behind it is acknowledged.
+        let log = open(&disk, SimDisk::options()).await;
+        let found = all(&log).await;
+        assert_eq!(found.len(), 2);
+        append(&log, "after").await.unwrap();
+        disk.power_up(seed);
+        let log = open(&disk, SimDisk::options()).await;
+        assert_eq!(all(&log).await, [found, vec!["after".to_owned()]].concat());
+    }
 }
 
 #[tokio::test]
@@ -206,7 +210,8 @@ async fn power_cuts_at_any_moment_lose_nothing_acknowledged() {
             let opened = EmbeddedLog::open_in(Path::new("log"), SimDisk::options(), disk.world()).await;
             if let Ok(log) = opened {
                 for n in 0.. {
-                    let payload = format!("{seed}-{round}-{n}{}", "y".repeat(usize::try_from(n * 53 % 900).unwrap()));
+                    let payload =
+                        format!("{seed}-{round}-{n}{}", "y".repeat(usize::try_from(n * 53 % 900).unwrap()));
                     match append(&log, &payload).await {
                         Ok(offset) => acknowledged.insert(offset, payload),
                         Err(_) => break,
@@ -225,7 +230,8 @@ async fn power_cuts_at_any_moment_lose_nothing_acknowledged() {
             assert_eq!(records.len() as u64, bounds.end - bounds.start);
             for (offset, payload) in acknowledged.iter().filter(|(offset, _)| **offset >= bounds.start) {
                 let at = usize::try_from(offset - bounds.start).unwrap();
-                let found = records.get(at).unwrap_or_else(|| panic!("seed {seed} round {round}: {offset} is lost"));
+                let found =
+                    records.get(at).unwrap_or_else(|| panic!("seed {seed} round {round}: {offset} is lost"));
                 assert_eq!(found.message.payload, payload.as_bytes(), "seed {seed} round {round}");
             }
             drop(log);

@@ -35,7 +35,9 @@ fn fixture() -> PathBuf {
 
 async fn write(directory: &Path) {
     let log = EmbeddedLog::open_in(directory, small(), still()).await.unwrap();
-    log.create_topic("grnry_data_in_orders", TopicSpec { partitions: 2, retention_ms: Some(86_400_000) }).await.unwrap();
+    log.create_topic("grnry_data_in_orders", TopicSpec { partitions: 2, retention_ms: Some(86_400_000) })
+        .await
+        .unwrap();
     log.create_topic("gone", TopicSpec { partitions: 1, retention_ms: None }).await.unwrap();
     log.append(vec![batch("gone", ["of a removed topic".to_owned()])]).await.unwrap();
     log.delete_topic("gone").await.unwrap();
@@ -56,14 +58,16 @@ async fn write(directory: &Path) {
     log.close().await;
 }
 
-
 async fn check(log: &EmbeddedLog) {
     assert_eq!(log.log_id(), Uuid::from_u128(0x2143_6587_a9cb_4d0f_b0de_bc9a_7856_3412));
     assert_eq!(log.topics().len(), 2);
     assert_eq!(log.bounds("snowplow", 0).unwrap(), Bounds { start: 3, end: 24 });
     assert_eq!(log.bounds("grnry_data_in_orders", 0).unwrap(), Bounds { start: 0, end: 0 });
     let records = log.read("snowplow", 0, 3, PLENTY).await.unwrap();
-    assert_eq!(payloads(&records)[..3], ["1-b".to_owned(), format!("2-a{}", "é".repeat(200)), "2-b".to_owned()]);
+    assert_eq!(
+        payloads(&records)[..3],
+        ["1-b".to_owned(), format!("2-a{}", "é".repeat(200)), "2-b".to_owned()]
+    );
     assert!(records.iter().all(|record| record.message.time_ms == 1_750_000_000_000));
     let orders = log.read("grnry_data_in_orders", 1, 0, PLENTY).await.unwrap();
     assert_eq!(orders.len(), 24);
@@ -99,7 +103,8 @@ async fn this_release_writes_the_same_bytes() {
         if name == manifest::NAME || name == mark::NAME {
             continue;
         }
-        let (then, now) = (std::fs::read(fixture().join(&name)).unwrap(), std::fs::read(root.path().join(&name)).unwrap());
+        let (then, now) =
+            (std::fs::read(fixture().join(&name)).unwrap(), std::fs::read(root.path().join(&name)).unwrap());
         assert!(then == now, "{name} differs");
         compared += 1;
     }

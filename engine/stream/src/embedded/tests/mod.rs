@@ -20,7 +20,9 @@ mod contract {
         contract_tests::all(&|| {
             let number = count.fetch_add(1, Ordering::Relaxed);
             let (path, options) = (root.path().join(number.to_string()), options.clone());
-            Box::pin(async move { Arc::new(EmbeddedLog::open(&path, options).await.unwrap()) as Arc<dyn StreamLog> })
+            Box::pin(async move {
+                Arc::new(EmbeddedLog::open(&path, options).await.unwrap()) as Arc<dyn StreamLog>
+            })
         })
         .await;
     }
@@ -42,9 +44,9 @@ mod contract {
             let path: PathBuf = root.path().join("log");
             contract_tests::survives_reopening(&|| {
                 let (path, options) = (path.clone(), options.clone());
-                Box::pin(
-                    async move { Arc::new(EmbeddedLog::open(&path, options).await.unwrap()) as Arc<dyn StreamLog> },
-                )
+                Box::pin(async move {
+                    Arc::new(EmbeddedLog::open(&path, options).await.unwrap()) as Arc<dyn StreamLog>
+                })
             })
             .await;
         }

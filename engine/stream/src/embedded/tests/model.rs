@@ -75,9 +75,8 @@ impl Run {
     async fn step(&mut self, step: Step) {
         match step {
             Step::Append { topic, partition, count, bytes } => {
-                let texts: Vec<String> = (0..count)
-                    .map(|n| format!("{}-{n}-{}", self.written, "z".repeat(bytes)))
-                    .collect();
+                let texts: Vec<String> =
+                    (0..count).map(|n| format!("{}-{n}-{}", self.written, "z".repeat(bytes))).collect();
                 self.written += 1;
                 let messages = texts.iter().cloned().map(Message::of).collect();
                 let append = Append { topic: TOPICS[topic].to_owned(), partition, messages };
@@ -111,8 +110,13 @@ impl Run {
                 let model = self.model(topic, partition);
                 let end = model.payloads.len() as u64;
                 let from = model.trimmed + (end - model.trimmed) * u64::from(part) / 255;
-                let expected: Vec<String> =
-                    model.payloads.iter().skip(usize::try_from(from).unwrap()).take(records).cloned().collect();
+                let expected: Vec<String> = model
+                    .payloads
+                    .iter()
+                    .skip(usize::try_from(from).unwrap())
+                    .take(records)
+                    .cloned()
+                    .collect();
                 let limit = ReadLimit { records, bytes: usize::MAX };
                 let read = self.log().read(TOPICS[topic], partition, from, limit).await.unwrap();
                 assert_eq!(payloads(&read), expected);
