@@ -17,16 +17,15 @@ setup: ## Arrange toolchains, the Python runtime component and Postgres; does no
 	@scripts/setup.sh
 
 build: setup ## Build target/release/granary
-	@echo "build: the engine (the first time takes some minutes)"
-	@$(CARGO) build --release --locked -p granary-engine
+	@echo "build: the engine and its tools (the first time takes some minutes)"
+	@$(CARGO) build --release --locked --workspace --bins
 	@mkdir -p target/share/granary && cp -u target/guest/python.wasm target/share/granary/python.wasm
 	@echo "build: target/release/granary"
 
 demo: build ## Run the live-segment guide with 10,000 events; KEEP=1 leaves it running
-	@$(CARGO) build --release --locked -p granary-tests --bin demo
 	@KEEP=$(KEEP) target/release/demo
 
-test: build ## Run every test against the real binary, a real Postgres and the real runtime
+test: setup ## Run every test against the real binary, a real Postgres and the real runtime
 	@scripts/test.sh
 
 lint: ## Formatting, clippy and licences
@@ -35,12 +34,10 @@ lint: ## Formatting, clippy and licences
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --locked check bans licenses sources; \
 	else echo "lint: cargo-deny is not installed, licences not checked (cargo install cargo-deny --locked)"; fi
 
-bench: build ## Print the figures: bench QUICK=1 for a smoke run
-	@$(CARGO) build --release --locked -p granary-tests --bin bench
+bench: build ## Print the figures; QUICK=1 for a smoke run
 	@QUICK=$(QUICK) target/release/bench
 
 kill-test: build ## Kill the engine 20 times while 20,000 events are posted, then audit every write
-	@$(CARGO) build --release --locked -p granary-tests --bin kill
 	@target/release/kill
 
 fmt: ## Format everything

@@ -1,19 +1,33 @@
 #!/usr/bin/env bash
-# Runs every test. `make test` calls it after the build, so that the engine, the runtime and Postgres are there.
+# Runs every test. `make test` calls it after the set-up, so that the Python runtime and Postgres are there.
+#
+# One cargo build makes everything first: the same packages and features for programs and tests, so that no dependency
+# is compiled twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-echo "test: the Python SDK and runtime, on this machine's Python"
-python3 -m unittest discover -q -s guest-sdk/python/tests -t guest-sdk/python
+export GRANARY_BIN=${GRANARY_TEST_BIN:-$PWD/target/debug/granary}
+export GRANARY_CACHE_DIR=${GRANARY_CACHE_DIR:-$PWD/target/granary-cache}
+export GRANARY_PYTHON_RUNTIME=$PWD/target/guest/python.wasm
+export RUST_BACKTRACE=0
 
-# The release profile: its dependencies are built already, and the sandbox's compiler is fast in it.
+echo "test: the Python SDK and the runtime's core, on this machine's Python"
+python3 -m unittest discover -s guest-sdk/python/tests -t guest-sdk/python
+
+echo "test: building the example components"
+scripts/guests.sh
+
+echo "test: building the engine and all tests (the first time takes some minutes)"
+cargo build --locked --workspace --all-targets
+mkdir -p target/share/granary && cp -u target/guest/python.wasm target/share/granary/python.wasm
+
 if command -v cargo-nextest >/dev/null; then
     echo "test: the workspace"
-    cargo nextest run --release --locked --workspace --no-fail-fast
+    cargo nextest run --locked --workspace --all-targets
 else
-    echo "test: the workspace (cargo-nextest is not installed; cargo test does it more slowly)"
-    cargo test --release --locked --workspace --no-fail-fast
+    echo "test: the workspace (cargo-nextest is not installed; cargo test takes longer)"
+    cargo test --locked --workspace --no-fail-fast
 fi
-echo "test: doc examples"
-cargo test --release --locked --workspace --doc -q
+echo "test: the examples in the documentation"
+cargo test --locked --workspace --doc --quiet
 echo "test: all green"

@@ -50,7 +50,9 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     ready.up("log");
     ready.down("database", "starting");
 
-    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("could not listen on {}", config.listen))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("could not listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
 
@@ -67,7 +69,8 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
 
     let dyn_log: Arc<dyn StreamLog> = Arc::clone(&log) as _;
     let shared = Shared { log: Arc::clone(&dyn_log), db: db.clone(), book: Book::default() };
-    let sandbox = Sandbox::new(granary_sandbox::Options { cache_dir: config.cache_dir.clone() }).context("could not set up the sandbox")?;
+    let sandbox = Sandbox::new(granary_sandbox::Options { cache_dir: config.cache_dir.clone() })
+        .context("could not set up the sandbox")?;
     let supervisor = Supervisor::new(shared.clone(), sandbox, config.python_runtime.clone());
     let collector = Collector::new(
         dyn_log,
@@ -98,8 +101,12 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     let chores = CancellationToken::new();
     tasks.spawn(crate::retention::run(Arc::clone(&log), db.clone(), chores.clone()));
     tasks.spawn(upkeep(metrics, Arc::clone(&log), ready.clone(), chores.clone()));
-    let foundation =
-        foundation::Foundation { config: config.clone(), shared, supervisor: supervisor.clone(), ready: ready.clone() };
+    let foundation = foundation::Foundation {
+        config: config.clone(),
+        shared,
+        supervisor: supervisor.clone(),
+        ready: ready.clone(),
+    };
     let mut founding = tokio::spawn(foundation.run(chores.clone()));
 
     let outcome = tokio::select! {
@@ -188,7 +195,9 @@ async fn wait_for_stop() -> anyhow::Result<()> {
 async fn log_failure(log: &EmbeddedLog) -> granary_stream::Error {
     loop {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        if let Err(error @ (granary_stream::Error::Failed { .. } | granary_stream::Error::Corrupt { .. })) = log.health() {
+        if let Err(error @ (granary_stream::Error::Failed { .. } | granary_stream::Error::Corrupt { .. })) =
+            log.health()
+        {
             return error;
         }
     }
@@ -196,7 +205,12 @@ async fn log_failure(log: &EmbeddedLog) -> granary_stream::Error {
 
 /// Keeps figures fresh that nobody else touches.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-async fn upkeep(recorder: PrometheusHandle, log: Arc<EmbeddedLog>, ready: Readiness, stop: CancellationToken) {
+async fn upkeep(
+    recorder: PrometheusHandle,
+    log: Arc<EmbeddedLog>,
+    ready: Readiness,
+    stop: CancellationToken,
+) {
     loop {
         let stats = log.stats();
         metrics::gauge!("granary_log_disk_used_bytes").set(stats.disk_used_bytes as f64);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use granary_stream::embedded::EmbeddedLog;
 use granary_db::{Db, cursors};
+use granary_stream::embedded::EmbeddedLog;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -20,7 +20,8 @@ pub async fn run(log: Arc<EmbeddedLog>, db: Db, stop: CancellationToken) {
         }
         match cursors::cursors_min(&db, log.log_id()).await {
             Ok(cursors) => {
-                let least = |topic: &str, partition: u32| cursors.get(&(topic.to_owned(), partition)).copied();
+                let least =
+                    |topic: &str, partition: u32| cursors.get(&(topic.to_owned(), partition)).copied();
                 match log.enforce_retention(crate::clock::now_ms(), &least).await {
                     Ok(dropped) => debug!(dropped, "retention swept"),
                     Err(error) => warn!(%error, "retention could not sweep the log"),

@@ -7,9 +7,17 @@ use metrics::{Unit, describe_gauge, gauge};
 pub fn describe() {
     describe_gauge!("granary_sandbox_instances_count", Unit::Count, "Instances that run a script now");
     describe_gauge!("granary_sandbox_memory_bytes", Unit::Bytes, "Linear memory of the instances");
-    describe_gauge!("granary_sandbox_restarts_count", Unit::Count, "Instances that were given up and made anew since the start");
+    describe_gauge!(
+        "granary_sandbox_restarts_count",
+        Unit::Count,
+        "Instances that were given up and made anew since the start"
+    );
     describe_gauge!("granary_sandbox_calls_count", Unit::Count, "Calls into instances since the start");
-    describe_gauge!("granary_sandbox_log_lines_dropped_count", Unit::Count, "Log lines beyond the limit of a call");
+    describe_gauge!(
+        "granary_sandbox_log_lines_dropped_count",
+        Unit::Count,
+        "Log lines beyond the limit of a call"
+    );
 }
 
 /// The labels of one object.
@@ -21,7 +29,13 @@ impl Meter {
     /// `stage` is `belt` or `harvester`.
     #[must_use]
     pub fn new(stage: &'static str, project: &str, object: &str) -> Self {
-        Self { labels: [("stage", stage.to_owned()), ("project", project.to_owned()), ("object", object.to_owned())] }
+        Self {
+            labels: [
+                ("stage", stage.to_owned()),
+                ("project", project.to_owned()),
+                ("object", object.to_owned()),
+            ],
+        }
     }
 
     /// Sets the gauges.

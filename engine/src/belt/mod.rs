@@ -46,7 +46,11 @@ impl Belt {
     }
 
     /// Runs one event again and again as long as it asks for it. The other messages of its partition wait.
-    async fn again(&mut self, delivered: &Delivered, first: Failure) -> Result<Result<Vec<Update>, Failure>, Error> {
+    async fn again(
+        &mut self,
+        delivered: &Delivered,
+        first: Failure,
+    ) -> Result<Result<Vec<Update>, Failure>, Error> {
         let mut failure = first;
         let mut retry = 0;
         while self.retry.retries_max.is_none_or(|most| retry < most) {
@@ -89,7 +93,9 @@ impl Process for Belt {
         let results = self.runner.run_belt(&events).await.map_err(broken)?;
         self.meter.show(&self.runner.stats());
         if results.len() != batch.len() {
-            return Err(Error::Final("the sandbox answered another number of outcomes than there were events".to_owned()));
+            return Err(Error::Final(
+                "the sandbox answered another number of outcomes than there were events".to_owned(),
+            ));
         }
         let mut outcome = Outcome::default();
         for (delivered, mut result) in batch.into_iter().zip(results) {

@@ -75,7 +75,9 @@ impl Routes {
             let output = self.one(delivered, update)?;
             let bytes = output.message.payload.len();
             if bytes > RECORD_BYTES_MAX {
-                let text = format!("an update of {bytes} bytes is larger than a record may be ({RECORD_BYTES_MAX} bytes)");
+                let text = format!(
+                    "an update of {bytes} bytes is larger than a record may be ({RECORD_BYTES_MAX} bytes)"
+                );
                 return Err(Refusal::new("record_too_large", "RecordTooLarge", text));
             }
             outputs.push(output);
@@ -127,7 +129,8 @@ impl Routes {
     fn target(&self, name: &str, kind: Kind) -> Result<&Target, Refusal> {
         let Some(target) = self.targets.get(name) else {
             let declared: Vec<&str> = self.targets.keys().map(String::as_str).collect();
-            let declared = if declared.is_empty() { "none".to_owned() } else { format!("'{}'", declared.join("', '")) };
+            let declared =
+                if declared.is_empty() { "none".to_owned() } else { format!("'{}'", declared.join("', '")) };
             return Err(Refusal::new(
                 "undeclared_output",
                 "UndeclaredOutput",
@@ -138,7 +141,11 @@ impl Routes {
             return Err(Refusal::new(
                 "wrong_output_kind",
                 "WrongOutputKind",
-                format!("the output type '{name}' is of kind {}, but this update needs a {}", target.kind.name(), kind.name()),
+                format!(
+                    "the output type '{name}' is of kind {}, but this update needs a {}",
+                    target.kind.name(),
+                    kind.name()
+                ),
             ));
         }
         Ok(target)
@@ -155,7 +162,11 @@ impl Target {
 
 impl RawTopic {
     fn output(&self, key: Bytes, payload: Vec<u8>, headers: Headers) -> Output {
-        Output { topic: Arc::clone(&self.topic), partitions: self.partitions, message: message(key, payload, headers) }
+        Output {
+            topic: Arc::clone(&self.topic),
+            partitions: self.partitions,
+            message: message(key, payload, headers),
+        }
     }
 }
 
@@ -171,6 +182,10 @@ fn profile_id(json: &[u8]) -> Result<String, Refusal> {
     }
     let id = serde_json::from_slice::<Id>(json).ok().and_then(|u| u._id).filter(|id| !id.is_empty());
     id.ok_or_else(|| {
-        Refusal::new("missing_id", "MissingId", "an Update needs the id of its profile as a text that is not empty".to_owned())
+        Refusal::new(
+            "missing_id",
+            "MissingId",
+            "an Update needs the id of its profile as a text that is not empty".to_owned(),
+        )
     })
 }

@@ -64,13 +64,15 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.with_context(|| format!("no answer from the engine at {}", self.url))?;
+        let answer =
+            request.send().await.with_context(|| format!("no answer from the engine at {}", self.url))?;
         let status = answer.status();
         let text = answer.text().await.context("the answer broke off")?;
         let value: Value = if text.is_empty() {
             Value::Null
         } else {
-            serde_json::from_str(&text).with_context(|| format!("the answer ({status}) is not JSON: {text}"))?
+            serde_json::from_str(&text)
+                .with_context(|| format!("the answer ({status}) is not JSON: {text}"))?
         };
         if status.is_success() {
             return Ok(value);
@@ -81,7 +83,8 @@ impl Client {
 
 /// The error body in a few lines, with what Postgres said where it said something.
 fn describe(status: u16, body: &Value) -> String {
-    let mut text = body["message"].as_str().map_or_else(|| format!("the engine answered {status}"), str::to_owned);
+    let mut text =
+        body["message"].as_str().map_or_else(|| format!("the engine answered {status}"), str::to_owned);
     if let Some(hint) = body["hint"].as_str() {
         text.push_str("\nhint: ");
         text.push_str(hint);

@@ -49,7 +49,8 @@ fn open_psql(login: &Value) -> Failure {
         .env("PGUSER", field("user"))
         .env("PGPASSWORD", field("password"))
         .exec();
-    let error = Err::<(), _>(error).context("could not start psql; install Postgres' client programs, or give a statement");
+    let error = Err::<(), _>(error)
+        .context("could not start psql; install Postgres' client programs, or give a statement");
     error.err().map_or_else(|| Failure::Usage(String::new()), Failure::Failed)
 }
 
@@ -60,11 +61,21 @@ fn table(answer: &Value) -> String {
     let rows: Vec<Vec<String>> =
         list(&answer["rows"]).iter().map(|row| list(row).iter().map(cell).collect()).collect();
     let widths: Vec<usize> = (0..heads.len())
-        .map(|i| rows.iter().filter_map(|r| r.get(i)).chain([&heads[i]]).map(|c| c.chars().count()).max().unwrap_or(0))
+        .map(|i| {
+            rows.iter()
+                .filter_map(|r| r.get(i))
+                .chain([&heads[i]])
+                .map(|c| c.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let line = |cells: &[String]| {
-        let padded: Vec<String> =
-            cells.iter().zip(&widths).map(|(c, w)| format!(" {c}{} ", " ".repeat(w - c.chars().count()))).collect();
+        let padded: Vec<String> = cells
+            .iter()
+            .zip(&widths)
+            .map(|(c, w)| format!(" {c}{} ", " ".repeat(w - c.chars().count())))
+            .collect();
         format!("{}\n", padded.join("|").trim_end())
     };
     let mut out = line(&heads);
@@ -93,6 +104,9 @@ mod tests {
     #[test]
     fn rows_are_aligned_under_their_heads() {
         let answer = json!({"columns": [{"name": "id"}, {"name": "firstName"}], "rows": [["a", "Andrew"], ["bcd", null]], "truncated": true});
-        assert_eq!(table(&answer), " id  | firstName\n-----+-----------\n a   | Andrew\n bcd |\n(2 rows, and there are more)\n");
+        assert_eq!(
+            table(&answer),
+            " id  | firstName\n-----+-----------\n a   | Andrew\n bcd |\n(2 rows, and there are more)\n"
+        );
     }
 }

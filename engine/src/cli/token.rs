@@ -60,12 +60,21 @@ impl Token {
             }
             Action::Ls { target } => {
                 let listed = target.connect()?.call(Method::GET, "/tokens", None).await?;
-                println!("{:<38} {:<20} {:<20} {:<28} {:<26} REVOKED", "ID", "NAME", "PROJECT", "ROLES", "EXPIRES");
+                println!(
+                    "{:<38} {:<20} {:<20} {:<28} {:<26} REVOKED",
+                    "ID", "NAME", "PROJECT", "ROLES", "EXPIRES"
+                );
                 for token in listed["tokens"].as_array().into_iter().flatten() {
                     let roles = if token["admin"] == true {
                         "admin".to_owned()
                     } else {
-                        token["roles"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(",")
+                        token["roles"]
+                            .as_array()
+                            .into_iter()
+                            .flatten()
+                            .map(text)
+                            .collect::<Vec<_>>()
+                            .join(",")
                     };
                     println!(
                         "{:<38} {:<20} {:<20} {roles:<28} {:<26} {}",

@@ -18,23 +18,24 @@ pub(super) fn command() -> Command {
         )
         .arg(Arg::new("config").long("config").value_name("FILE").help("Configuration file [default: granary.toml where there is one]"));
     for setting in SETTINGS {
-        let default =
-            if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
-        command = command.arg(
-            Arg::new(setting.name)
-                .long(setting.name)
-                .value_name(setting.value)
-                .help(format!("{}{default} [env: {}]", setting.help, setting.variable())),
-        );
+        let default = if setting.default.is_empty() {
+            String::new()
+        } else {
+            format!(" [default: {}]", setting.default)
+        };
+        command =
+            command.arg(Arg::new(setting.name).long(setting.name).value_name(setting.value).help(format!(
+                "{}{default} [env: {}]",
+                setting.help,
+                setting.variable()
+            )));
     }
     command
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
-    let flags: Vec<(&'static str, String)> = SETTINGS
-        .iter()
-        .filter_map(|s| Some((s.name, matches.get_one::<String>(s.name)?.clone())))
-        .collect();
+    let flags: Vec<(&'static str, String)> =
+        SETTINGS.iter().filter_map(|s| Some((s.name, matches.get_one::<String>(s.name)?.clone()))).collect();
     let file = matches.get_one::<String>("config").map(PathBuf::from);
     let config = Config::load(&flags, |name| std::env::var(name).ok(), file.as_deref())
         .map_err(|mistakes| Failure::Usage(mistakes.to_string()))?;

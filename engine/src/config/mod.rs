@@ -78,18 +78,25 @@ impl Config {
         let mut take = Take { values: &values, mistakes: &mut mistakes };
         let data_dir = PathBuf::from(take.text("data-dir"));
         let config = Self {
-            listen: take.parse("listen", "an address and a port such as 127.0.0.1:8080").unwrap_or_else(unspecified),
+            listen: take
+                .parse("listen", "an address and a port such as 127.0.0.1:8080")
+                .unwrap_or_else(unspecified),
             public_url: take.optional("public-url").map(|u| u.trim_end_matches('/').to_owned()),
-            database: take.optional_parse("database-url", "a URL such as postgres://user:password@host:5432/database"),
+            database: take
+                .optional_parse("database-url", "a URL such as postgres://user:password@host:5432/database"),
             postgres_bin: take.optional("postgres-bin").map(PathBuf::from),
             postgres_port: take.parse("postgres-port", "a port from 0 to 65535").unwrap_or_default(),
             cache_dir: take.optional("cache-dir").map_or_else(|| data_dir.join("cache"), PathBuf::from),
             python_runtime: take.optional("python-runtime").map(PathBuf::from),
             log_disk_bytes_max: take.bytes("log-disk-max").filter(|b| *b > 0),
             log_disk_bytes_reserve: take.bytes("log-disk-reserve").unwrap_or_default(),
-            log_queue_bytes_max: take.bytes("log-queue-max").and_then(|b| usize::try_from(b).ok()).unwrap_or_default(),
+            log_queue_bytes_max: take
+                .bytes("log-queue-max")
+                .and_then(|b| usize::try_from(b).ok())
+                .unwrap_or_default(),
             collector_vendors: take.list("collector-vendors"),
-            trusted_proxies: take.list_parse("trusted-proxies", "an address such as 10.0.0.1 or a network such as 10.0.0.0/8"),
+            trusted_proxies: take
+                .list_parse("trusted-proxies", "an address such as 10.0.0.1 or a network such as 10.0.0.0/8"),
             open_metrics: take.parse("open-metrics", "true or false").unwrap_or_default(),
             log_format: take.parse("log-format", "text or json").unwrap_or(LogFormat::Text),
             log_level: take.filter("log-level"),
@@ -108,7 +115,13 @@ impl Config {
             "# granary.toml: every setting with its default. Flags win over GRANARY_* variables, those over this file.\n",
         );
         for setting in SETTINGS {
-            let _ = write!(out, "\n# {}.\n# ({}, or the flag --{})\n", setting.help, setting.variable(), setting.name);
+            let _ = write!(
+                out,
+                "\n# {}.\n# ({}, or the flag --{})\n",
+                setting.help,
+                setting.variable(),
+                setting.name
+            );
             let _ = writeln!(out, "#{} = \"{}\"", setting.key(), setting.default);
         }
         out
@@ -151,7 +164,11 @@ fn read_file(named: Option<&Path>, values: &mut Values, mistakes: &mut Vec<Strin
                 items.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(",")
             }
             other => {
-                mistakes.push(format!("{place}: expected {}, but it is a {}", setting.value, other.type_str()));
+                mistakes.push(format!(
+                    "{place}: expected {}, but it is a {}",
+                    setting.value,
+                    other.type_str()
+                ));
                 continue;
             }
         };
@@ -232,7 +249,9 @@ impl Take<'_> {
         for item in self.list(name) {
             match item.parse() {
                 Ok(value) => parsed.push(value),
-                Err(_) => self.mistakes.push(format!("{place}: expected {expected}, but an item is '{item}'")),
+                Err(_) => {
+                    self.mistakes.push(format!("{place}: expected {expected}, but an item is '{item}'"))
+                }
             }
         }
         parsed
@@ -276,7 +295,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("granary.toml");
         std::fs::write(&path, file).expect("the file is written");
-        let env: HashMap<String, String> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let env: HashMap<String, String> =
+            env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let flags: Vec<_> = flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
         Config::load(&flags, |name| env.get(name).cloned(), Some(&path))
     }
@@ -306,7 +326,9 @@ mod tests {
             panic!("a bad configuration was accepted")
         };
         let all = mistakes.join("\n");
-        for part in ["'listne' in ", "'log_disk_max' in ", "GRANARY_POSTGRES_PORT", "--log-format", "'nowhere'"] {
+        for part in
+            ["'listne' in ", "'log_disk_max' in ", "GRANARY_POSTGRES_PORT", "--log-format", "'nowhere'"]
+        {
             assert!(all.contains(part), "{part} is missing in:\n{all}");
         }
         assert_eq!(mistakes.len(), 5);

@@ -93,12 +93,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         help: "Comma-separated addresses or networks (10.0.0.0/8) whose X-Forwarded-For is believed",
     },
-    Setting {
-        name: "open-metrics",
-        value: "BOOL",
-        default: "false",
-        help: "Serve /metrics without a token",
-    },
+    Setting { name: "open-metrics", value: "BOOL", default: "false", help: "Serve /metrics without a token" },
     Setting {
         name: "log-format",
         value: "FORMAT",

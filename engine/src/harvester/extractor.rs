@@ -55,7 +55,8 @@ impl Extractor {
     /// The name of the expression and what is wrong with it. Does not happen for stored event types, which were
     /// checked when they were made.
     pub fn new(log_id: Uuid, harvester: &str, event_type: &EventType) -> Result<Self, String> {
-        let parse = |name: &str, text: &str| granary_expression::parse(text).map_err(|e| format!("{name}: {e}"));
+        let parse =
+            |name: &str, text: &str| granary_expression::parse(text).map_err(|e| format!("{name}: {e}"));
         let optional = |name: &str, text: Option<&str>| {
             text.filter(|t| !t.trim().is_empty()).map(|t| parse(name, t)).transpose()
         };
@@ -68,7 +69,10 @@ impl Extractor {
             harvester: harvester.to_owned(),
             event_type: event_type.name.clone(),
             version: event_type.version.to_string(),
-            correlation_id: mandatory("correlationIdExpression", event_type.correlation_id_expression.as_deref())?,
+            correlation_id: mandatory(
+                "correlationIdExpression",
+                event_type.correlation_id_expression.as_deref(),
+            )?,
             event_id: mandatory("eventIdExpression", event_type.event_id_expression.as_deref())?,
             timestamp: optional("timestampExpression", event_type.timestamp_expression.as_deref())?,
             deletion: optional("deletionExpression", event_type.deletion_expression.as_deref())?,
@@ -79,17 +83,26 @@ impl Extractor {
     ///
     /// # Errors
     /// The refusal that sends the original record to the dead letters.
-    pub fn extract(&self, made: TransformMessage, source: &Headers, at: &Position<'_>) -> Result<Event, Refusal> {
+    pub fn extract(
+        &self,
+        made: TransformMessage,
+        source: &Headers,
+        at: &Position<'_>,
+    ) -> Result<Event, Refusal> {
         let (payload, ids) = match made {
-            TransformMessage::Text(payload) | TransformMessage::Object(payload) => (Bytes::from(payload), None),
+            TransformMessage::Text(payload) | TransformMessage::Object(payload) => {
+                (Bytes::from(payload), None)
+            }
             TransformMessage::Deletion { correlation_id, event_id } => {
                 let body = serde_json::json!({"correlationId": correlation_id, "eventId": event_id});
                 (Bytes::from(body.to_string()), Some((correlation_id, event_id)))
             }
         };
-        let parsed: serde_json::Value = serde_json::from_slice(&payload)
-            .map_err(|e| Refusal::new("not_json", "NotJson", format!("the transform's result is not JSON: {e}")))?;
-        let mut chance = DerivedChance::new(self.log_id, &self.stage, at.topic, at.partition, at.offset, at.index);
+        let parsed: serde_json::Value = serde_json::from_slice(&payload).map_err(|e| {
+            Refusal::new("not_json", "NotJson", format!("the transform's result is not JSON: {e}"))
+        })?;
+        let mut chance =
+            DerivedChance::new(self.log_id, &self.stage, at.topic, at.partition, at.offset, at.index);
         let now = i64::try_from(now_ms()).unwrap_or(i64::MAX);
         let mut context = Context::new(&parsed, &source.0, now, &mut chance);
 
@@ -140,7 +153,11 @@ impl Extractor {
     }
 }
 
-fn evaluate<'a>(expression: &'a Expression, name: &str, context: &mut Context<'a>) -> Result<Value<'a>, Refusal> {
+fn evaluate<'a>(
+    expression: &'a Expression,
+    name: &str,
+    context: &mut Context<'a>,
+) -> Result<Value<'a>, Refusal> {
     expression.evaluate(context).map_err(|e| metadata(name, &e))
 }
 

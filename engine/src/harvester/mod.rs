@@ -47,7 +47,11 @@ impl Harvester {
         Self { transform, extractor, topic, partitions, transform_log, extractor_log }
     }
 
-    fn messages(&self, delivered: &Delivered, messages: Vec<TransformMessage>) -> Result<Vec<Output>, Refusal> {
+    fn messages(
+        &self,
+        delivered: &Delivered,
+        messages: Vec<TransformMessage>,
+    ) -> Result<Vec<Output>, Refusal> {
         let mut outputs = Vec::with_capacity(messages.len());
         for (index, made) in messages.into_iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -60,10 +64,13 @@ impl Harvester {
             let event = self.extractor.extract(made, &delivered.record.message.headers, &position)?;
             let bytes = event.payload.len();
             if bytes > RECORD_BYTES_MAX {
-                let text = format!("an event of {bytes} bytes is larger than a record may be ({RECORD_BYTES_MAX} bytes)");
+                let text = format!(
+                    "an event of {bytes} bytes is larger than a record may be ({RECORD_BYTES_MAX} bytes)"
+                );
                 return Err(Refusal::new("record_too_large", "RecordTooLarge", text));
             }
-            let mut message = Message { key: Some(event.key), headers: event.headers, ..Message::of(event.payload) };
+            let mut message =
+                Message { key: Some(event.key), headers: event.headers, ..Message::of(event.payload) };
             message.system.trace_id = delivered.record.message.system.trace_id;
             message.system.source = Some(Source {
                 topic: delivered.topic.to_string(),
@@ -82,7 +89,9 @@ impl Process for Harvester {
     async fn process(&mut self, batch: Vec<Delivered>) -> Result<Outcome, Error> {
         let results = self.transform.run(&batch).await?;
         if results.len() != batch.len() {
-            return Err(Error::Final("the sandbox answered another number of outcomes than there were records".to_owned()));
+            return Err(Error::Final(
+                "the sandbox answered another number of outcomes than there were records".to_owned(),
+            ));
         }
         let mut outcome = Outcome::default();
         for (delivered, result) in batch.into_iter().zip(results) {

@@ -1,6 +1,8 @@
 //! What runs between the source and the metadata extractor.
 
-use granary_sandbox::{EventIn, Failure, FailureKind, Runner, TransformMessage, TransformOutcome, Transformed};
+use granary_sandbox::{
+    EventIn, Failure, FailureKind, Runner, TransformMessage, TransformOutcome, Transformed,
+};
 
 use crate::belt::broken;
 use crate::belt::meter::Meter;
@@ -21,13 +23,14 @@ impl Transform {
     /// When the script cannot be loaded again after its instance was given up.
     pub async fn run(&mut self, batch: &[Delivered]) -> Result<Vec<TransformOutcome>, Error> {
         match self {
-            Self::PassThrough => {
-                Ok(batch.iter().map(|d| pass_through(&d.record.message.payload)).collect())
-            }
+            Self::PassThrough => Ok(batch.iter().map(|d| pass_through(&d.record.message.payload)).collect()),
             Self::Guest(runner, meter) => {
                 let records: Vec<EventIn<'_>> = batch
                     .iter()
-                    .map(|d| EventIn { headers: &d.record.message.headers.0, payload: &d.record.message.payload })
+                    .map(|d| EventIn {
+                        headers: &d.record.message.headers.0,
+                        payload: &d.record.message.payload,
+                    })
                     .collect();
                 let outcomes = runner.run_transform(&records).await.map_err(broken)?;
                 meter.show(&runner.stats());
@@ -43,7 +46,9 @@ fn pass_through(payload: &[u8]) -> TransformOutcome {
         Err(e) => Err(Failure {
             kind: FailureKind::Output,
             type_name: "NotJson".to_owned(),
-            message: format!("the payload is not JSON ({e}), and the harvester has no transform that would make JSON of it"),
+            message: format!(
+                "the payload is not JSON ({e}), and the harvester has no transform that would make JSON of it"
+            ),
             traceback: String::new(),
             retryable: false,
         }),

@@ -7,15 +7,35 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 /// Registers the help texts. Called once, after the recorder is installed.
 pub fn describe() {
     crate::belt::meter::describe();
-    describe_counter!("granary_stage_records_in_total", Unit::Count, "Records that the stage has read and committed");
+    describe_counter!(
+        "granary_stage_records_in_total",
+        Unit::Count,
+        "Records that the stage has read and committed"
+    );
     describe_counter!("granary_stage_bytes_in_total", Unit::Bytes, "Payload bytes of those records");
-    describe_counter!("granary_stage_records_out_total", Unit::Count, "Messages that the stage has appended and committed");
+    describe_counter!(
+        "granary_stage_records_out_total",
+        Unit::Count,
+        "Messages that the stage has appended and committed"
+    );
     describe_counter!("granary_stage_bytes_out_total", Unit::Bytes, "Payload bytes of those messages");
-    describe_counter!("granary_stage_skipped_total", Unit::Count, "Records that the stage left out on purpose");
+    describe_counter!(
+        "granary_stage_skipped_total",
+        Unit::Count,
+        "Records that the stage left out on purpose"
+    );
     describe_counter!("granary_stage_failures_total", Unit::Count, "Dead letters, by code");
     describe_counter!("granary_stage_retries_total", Unit::Count, "Batches that were done again, by cause");
-    describe_gauge!("granary_stage_lag_records", Unit::Count, "Records between the cursor and the end of the source");
-    describe_gauge!("granary_stage_lag_seconds", Unit::Seconds, "Age of the record at the cursor; 0 when there is none");
+    describe_gauge!(
+        "granary_stage_lag_records",
+        Unit::Count,
+        "Records between the cursor and the end of the source"
+    );
+    describe_gauge!(
+        "granary_stage_lag_seconds",
+        Unit::Seconds,
+        "Age of the record at the cursor; 0 when there is none"
+    );
     describe_histogram!("granary_stage_batch_records", Unit::Count, "Records per batch");
     describe_histogram!("granary_stage_process_seconds", Unit::Seconds, "Time to process a batch");
     describe_histogram!("granary_stage_commit_seconds", Unit::Seconds, "Time to append and commit a batch");

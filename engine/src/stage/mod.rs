@@ -92,7 +92,10 @@ impl Refusal {
     pub fn log(&self, ring: &crate::object_log::Ring, delivered: &Delivered) {
         let Delivered { topic, partition, record } = delivered;
         let Self { exception_type, message, .. } = self;
-        ring.push(&format!("ERROR {topic} partition {partition} offset {}: {exception_type}: {message}", record.offset));
+        ring.push(&format!(
+            "ERROR {topic} partition {partition} offset {}: {exception_type}: {message}",
+            record.offset
+        ));
         for line in self.stacktrace.lines() {
             ring.push(line);
         }

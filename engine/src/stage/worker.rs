@@ -153,7 +153,12 @@ impl Worker {
     ///
     /// # Errors
     /// [`Error::Stopped`], or [`Error::Final`] when a source topic is missing.
-    pub async fn acquire(spec: Spec, shared: Shared, stop: CancellationToken, trouble: Trouble) -> Result<Self, Error> {
+    pub async fn acquire(
+        spec: Spec,
+        shared: Shared,
+        stop: CancellationToken,
+        trouble: Trouble,
+    ) -> Result<Self, Error> {
         let labels = Labels::new(spec.kind, &spec.project, &spec.object);
         let mut worker = Self { spec, shared, labels, stop, trouble, epoch: 0, cursors: Vec::new(), turn: 0 };
         let mut back_off = BackOff::default();
@@ -271,7 +276,9 @@ impl Worker {
                     break;
                 }
                 let limit = ReadLimit {
-                    records: usize::try_from(end - cursor.next).unwrap_or(usize::MAX).min(BATCH_RECORDS_MAX - batch.len()),
+                    records: usize::try_from(end - cursor.next)
+                        .unwrap_or(usize::MAX)
+                        .min(BATCH_RECORDS_MAX - batch.len()),
                     bytes: bytes_left,
                 };
                 let records = self
@@ -299,7 +306,9 @@ impl Worker {
         let behind = self
             .cursors
             .iter()
-            .filter_map(|c| Some(self.shared.log.bounds(&c.topic, c.partition).ok()?.end.saturating_sub(c.committed)))
+            .filter_map(|c| {
+                Some(self.shared.log.bounds(&c.topic, c.partition).ok()?.end.saturating_sub(c.committed))
+            })
             .sum();
         let oldest = batch.iter().map(|d| d.record.message.time_ms).min().unwrap_or_default();
         self.labels.lag(behind, Duration::from_millis(crate::clock::now_ms().saturating_sub(oldest)));
@@ -323,7 +332,11 @@ impl Worker {
             });
             appends[at].messages.push(output.message);
         }
-        let ranges = if appends.is_empty() { Vec::new() } else { self.shared.log.append(appends).await.map_err(log_error)? };
+        let ranges = if appends.is_empty() {
+            Vec::new()
+        } else {
+            self.shared.log.append(appends).await.map_err(log_error)?
+        };
         Ok(Prepared {
             ranges: ranges
                 .into_iter()
@@ -335,7 +348,12 @@ impl Worker {
                 .cursors
                 .iter()
                 .filter(|c| c.next != c.committed)
-                .map(|c| CursorMove { topic: c.topic.to_string(), partition: c.partition, from: c.committed, to: c.next })
+                .map(|c| CursorMove {
+                    topic: c.topic.to_string(),
+                    partition: c.partition,
+                    from: c.committed,
+                    to: c.next,
+                })
                 .collect(),
             figures,
         })
@@ -378,7 +396,12 @@ impl Worker {
     }
 
     /// After a commit with unknown outcome: whether it went through. Ours is the epoch afterwards.
-    async fn learn(&mut self, prepared: &Prepared, back_off: &mut BackOff, mut why: String) -> Result<bool, Error> {
+    async fn learn(
+        &mut self,
+        prepared: &Prepared,
+        back_off: &mut BackOff,
+        mut why: String,
+    ) -> Result<bool, Error> {
         loop {
             // A stop does not end this: readers of the outputs wait for the answer. Only the end of the process does,
             // after which the next start settles everything.
@@ -391,13 +414,17 @@ impl Worker {
             }
         }
         let moved = |m: &CursorMove| {
-            self.cursors.iter().any(|c| *c.topic == *m.topic && c.partition == m.partition && c.committed == m.to)
+            self.cursors
+                .iter()
+                .any(|c| *c.topic == *m.topic && c.partition == m.partition && c.committed == m.to)
         };
         let done = prepared.moves.iter().all(moved);
         if !done {
             // The cursors stand where they stood: put the reading position back behind the batch, which is still ours.
             for m in &prepared.moves {
-                for c in self.cursors.iter_mut().filter(|c| *c.topic == *m.topic && c.partition == m.partition) {
+                for c in
+                    self.cursors.iter_mut().filter(|c| *c.topic == *m.topic && c.partition == m.partition)
+                {
                     c.next = m.to;
                 }
             }
@@ -460,7 +487,11 @@ impl Worker {
         let mut wanted = Vec::new();
         for source in &self.spec.sources {
             for partition in 0..source.partitions {
-                wanted.push((source.topic.to_string(), partition, self.first_offset(source, partition).await?));
+                wanted.push((
+                    source.topic.to_string(),
+                    partition,
+                    self.first_offset(source, partition).await?,
+                ));
             }
         }
         let acquired = cursors::acquire(&self.shared.db, &self.spec.id, self.shared.log.id(), &wanted)
@@ -608,4 +639,3 @@ fn final_error(error: granary_stream::Error) -> Error {
 fn db_error(error: granary_db::Error) -> Error {
     Error::Unavailable(error.to_string())
 }
-

@@ -41,7 +41,10 @@ impl Inner {
         match self.sandbox.check(&runtime, &spec).await {
             Ok(warnings) => Ok(warnings.iter().map(described).collect()),
             Err(Error::Refused(refusal)) if refusal.diagnostics.is_empty() => {
-                Err(CheckError::Script(vec![ScriptProblem { message: refusal.reason, ..ScriptProblem::default() }]))
+                Err(CheckError::Script(vec![ScriptProblem {
+                    message: refusal.reason,
+                    ..ScriptProblem::default()
+                }]))
             }
             Err(Error::Refused(refusal)) => {
                 Err(CheckError::Script(refusal.diagnostics.into_iter().map(problem).collect()))

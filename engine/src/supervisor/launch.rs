@@ -46,7 +46,9 @@ pub(super) async fn build(
         Object::Harvester(name) => build_harvester(inner, object, name, from).await,
         Object::Belt(id) => build_belt(inner, object, *id, from, stop).await,
         Object::DataInPersister(name) => build_persister(inner, object, name, EventKind::DataIn).await,
-        Object::LiveSegmentPersister(name) => build_persister(inner, object, name, EventKind::LiveSegment).await,
+        Object::LiveSegmentPersister(name) => {
+            build_persister(inner, object, name, EventKind::LiveSegment).await
+        }
     }
 }
 
@@ -100,7 +102,8 @@ async fn build_harvester(
                 .await
                 .map_err(|e| Error::Final(format!("the component {hash} cannot be loaded: {e}")))?;
             let spec = transform_spec(String::new(), Arc::new(RingSink(transform_log.clone())));
-            let runner = Runner::of_component(inner.sandbox.clone(), component, spec).await.map_err(script_error)?;
+            let runner =
+                Runner::of_component(inner.sandbox.clone(), component, spec).await.map_err(script_error)?;
             Transform::Guest(Box::new(runner), Meter::new("harvester", &stored.project, name))
         }
         Program::Unsupported(language) => {
@@ -148,7 +151,8 @@ async fn build_belt(
     }
     let mut sources = Vec::new();
     for name in &stored.event_types {
-        let input = event_type(inner, &VersionRef { name: name.clone(), version: VersionChoice::Latest }).await?;
+        let input =
+            event_type(inner, &VersionRef { name: name.clone(), version: VersionChoice::Latest }).await?;
         let (topic, partitions) = ensure_topic(log, &input).await?;
         sources.push(Source { topic, partitions, ranged: true });
     }
@@ -197,15 +201,28 @@ async fn build_belt(
         dead_letter_stream: object.dead_letter_stream(),
     };
     let routes = Routes { targets, profile_updates, generic };
-    let process = belt::Belt::new(runner, routes, stored.retry(), ring, stop.clone(), Meter::new("belt", &stored.project, &id.to_string()));
+    let process = belt::Belt::new(
+        runner,
+        routes,
+        stored.retry(),
+        ring,
+        stop.clone(),
+        Meter::new("belt", &stored.project, &id.to_string()),
+    );
     Ok((spec, Box::new(process)))
 }
 
-async fn build_persister(inner: &Inner, object: &Object, name: &str, kind: EventKind) -> Result<Built, Error> {
+async fn build_persister(
+    inner: &Inner,
+    object: &Object,
+    name: &str,
+    kind: EventKind,
+) -> Result<Built, Error> {
     let Shared { log, db, .. } = &inner.shared;
     let latest = VersionRef { name: name.to_owned(), version: VersionChoice::Latest };
     let event_type = event_type(inner, &latest).await?;
-    let persister_kind = kind.persister().ok_or_else(|| Error::Final(format!("'{name}' has no persister")))?;
+    let persister_kind =
+        kind.persister().ok_or_else(|| Error::Final(format!("'{name}' has no persister")))?;
     let client = db.client().await.map_err(unavailable)?;
     let stored: Persister = definitions::persister::get(&client, name, persister_kind)
         .await
@@ -244,11 +261,19 @@ async fn event_type(inner: &Inner, wanted: &VersionRef) -> Result<EventType, Err
         .await
         .map_err(unavailable)?
         .map(|stored| stored.definition)
-        .ok_or_else(|| Error::Final(format!("the event type '{}' version {} does not exist", wanted.name, wanted.version)))
+        .ok_or_else(|| {
+            Error::Final(format!(
+                "the event type '{}' version {} does not exist",
+                wanted.name, wanted.version
+            ))
+        })
 }
 
 /// The stream of an event type, made where it is missing.
-pub(super) async fn ensure_topic(log: &Arc<dyn StreamLog>, event_type: &EventType) -> Result<(Arc<str>, u32), Error> {
+pub(super) async fn ensure_topic(
+    log: &Arc<dyn StreamLog>,
+    event_type: &EventType,
+) -> Result<(Arc<str>, u32), Error> {
     let name = event_type
         .topic_name()
         .ok_or_else(|| Error::Final(format!("the event type '{}' has no stream", event_type.name)))?;

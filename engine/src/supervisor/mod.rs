@@ -99,7 +99,9 @@ impl Supervisor {
     pub fn report(&self, object: &Object) -> StatusReport {
         let Some(running) = self.objects(|o| o.get(object).cloned()) else { return plain(Status::Stopped) };
         let mut report = running.report.borrow().clone();
-        if report.status == Status::Running && *running.outdated.lock().unwrap_or_else(PoisonError::into_inner) {
+        if report.status == Status::Running
+            && *running.outdated.lock().unwrap_or_else(PoisonError::into_inner)
+        {
             report.status = Status::RunningButOutdated;
         }
         if report.reason.is_none() {
@@ -211,10 +213,14 @@ impl Supervisor {
         let ring = self.0.logs.ring(&object.stage_id(), own_step(&object));
         let mut wait = RESTART_FIRST;
         let end = loop {
-            let run = std::panic::AssertUnwindSafe(self.run_once(&object, &mut from, &running)).catch_unwind().await;
+            let run = std::panic::AssertUnwindSafe(self.run_once(&object, &mut from, &running))
+                .catch_unwind()
+                .await;
             let why = match run {
                 Ok(Ok(()) | Err(Error::Stopped)) => break plain(Status::Stopped),
-                Ok(Err(Error::Final(why))) => break StatusReport { status: Status::Failed, reason: Some(why) },
+                Ok(Err(Error::Final(why))) => {
+                    break StatusReport { status: Status::Failed, reason: Some(why) };
+                }
                 Ok(Err(Error::Unavailable(why))) => why,
                 Err(_) => "the stage panicked: this is a defect of the engine, please report it".to_owned(),
             };
@@ -244,7 +250,12 @@ impl Supervisor {
         running.report.send_replace(end);
     }
 
-    async fn run_once(&self, object: &Object, from: &mut Option<StartPosition>, running: &Arc<Running>) -> Result<(), Error> {
+    async fn run_once(
+        &self,
+        object: &Object,
+        from: &mut Option<StartPosition>,
+        running: &Arc<Running>,
+    ) -> Result<(), Error> {
         let stop = running.stop.clone();
         let built = tokio::select! {
             built = launch::build(&self.0, object, *from, &stop) => built?,
@@ -292,7 +303,10 @@ fn find_python_runtime() -> Result<PathBuf, String> {
     let places: Vec<PathBuf> = beside.into_iter().chain([built]).collect();
     places.iter().find(|p| p.is_file()).cloned().ok_or_else(|| {
         let places: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
-        format!("the Python runtime is in none of {}: run `make setup`, or give --python-runtime", places.join(", "))
+        format!(
+            "the Python runtime is in none of {}: run `make setup`, or give --python-runtime",
+            places.join(", ")
+        )
     })
 }
 

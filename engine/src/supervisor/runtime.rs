@@ -1,9 +1,7 @@
 //! The supervisor as the API sees it.
 
 use async_trait::async_trait;
-use granary_catalog::{
-    Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status,
-};
+use granary_catalog::{Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status};
 use granary_db::{definitions, eventstore, live_segment, roles};
 use tracing::info;
 
@@ -45,7 +43,11 @@ impl Runtime for Supervisor {
         self.outdate(object);
     }
 
-    async fn check_belt(&self, belt: &Belt, outputs: &[(String, EventKind)]) -> Result<Vec<String>, CheckError> {
+    async fn check_belt(
+        &self,
+        belt: &Belt,
+        outputs: &[(String, EventKind)],
+    ) -> Result<Vec<String>, CheckError> {
         self.0.check_belt(belt, outputs).await
     }
 
@@ -66,9 +68,14 @@ impl Runtime for Supervisor {
             }
             EventKind::LiveSegment => {
                 let schema = event_type.live_segment_schema().ok_or_else(|| {
-                    RuntimeError::new(ErrorKind::Failed, "the stored schema of the live segment cannot be read")
+                    RuntimeError::new(
+                        ErrorKind::Failed,
+                        "the stored schema of the live segment cannot be read",
+                    )
                 })?;
-                live_segment::create(db, &event_type.project, &event_type.name, schema.columns()).await.map_err(of_db)?;
+                live_segment::create(db, &event_type.project, &event_type.name, schema.columns())
+                    .await
+                    .map_err(of_db)?;
             }
             _ => {}
         }
@@ -116,7 +123,12 @@ impl Runtime for Supervisor {
         }
         if let Some(topic) = event_type.topic_name() {
             granary_db::cursors::delete_topic_rows(db, &topic).await.map_err(of_db)?;
-            self.0.shared.log.delete_topic(&topic).await.map_err(|e| RuntimeError::new(ErrorKind::Failed, e.to_string()))?;
+            self.0
+                .shared
+                .log
+                .delete_topic(&topic)
+                .await
+                .map_err(|e| RuntimeError::new(ErrorKind::Failed, e.to_string()))?;
             self.0.shared.book.forget(&topic);
         }
         Ok(())
