@@ -1,8 +1,11 @@
 //! From request to answer.
 
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -13,7 +16,6 @@ use bytes::{Bytes, BytesMut};
 use granary_stream::{Append, Error as LogError, Message, Producer, StreamLog, System};
 use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
-use tower::ServiceExt;
 
 use crate::address;
 use crate::meters::{Meters, Route};
@@ -30,6 +32,9 @@ pub const BAD_TOPIC: &str = "snowplow_bad";
 
 /// A large body is appended in pieces of about this many bytes, so that one client does not fill the log's queue.
 const APPEND_BYTES: usize = 4 * 1024 * 1024;
+/// So many bytes beyond the limit are read and thrown away before a body is refused: most clients write all of it
+/// before they read an answer, and see a broken connection in its place when nobody takes what they write.
+const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The collector; cheap to clone. Both topics have to exist before the first request.
 #[derive(Clone)]
@@ -49,24 +54,6 @@ pub fn router(collector: Collector) -> Router {
     Router::new().fallback(move |request: Request| {
         let collector = collector.clone();
         async move { collector.handle(request).await }
-    })
-}
-
-/// The collector before `others`, on one port: it takes the paths that it owns and passes on the rest, untouched.
-pub fn front(collector: Collector, others: Router) -> Router {
-    Router::new().fallback(move |request: Request| {
-        let collector = collector.clone();
-        // Cloning a router is counting a reference, and it is done for the others' requests only.
-        let others = (!collector.owns(request.uri().path())).then(|| others.clone());
-        async move {
-            match others {
-                None => collector.handle(request).await,
-                Some(others) => match others.oneshot(request).await {
-                    Ok(response) => response,
-                    Err(never) => match never {},
-                },
-            }
-        }
     })
 }
 
@@ -93,9 +80,23 @@ impl Collector {
 
     /// Answers a request. A 200 for an event means that it is durable in the log.
     pub async fn handle(&self, request: Request) -> Response {
+        match self.place(request.uri().path()) {
+            Some(place) => self.answer(place, request).await,
+            None => reply::not_found(),
+        }
+    }
+
+    /// Where the path leads when it is the collector's.
+    pub(crate) fn place(&self, path: &str) -> Option<Place> {
+        let (route, recorded) = self.recognise(path)?;
+        Some(Place { route, prefix: path.len() - recorded.len() })
+    }
+
+    /// Answers a request whose path was recognised.
+    pub(crate) async fn answer(&self, Place { route, prefix }: Place, request: Request) -> Response {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
-        let Some((route, path)) = self.recognise(parts.uri.path()) else { return reply::not_found() };
+        let path = &parts.uri.path()[prefix..];
         let mut response = match (route, &parts.method) {
             (_, &Method::OPTIONS) => reply::preflight(),
             (Route::Robots, &Method::GET | &Method::HEAD) => reply::robots(),
@@ -136,20 +137,42 @@ impl Collector {
             .then_some((Route::Vendor, path))
     }
 
-    /// Reads the body, within the limits of one request and of all together.
-    async fn read(&self, parts: &http::request::Parts, body: Body) -> Result<Held, Refusal> {
-        let limit = self.0.options.body_bytes_max;
+    /// Reads the body, within the limits of one request and of all together. One that is refused for its size is read
+    /// to its end all the same, within [`DISCARD_BYTES_MAX`] and the time for bodies, so that the answer is read.
+    async fn read(&self, parts: &http::request::Parts, mut body: Body) -> Result<Held<'_>, Refusal> {
+        let Options { body_bytes_max: limit, body_timeout, .. } = self.0.options;
         let declared =
             parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if declared.is_some_and(|length: usize| length > limit) {
+        if let Some(declared) = declared.filter(|declared: &u64| *declared > limit as u64) {
+            // A client that asks first has sent nothing yet, and of the largest bodies the end is never reached.
+            let asks = parts.headers.contains_key(header::EXPECT);
+            if !asks && declared <= limit.saturating_add(DISCARD_BYTES_MAX) as u64 {
+                let _ = tokio::time::timeout(body_timeout, discard(&mut body, usize::MAX)).await;
+            }
             return Err(Refusal::TooLarge(limit));
         }
-        let read = tokio::time::timeout(self.0.options.body_timeout, self.collect(body, limit));
-        read.await.unwrap_or_else(|_| Err(Refusal::Late(self.0.options.body_timeout)))
+        let mut deadline = None;
+        let read = {
+            let mut collecting = pin!(self.collect(&mut body, limit));
+            // Most bodies are there with the head; they need no timer.
+            match poll_fn(|context| Poll::Ready(collecting.as_mut().poll(context))).await {
+                Poll::Ready(read) => read,
+                Poll::Pending => {
+                    let until = *deadline.insert(tokio::time::Instant::now() + body_timeout);
+                    let late = |_| Err(Refusal::Late(body_timeout));
+                    tokio::time::timeout_at(until, collecting).await.unwrap_or_else(late)
+                }
+            }
+        };
+        if let Err(Refusal::TooLarge(_) | Refusal::Crowded) = &read {
+            let until = deadline.unwrap_or_else(|| tokio::time::Instant::now() + body_timeout);
+            let _ = tokio::time::timeout_at(until, discard(&mut body, DISCARD_BYTES_MAX)).await;
+        }
+        read
     }
 
-    async fn collect(&self, mut body: Body, limit: usize) -> Result<Held, Refusal> {
-        let mut held = Held { collector: self.clone(), body: Bytes::new(), counted: 0 };
+    async fn collect(&self, body: &mut Body, limit: usize) -> Result<Held<'_>, Refusal> {
+        let mut held = Held { inner: &self.0, body: Bytes::new(), counted: 0 };
         let mut joined = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Refusal::Unreadable(error.to_string()))?;
@@ -175,7 +198,7 @@ impl Collector {
     }
 
     /// Makes the record or records of a request and answers once they are durable.
-    async fn store(&self, parts: &http::request::Parts, path: &str, held: Option<Held>) -> Response {
+    async fn store(&self, parts: &http::request::Parts, path: &str, held: Option<Held<'_>>) -> Response {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
         let address = address::client(peer, &parts.headers, &self.0.options.trusted_proxies);
         let time_ms = now_ms();
@@ -254,28 +277,44 @@ impl Collector {
     }
 }
 
+/// What a path was recognised as.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    route: Route,
+    /// Bytes of the path that are not recorded.
+    prefix: usize,
+}
+
+/// Reads up to about that many bytes and keeps none of them; ends with the body, or when it breaks.
+async fn discard(body: &mut Body, bytes_max: usize) {
+    let mut left = bytes_max;
+    while let Some(Ok(frame)) = body.frame().await {
+        let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { break };
+        left = rest;
+    }
+}
+
 /// A body, counted among the bytes in flight for as long as it is held.
-struct Held {
-    collector: Collector,
+struct Held<'a> {
+    inner: &'a Inner,
     body: Bytes,
     counted: usize,
 }
 
-impl Held {
+impl Held<'_> {
     fn count(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let inner = &self.collector.0;
-        let before = inner.in_flight_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.inner.in_flight_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.counted += bytes;
-        if before + bytes > inner.options.in_flight_bytes_max {
+        if before + bytes > self.inner.options.in_flight_bytes_max {
             return Err(Refusal::Crowded);
         }
         Ok(())
     }
 }
 
-impl Drop for Held {
+impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.collector.0.in_flight_bytes.fetch_sub(self.counted, Ordering::Relaxed);
+        self.inner.in_flight_bytes.fetch_sub(self.counted, Ordering::Relaxed);
     }
 }
 

@@ -20,6 +20,7 @@
 //! This crate reads nothing back from the log and knows nothing of harvesters.
 
 mod collector;
+mod front;
 mod options;
 
 mod address;
@@ -34,7 +35,8 @@ pub mod json;
 pub mod thrift;
 
 pub use address::{Network, NetworkError};
-pub use collector::{BAD_TOPIC, Collector, TOPIC, front, router};
+pub use collector::{BAD_TOPIC, Collector, TOPIC, router};
+pub use front::{Front, front};
 pub use options::Options;
 pub use thrift::CollectorPayload;
 

@@ -222,12 +222,12 @@ async fn paths_of_others_go_through_to_them() {
 }
 
 /// Sends the bytes to a server on a real socket and returns all that it answers.
-async fn over_a_socket(router: Router, request: &[u8]) -> String {
+async fn over_a_socket(front: Front, request: &[u8]) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let service = front.into_make_service_with_connect_info::<SocketAddr>();
     let server = tokio::spawn(async move { axum::serve(listener, service).await });
     let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
     client.write_all(request).await.unwrap();
@@ -449,6 +449,56 @@ async fn body_over_the_limit_is_refused_with_the_limit() {
         assert!(String::from_utf8(body).unwrap().contains("limit of 10 bytes"));
     }
     assert_eq!(setup.send(post(TP2, "1234567890")).await.0, StatusCode::OK);
+}
+
+/// Like ordinary clients it writes all of the body before it reads, and the body is more than sockets buffer.
+#[tokio::test]
+async fn client_that_writes_all_of_a_large_body_reads_why_it_was_refused() {
+    let body = "x".repeat(40 * 1024 * 1024);
+    let setup = setup(Options::default()).await;
+    let collector = Collector::new(setup.log.clone(), Options::default());
+    let both = front(collector, Router::new());
+    let head = format!("POST {TP2} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n");
+    let declared = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    for request in [declared, chunked] {
+        let answer = over_a_socket(both.clone(), request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert!(answer.contains("limit of 33554432 bytes"), "{answer}");
+    }
+    assert!(setup.messages(TOPIC).await.is_empty());
+}
+
+#[tokio::test]
+async fn body_far_over_the_limit_is_refused_without_reading_all_of_it() {
+    let setup = setup(Options { body_bytes_max: 10, ..Options::default() }).await;
+    let chunk = bytes::Bytes::from(vec![b'x'; 1024 * 1024]);
+    let endless = futures::stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone()));
+    assert_eq!(setup.send(post(TP2, Body::from_stream(endless))).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    for (name, value) in [("content-length", "99999999999"), ("expect", "100-continue")] {
+        let never = futures::stream::pending::<Result<&str, std::io::Error>>();
+        let mut request = post(TP2, Body::from_stream(never));
+        request.headers_mut().insert("content-length", "11".parse().unwrap());
+        request.headers_mut().insert(name, value.parse().unwrap());
+        assert_eq!(setup.send(request).await.0, StatusCode::PAYLOAD_TOO_LARGE, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_body_that_never_ends_is_answered_when_its_time_is_over() {
+    use futures::StreamExt;
+
+    let setup = setup(Options { body_bytes_max: 10, ..Options::default() }).await;
+    for length in [None, Some("11")] {
+        let sent = futures::stream::iter(["12345678901"].map(Ok::<_, std::io::Error>));
+        let mut request = post(TP2, Body::from_stream(sent.chain(futures::stream::pending())));
+        if let Some(length) = length {
+            request.headers_mut().insert("content-length", length.parse().unwrap());
+        }
+        let (status, answer) = setup.send(request).await;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert!(String::from_utf8(answer).unwrap().contains("limit of 10 bytes"));
+    }
 }
 
 #[tokio::test]

@@ -1,14 +1,20 @@
 //! Tracing headers: what a client sends becomes headers of the message; nothing is made up for others.
 
 use granary_stream::Headers;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+
+// Names made once: from texts they would be checked and folded for every request.
+const TRACE: HeaderName = HeaderName::from_static("x-b3-traceid");
+const SPAN: HeaderName = HeaderName::from_static("x-b3-spanid");
+const SAMPLED: HeaderName = HeaderName::from_static("x-b3-sampled");
+const SINGLE: HeaderName = HeaderName::from_static("b3");
 
 /// Reads `X-B3-*` or the single header `b3` (`{trace}-{span}[-{sampled}[-{parent}]]`). The client's span becomes the
 /// parent of a fresh one. Returns the headers of the message and the trace id, 0 where there is none.
 pub(crate) fn read(headers: &HeaderMap) -> (Headers, u128) {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let (trace, span, sampled) = match (text("x-b3-traceid"), text("b3")) {
-        (Some(trace), _) => (trace, text("x-b3-spanid"), text("x-b3-sampled")),
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let (trace, span, sampled) = match (text(TRACE), text(SINGLE)) {
+        (Some(trace), _) => (trace, text(SPAN), text(SAMPLED)),
         (None, Some(single)) => {
             let mut parts = single.split('-');
             (parts.next().unwrap_or(""), parts.next(), parts.next())
@@ -36,7 +42,7 @@ fn hexadecimal(text: &str, digits_max: usize) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 

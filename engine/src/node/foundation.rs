@@ -35,7 +35,7 @@ impl Foundation {
     /// # Errors
     /// What no waiting mends: a database of another log or of a newer engine.
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let _lock = loop {
+        let lock = loop {
             match self.lay().await {
                 Ok(lock) => break lock,
                 Err(error) if error.is_unavailable() => {
@@ -52,8 +52,7 @@ impl Foundation {
         self.first_token().await?;
         self.supervisor.resume().await.context("could not start what was running")?;
         info!("ready");
-        self.watch(stop).await;
-        Ok(())
+        self.watch(lock, stop).await
     }
 
     async fn lay(&self) -> Result<InstallationLock, Error> {
@@ -97,15 +96,29 @@ impl Foundation {
         Ok(())
     }
 
-    /// Keeps `/ready` true to the state of the database.
-    async fn watch(&self, stop: CancellationToken) {
+    /// Keeps `/ready` true to the state of the database, and the installation's lock in our hands: it ends with its
+    /// connection, so it has to be taken again after the database was away. Until then the epochs and cursors protect
+    /// what is stored.
+    async fn watch(&self, mut lock: InstallationLock, stop: CancellationToken) -> anyhow::Result<()> {
+        let db = &self.shared.db;
         loop {
-            match self.shared.db.ping().await {
-                Ok(()) => self.ready.up("database"),
+            if lock.is_lost() {
+                match InstallationLock::acquire(db, LOCK_PATIENCE).await {
+                    Ok(again) => lock = again,
+                    Err(error) if error.is_unavailable() => self.ready.down("database", error.to_string()),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            match db.ping().await {
+                Ok(()) if !lock.is_lost() => self.ready.up("database"),
+                Ok(()) => self.ready.down("database", "the installation's lock has to be taken again"),
                 Err(error) => self.ready.down("database", error.to_string()),
             }
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return Ok(()),
+                () = lock.lost(), if !lock.is_lost() => {
+                    self.ready.down("database", "the connection to the database broke");
+                }
                 () = tokio::time::sleep(WAIT) => {}
             }
         }

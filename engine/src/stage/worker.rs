@@ -498,6 +498,9 @@ impl Worker {
             .await
             .map_err(db_error)?;
         self.epoch = acquired.epoch;
+        // A definition that reads fewer topics than before must not hold the others back in the log.
+        let topics: Vec<&str> = self.spec.sources.iter().map(|s| &*s.topic).collect();
+        cursors::keep_topics(&self.shared.db, &self.spec.id, self.epoch, &topics).await.map_err(db_error)?;
         let at: HashMap<(String, u32), u64> =
             acquired.cursors.into_iter().map(|(topic, partition, next)| ((topic, partition), next)).collect();
         self.cursors.clear();

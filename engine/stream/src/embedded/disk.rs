@@ -7,6 +7,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Zeros written at once when a file is made ready.
+const ZEROS_BYTES: usize = 1 << 20;
+
 /// One open file. Positions and lengths are bytes. All methods may be called at once.
 pub trait File: Debug + Send + Sync {
     /// Reads at a position until the buffer is full or the file ends; the number of bytes read.
@@ -97,15 +100,26 @@ impl File for SystemFile {
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
-        if self.0.metadata()?.len() >= length {
+        let before = self.0.metadata()?.len();
+        if before >= length {
             return Ok(());
         }
         match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, length) {
             // Some file systems cannot reserve room. There the file is only made longer, and running out of space
             // shows as a failed write.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.0.set_len(length),
-            outcome => outcome.map_err(io::Error::from),
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.0.set_len(length)?,
+            outcome => outcome.map_err(io::Error::from)?,
         }
+        // Reserved blocks count as unwritten: the first write to each makes the file system journal that, which halves
+        // the syncs that a disk does (measured: 1,390/s against 2,630/s of 32 KiB). So they are written here, ahead.
+        let zeros = vec![0; ZEROS_BYTES];
+        let mut at = before;
+        while at < length {
+            let count = usize::try_from(length - at).unwrap_or(usize::MAX).min(zeros.len());
+            self.0.write_all_at(&zeros[..count], at)?;
+            at += count as u64;
+        }
+        Ok(())
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {

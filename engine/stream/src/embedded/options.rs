@@ -12,7 +12,7 @@ const FILE_BYTES: std::ops::RangeInclusive<u64> = 4 * 1024..=1024 * 1024 * 1024;
 /// Sizes and bounds of a log.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Preallocated length of a log file, 128 MiB unless told; kept between 4 KiB and 1 GiB. Retention drops whole
+    /// Preallocated length of a log file, 64 MiB unless told; kept between 4 KiB and 1 GiB. Retention drops whole
     /// files.
     pub file_bytes: u64,
     /// Bytes of appends that may wait for the committer, 64 MiB unless told. Beyond that `Busy`.
@@ -30,7 +30,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            file_bytes: 128 << 20,
+            file_bytes: 64 << 20,
             queue_bytes_max: 64 << 20,
             cache_bytes_max: 32 << 20,
             disk_bytes_max: None,
