@@ -250,7 +250,7 @@ impl Take<'_> {
             match item.parse() {
                 Ok(value) => parsed.push(value),
                 Err(_) => {
-                    self.mistakes.push(format!("{place}: expected {expected}, but an item is '{item}'"))
+                    self.mistakes.push(format!("{place}: expected {expected}, but an item is '{item}'"));
                 }
             }
         }
