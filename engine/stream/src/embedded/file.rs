@@ -11,7 +11,6 @@ use uuid::Uuid;
 use super::disk::{Disk, File};
 use super::format::{self, Section, Seed};
 use super::topic::Partition;
-use super::zeros::{HEAD_BYTES, Zeroed};
 use crate::log::Error;
 
 /// Handles that are kept open for readers.
@@ -159,24 +158,16 @@ impl Files {
         Ok(())
     }
 
-    /// Makes a file ready: reserved, durable, written with zeros up to its end, or to where `hurried` says that
-    /// somebody waits for it.
-    pub(super) fn prepare(
-        &self,
-        number: u64,
-        capacity: u64,
-        hurried: impl Fn() -> bool,
-    ) -> Result<(Arc<dyn File>, Zeroed), String> {
+    /// Makes a file ready: reserved, durable, full of zeros.
+    pub(super) fn prepare(&self, number: u64, capacity: u64) -> Result<Arc<dyn File>, String> {
         self.room(capacity)?;
         let path = self.path(number);
         let make = || {
             let file = self.disk.create(&path)?;
             file.allocate(capacity)?;
-            let zeroed = Zeroed::from(0);
-            while zeroed.step(&*file, capacity)? && (zeroed.position() < HEAD_BYTES || !hurried()) {}
             file.sync_all()?;
             self.disk.sync_directory(&self.directory)?;
-            Ok((file, zeroed))
+            Ok(file)
         };
         make().inspect(|_| self.grow(capacity)).map_err(|error: io::Error| {
             // Half a file would count as used space and be found at the next start; its loss costs nothing.
@@ -209,13 +200,6 @@ impl Files {
         file.write_at(&footer, end)?;
         file.set_length(end + footer.len() as u64)?;
         file.sync_all()
-    }
-
-    /// Writes some more zeros into the file that takes records. Whether more are to be written.
-    pub(super) fn zero(&self, number: u64, zeroed: &Zeroed, limit: u64) -> io::Result<bool> {
-        // A handle of its own: the system tells a failed write once per handle, and it must tell the committer.
-        let file = self.disk.open(&self.path(number))?;
-        zeroed.step(&*file, limit)
     }
 
     /// Adds a file that takes no more records.

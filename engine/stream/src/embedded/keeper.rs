@@ -9,7 +9,6 @@ use tracing::warn;
 use super::disk::File;
 use super::file::{Closed, Sealing};
 use super::shared::Shared;
-use super::zeros::Zeroed;
 
 /// A file that is ready for its first group.
 #[derive(Debug)]
@@ -20,19 +19,6 @@ pub(super) struct Ready {
     pub(super) file: Arc<dyn File>,
     /// Its length.
     pub(super) capacity: u64,
-    /// Up to where it has zeros.
-    pub(super) zeroed: Arc<Zeroed>,
-}
-
-/// Zeros to be written into the file that takes records, ahead of them.
-#[derive(Debug, Clone)]
-pub(super) struct Ahead {
-    /// Its number.
-    pub(super) number: u64,
-    /// Up to where it has zeros or records.
-    pub(super) zeroed: Arc<Zeroed>,
-    /// Up to where it needs them.
-    pub(super) limit: u64,
 }
 
 #[derive(Debug, Default)]
@@ -50,9 +36,6 @@ struct Work {
     // Bounded by itself: a file is sealed only after another one was made ready here.
     seals: VecDeque<Sealing>,
     sweep: bool,
-    ahead: Option<Ahead>,
-    /// The committer waits for the next file.
-    hurried: bool,
     stop: bool,
 }
 
@@ -83,17 +66,12 @@ impl Keeper {
         if !matches!(work.next, Next::Ready(_)) {
             // An earlier refusal may be out of date.
             work.next = Next::Wanted(capacity);
-            work.hurried = true;
             self.changed.notify_all();
         }
         while !work.stop {
             match std::mem::take(&mut work.next) {
-                Next::Ready(ready) => {
-                    work.hurried = false;
-                    return Ok(ready);
-                }
+                Next::Ready(ready) => return Ok(ready),
                 Next::Refused(reason) => {
-                    work.hurried = false;
                     work.next = Next::Refused(reason.clone());
                     return Err(reason);
                 }
@@ -107,18 +85,6 @@ impl Keeper {
     /// Puts a file back that was not used after all.
     pub(super) fn give_back(&self, ready: Ready) {
         self.work().next = Next::Ready(ready);
-    }
-
-    /// Hands over a file that is to have zeros, in place of any other.
-    pub(super) fn zero(&self, ahead: Ahead) {
-        self.work().ahead = Some(ahead);
-        self.changed.notify_all();
-    }
-
-    /// Whether the next file is to be handed over as soon as it can be used.
-    fn hurried(&self) -> bool {
-        let work = self.work();
-        work.hurried || work.stop
     }
 
     /// Hands over a file for its footer.
@@ -153,7 +119,6 @@ enum Task {
     Prepare(u64),
     Seal(Sealing),
     Sweep,
-    Zero(Ahead),
     Stop,
 }
 
@@ -175,9 +140,6 @@ fn next_task(keeper: &Keeper) -> Task {
         if work.stop {
             return Task::Stop;
         }
-        if let Some(ahead) = work.ahead.take() {
-            return Task::Zero(ahead);
-        }
         work = keeper.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
     }
 }
@@ -189,14 +151,10 @@ pub(super) fn run(shared: &Shared, mut number: u64) {
     loop {
         match next_task(keeper) {
             Task::Prepare(capacity) => {
-                let next = match shared.files.prepare(number, capacity, || keeper.hurried()) {
-                    Ok((file, zeroed)) => {
-                        let zeroed = Arc::new(zeroed);
-                        if zeroed.position() < capacity {
-                            keeper.zero(Ahead { number, zeroed: zeroed.clone(), limit: capacity });
-                        }
+                let next = match shared.files.prepare(number, capacity) {
+                    Ok(file) => {
                         number += 1;
-                        Next::Ready(Ready { number: number - 1, file, capacity, zeroed })
+                        Next::Ready(Ready { number: number - 1, file, capacity })
                     }
                     Err(reason) => {
                         warn!(reason, "no next log file");
@@ -207,7 +165,6 @@ pub(super) fn run(shared: &Shared, mut number: u64) {
                 keeper.changed.notify_all();
             }
             Task::Seal(sealing) => seal(shared, sealing),
-            Task::Zero(ahead) => zero(shared, ahead),
             Task::Sweep => {
                 if let Err(error) = super::retention::sweep(shared) {
                     warn!(%error, "could not drop log files");
@@ -221,20 +178,7 @@ pub(super) fn run(shared: &Shared, mut number: u64) {
     }
 }
 
-fn zero(shared: &Shared, ahead: Ahead) {
-    match shared.files.zero(ahead.number, &ahead.zeroed, ahead.limit) {
-        Ok(true) => shared.keeper.zero(ahead),
-        Ok(false) => {}
-        // The committer meets the same trouble when it gets there.
-        Err(error) => {
-            warn!(file = ahead.number, %error, "could not write zeros ahead; commits may be slower")
-        }
-    }
-}
-
 fn seal(shared: &Shared, sealing: Sealing) {
-    // Zeros behind the footer would hide it.
-    shared.keeper.work().ahead.take_if(|ahead| ahead.number == sealing.number);
     let files = &shared.files;
     if let Err(error) = files.seal(&sealing) {
         warn!(file = sealing.number, %error, "could not close a log file; it will be scanned at the next start");

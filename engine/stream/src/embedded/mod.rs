@@ -7,7 +7,7 @@
 //! | `manifest`, `table`, `mark` | the small files: identity and lock, topics, durable end |
 //! | `format`, `record` | the bytes of log files, frames and records: the specification of format version 1 |
 //! | `queue`, `writer` | group commit |
-//! | `file`, `keeper`, `zeros` | making, closing and dropping log files beside the commits |
+//! | `file`, `keeper` | making, closing and dropping log files beside the commits |
 //! | `index`, `cache`, `reader` | finding and reading records |
 //! | `scan`, `recovery` | opening after a stop of any kind |
 //! | `retention` | what may be dropped |
@@ -42,7 +42,6 @@ mod shared;
 mod table;
 mod topic;
 mod writer;
-mod zeros;
 
 #[cfg(test)]
 mod tests;
@@ -63,7 +62,7 @@ use crate::log::{Append, Bounds, Error, OffsetRange, ReadLimit, Record, Stats, S
 use cache::Cache;
 use disk::{Disk, Lock};
 use file::Files;
-use keeper::{Ahead, Keeper};
+use keeper::Keeper;
 use mark::Mark;
 use queue::Queue;
 use shared::Shared;
@@ -197,13 +196,6 @@ fn open(directory: &Path, options: Options, world: World) -> Result<EmbeddedLog,
         shared.keeper.seal(sealing);
     }
     shared.keeper.sweep();
-    if let Some(active) = &recovered.active {
-        shared.keeper.zero(Ahead {
-            number: active.number,
-            zeroed: active.zeroed.clone(),
-            limit: active.capacity,
-        });
-    }
     let writer = Writer::new(shared.clone(), recovered.active);
     let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
     let keeper = {

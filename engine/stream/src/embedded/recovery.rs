@@ -22,7 +22,6 @@ use super::mark::{Mark, Place};
 use super::scan::Scan;
 use super::topic::{Partition, Topic};
 use super::writer::Active;
-use super::zeros::{HEAD_BYTES, Zeroed};
 use crate::log::Error;
 
 /// A failed sync leaves the pages of the file clean although they may not be on the disk. So everything behind the
@@ -109,7 +108,6 @@ pub(super) fn recover(
                         file: here.file.clone(),
                         position: end,
                         capacity: end,
-                        zeroed: Arc::new(Zeroed::from(end)),
                         contents: by_partition(contents),
                     });
                 }
@@ -119,13 +117,12 @@ pub(super) fn recover(
                 if next.is_some() {
                     unsealed.push(Sealing { number: here.number, end, capacity: here.length, contents });
                 } else {
-                    let (capacity, zeroed) = recovery.secure(here, end, file_bytes)?;
+                    let capacity = recovery.secure(here, end, file_bytes)?;
                     active = Some(Active {
                         number: here.number,
                         file: here.file.clone(),
                         position: end,
                         capacity,
-                        zeroed: Arc::new(zeroed),
                         contents: by_partition(contents),
                     });
                 }
@@ -320,8 +317,8 @@ impl<'a> Recovery<'a> {
     }
 
     /// Cuts the file at its last whole frame, writes what may not be on the disk again, makes both durable and
-    /// reserves the room again, the beginning of it with zeros. The new capacity.
-    fn secure(&self, here: &Found, end: u64, file_bytes: u64) -> Result<(u64, Zeroed), Error> {
+    /// reserves the room again. The new capacity.
+    fn secure(&self, here: &Found, end: u64, file_bytes: u64) -> Result<u64, Error> {
         let io = |error| self.files.error(here.number, "repair the end of", error);
         here.file.set_length(end).map_err(io)?;
         let mut position = if self.mark.file == here.number { self.mark.position } else { 0 };
@@ -335,20 +332,13 @@ impl<'a> Recovery<'a> {
         here.file.sync_all().map_err(io)?;
         let wanted = here.length.max(file_bytes);
         let more = wanted.saturating_sub(here.length);
-        let zeroed = Zeroed::from(end);
-        let head = wanted.min(end + HEAD_BYTES);
-        let reserve = || {
-            here.file.allocate(wanted)?;
-            while zeroed.step(&*here.file, head)? {}
-            io::Result::Ok(())
-        };
-        let reserved = self.files.room(more).is_ok() && reserve().is_ok();
+        let reserved = self.files.room(more).is_ok() && here.file.allocate(wanted).is_ok();
         // Without room the file is full; the log opens and answers `Busy` until there is some.
         let capacity = if reserved { wanted } else { end };
         here.file.sync_all().map_err(io)?;
         self.files.grow(capacity);
         self.files.shrink(here.length);
-        Ok((capacity, zeroed))
+        Ok(capacity)
     }
 
     /// Checks that no partition has lost its last records, and settles its end.

@@ -21,7 +21,6 @@ use super::mark::Place;
 use super::queue::{Pending, Taken};
 use super::shared::Shared;
 use super::topic::{Partition, Topic};
-use super::zeros::Zeroed;
 use crate::log::Error;
 
 /// A frame is closed before it grows past this, unless one record is larger.
@@ -47,8 +46,6 @@ pub(super) struct Active {
     pub(super) position: u64,
     /// Its preallocated length.
     pub(super) capacity: u64,
-    /// Up to where it has zeros or records.
-    pub(super) zeroed: Arc<Zeroed>,
     /// What it holds so far, by topic id and partition.
     pub(super) contents: HashMap<(u32, u32), Content>,
 }
@@ -185,10 +182,10 @@ impl Writer {
         if ready.capacity < bytes {
             ready = self.enlarge(ready, bytes)?;
         }
-        let Ready { number, file, capacity, zeroed } = ready;
+        let Ready { number, file, capacity } = ready;
         self.previous_end = self.active.as_ref().map_or(0, |active| active.position);
         self.retired = self.active.take();
-        Ok(Active { number, file, position: 0, capacity, zeroed, contents: HashMap::new() })
+        Ok(Active { number, file, position: 0, capacity, contents: HashMap::new() })
     }
 
     /// Makes room for a group that is larger than a whole file.
@@ -260,7 +257,6 @@ impl Writer {
                 bytes.len()
             )
         };
-        active.zeroed.claim(position + bytes.len() as u64);
         active.file.write_at(bytes, position).map_err(|error| place("the write", error))?;
         active.file.sync_data().map_err(|error| place("the sync", error))?;
         let end = Place { file: number, position: position + bytes.len() as u64 };
