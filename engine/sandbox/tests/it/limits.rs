@@ -63,6 +63,8 @@ async fn a_belt_in_an_endless_loop_does_not_hold_up_its_neighbour() {
     let spin = [event(b"\"spin\"")];
     let fine = [event(b"1")];
     tokio::select! {
+        // The bad one begins: else the good one might be done before it has.
+        biased;
         ended = bad.run_belt(&spin) => panic!("the endless loop ended: {ended:?}"),
         outcomes = async {
             for _ in 0..20 {
