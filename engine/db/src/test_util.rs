@@ -1,7 +1,7 @@
 //! For tests: a fresh database on a server that all test processes share.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! let test = granary_db::test_util::TestDatabase::create().await?;
 //! let rows = test.db().client().await?.query("SELECT 1", &[]).await?;
 //! # assert_eq!(rows.len(), 1);
