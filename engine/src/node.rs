@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use granary_catalog::event_type::RETENTION_MS_DEFAULT;
 use granary_collector::Collector;
 use granary_db::Db;
 use granary_postgres::Server;
@@ -30,9 +31,6 @@ use crate::ready::Readiness;
 use crate::stage::book::Book;
 use crate::stage::worker::Shared;
 use crate::supervisor::Supervisor;
-
-/// Records of the collector's streams are kept this long: 4 days, the default of the original.
-const COLLECTOR_RETENTION_MS: u64 = 345_600_000;
 
 /// Connections to the database: enough for every running stage of a busy project to commit at once, and half of what
 /// the embedded server allows.
@@ -56,14 +54,13 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     let address = listener.local_addr()?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
 
-    let postgres = match &config.database {
-        Some(_) => None,
-        None => Some(start_postgres(&config).await?),
-    };
-    let database = match (&config.database, &postgres) {
-        (Some(given), _) => given.clone(),
-        (None, Some(server)) => server.admin_config(),
-        (None, None) => anyhow::bail!("there is no database: neither --database-url nor an embedded server"),
+    let (postgres, database) = match &config.database {
+        Some(given) => (None, given.clone()),
+        None => {
+            let server = start_postgres(&config).await?;
+            let database = server.admin_config();
+            (Some(server), database)
+        }
     };
     let db = Db::connect(database, DATABASE_CONNECTIONS_MAX);
 
@@ -155,7 +152,7 @@ async fn open_log(config: &Config) -> anyhow::Result<EmbeddedLog> {
         ..Default::default()
     };
     let log = EmbeddedLog::open(&config.data_dir.join("log"), options).await?;
-    let spec = TopicSpec { partitions: 1, retention_ms: Some(COLLECTOR_RETENTION_MS) };
+    let spec = TopicSpec { partitions: 1, retention_ms: Some(RETENTION_MS_DEFAULT) };
     for topic in [granary_collector::TOPIC, granary_collector::BAD_TOPIC] {
         log.create_topic(topic, spec).await?;
     }

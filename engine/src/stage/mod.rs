@@ -141,6 +141,23 @@ pub enum Error {
     Final(String),
 }
 
+/// A busy log takes appends again later; everything else it says needs a human.
+impl From<granary_stream::Error> for Error {
+    fn from(error: granary_stream::Error) -> Self {
+        match error {
+            granary_stream::Error::Busy { .. } => Self::Unavailable(error.to_string()),
+            other => Self::Final(other.to_string()),
+        }
+    }
+}
+
+/// Whatever the database says, nothing is lost by trying again.
+impl From<granary_db::Error> for Error {
+    fn from(error: granary_db::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
 /// The code of one stage.
 #[async_trait]
 pub trait Process: Send {

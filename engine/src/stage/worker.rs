@@ -225,7 +225,7 @@ impl Worker {
             signals.push(if source.ranged {
                 self.shared.book.watch(&source.topic)
             } else {
-                self.shared.log.watch(&source.topic).map_err(final_error)?
+                self.shared.log.watch(&source.topic)?
             });
         }
         loop {
@@ -270,7 +270,7 @@ impl Worker {
                         Step::Wait => break,
                     }
                 } else {
-                    self.shared.log.bounds(&cursor.topic, cursor.partition).map_err(final_error)?.end
+                    self.shared.log.bounds(&cursor.topic, cursor.partition)?.end
                 };
                 if cursor.next >= end {
                     break;
@@ -281,12 +281,8 @@ impl Worker {
                         .min(BATCH_RECORDS_MAX - batch.len()),
                     bytes: bytes_left,
                 };
-                let records = self
-                    .shared
-                    .log
-                    .read(&cursor.topic, cursor.partition, cursor.next, limit)
-                    .await
-                    .map_err(final_error)?;
+                let records =
+                    self.shared.log.read(&cursor.topic, cursor.partition, cursor.next, limit).await?;
                 let Some(last) = records.iter().rev().find(|r| r.offset < end) else { break };
                 cursor.next = last.offset + 1;
                 let (topic, partition) = (Arc::clone(&cursor.topic), cursor.partition);
@@ -332,11 +328,7 @@ impl Worker {
             });
             appends[at].messages.push(output.message);
         }
-        let ranges = if appends.is_empty() {
-            Vec::new()
-        } else {
-            self.shared.log.append(appends).await.map_err(log_error)?
-        };
+        let ranges = if appends.is_empty() { Vec::new() } else { self.shared.log.append(appends).await? };
         Ok(Prepared {
             ranges: ranges
                 .into_iter()
@@ -375,10 +367,6 @@ impl Worker {
                     self.abandon(&prepared);
                     self.take_epoch().await?;
                     return Ok(());
-                }
-                Err(Try::Final(why)) => {
-                    self.abandon(&prepared);
-                    return Err(Error::Final(why));
                 }
                 Err(Try::Unknown(why)) => {
                     self.labels.retried("commit");
@@ -433,13 +421,12 @@ impl Worker {
     }
 
     async fn try_commit(&self, prepared: &Prepared) -> Result<Vec<Dead>, Try> {
-        let mut client = self.shared.db.client().await.map_err(Try::of)?;
+        let mut client = self.shared.db.client().await?;
         let tx = client.transaction().await.map_err(|e| Try::Unknown(granary_db::describe(&e)))?;
         let mut dead = prepared.dead.clone();
         if let Some(effect) = &prepared.effect {
             dead.extend(effect.apply(&tx).await.map_err(|e| match e {
-                EffectError::Unavailable(why) => Try::Unknown(why),
-                EffectError::Refused(why) => Try::Unknown(why),
+                EffectError::Unavailable(why) | EffectError::Refused(why) => Try::Unknown(why),
             })?);
         }
         let commit = Commit {
@@ -452,7 +439,7 @@ impl Worker {
         };
         granary_db::commit::commit(&tx, &commit).await.map_err(|e| match e {
             CommitError::Fenced { .. } | CommitError::Moved { .. } => Try::Fenced,
-            CommitError::Db(e) => Try::of(e),
+            CommitError::Db(e) => e.into(),
         })?;
         tx.commit().await.map_err(|e| Try::Unknown(granary_db::describe(&e)))?;
         Ok(dead)
@@ -494,13 +481,12 @@ impl Worker {
                 ));
             }
         }
-        let acquired = cursors::acquire(&self.shared.db, &self.spec.id, self.shared.log.id(), &wanted)
-            .await
-            .map_err(db_error)?;
+        let acquired =
+            cursors::acquire(&self.shared.db, &self.spec.id, self.shared.log.id(), &wanted).await?;
         self.epoch = acquired.epoch;
         // A definition that reads fewer topics than before must not hold the others back in the log.
         let topics: Vec<&str> = self.spec.sources.iter().map(|s| &*s.topic).collect();
-        cursors::keep_topics(&self.shared.db, &self.spec.id, self.epoch, &topics).await.map_err(db_error)?;
+        cursors::keep_topics(&self.shared.db, &self.spec.id, self.epoch, &topics).await?;
         let at: HashMap<(String, u32), u64> =
             acquired.cursors.into_iter().map(|(topic, partition, next)| ((topic, partition), next)).collect();
         self.cursors.clear();
@@ -523,13 +509,11 @@ impl Worker {
 
     /// Where a partition begins when it has no cursor yet.
     async fn first_offset(&self, source: &Source, partition: u32) -> Result<u64, Error> {
-        let bounds = self.shared.log.bounds(&source.topic, partition).map_err(final_error)?;
+        let bounds = self.shared.log.bounds(&source.topic, partition)?;
         Ok(match &self.spec.start {
             Start::Latest => bounds.end,
             Start::Earliest => bounds.start,
-            Start::Time(ms) => {
-                self.shared.log.offset_at(&source.topic, partition, *ms).await.map_err(log_error)?
-            }
+            Start::Time(ms) => self.shared.log.offset_at(&source.topic, partition, *ms).await?,
             Start::Offset(offset) => (*offset).clamp(bounds.start, bounds.end),
             Start::Offsets(map) => map
                 .get(&*source.topic)
@@ -576,18 +560,12 @@ enum Try {
     Fenced,
     /// It may have gone through.
     Unknown(String),
-    /// A human is needed.
-    Final(String),
 }
 
-impl Try {
-    fn of(error: granary_db::Error) -> Self {
-        // Whatever the database said, the batch is not lost: it is tried again. Only a log that belongs elsewhere
-        // needs a human.
-        match db_error(error) {
-            Error::Final(why) => Self::Final(why),
-            other => Self::Unknown(other.to_string()),
-        }
+/// Whatever the database said, the batch is not lost: it is tried again.
+impl From<granary_db::Error> for Try {
+    fn from(error: granary_db::Error) -> Self {
+        Self::Unknown(error.to_string())
     }
 }
 
@@ -624,21 +602,4 @@ async fn any_changed(signals: &mut [watch::Receiver<u64>]) {
         })
     });
     futures::future::select_all(waits).await;
-}
-
-fn log_error(error: granary_stream::Error) -> Error {
-    match error {
-        granary_stream::Error::Busy { .. } => Error::Unavailable(error.to_string()),
-        other => final_error(other),
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-fn final_error(error: granary_stream::Error) -> Error {
-    Error::Final(error.to_string())
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-fn db_error(error: granary_db::Error) -> Error {
-    Error::Unavailable(error.to_string())
 }

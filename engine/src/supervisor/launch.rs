@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use granary_catalog::event_type::{PARTITIONS_DEFAULT, RETENTION_MS_DEFAULT};
 use granary_catalog::harvester::Program;
 use granary_catalog::{
     Belt, EventKind, EventType, Harvester, Object, Persister, StartPosition, VersionChoice, VersionRef,
@@ -54,7 +55,7 @@ pub(super) async fn build(
 
 /// Puts existing cursors of the stage where its start position says.
 pub(super) async fn move_cursors(shared: &Shared, spec: &Spec) -> Result<(), Error> {
-    granary_db::cursors::delete_stage(&shared.db, &spec.id).await.map_err(unavailable)?;
+    granary_db::cursors::delete_stage(&shared.db, &spec.id).await?;
     Ok(())
 }
 
@@ -65,10 +66,9 @@ async fn build_harvester(
     from: Option<StartPosition>,
 ) -> Result<Built, Error> {
     let Shared { log, db, .. } = &inner.shared;
-    let client = db.client().await.map_err(unavailable)?;
+    let client = db.client().await?;
     let stored: Harvester = definitions::harvester::get(&client, name)
-        .await
-        .map_err(unavailable)?
+        .await?
         .ok_or_else(|| Error::Final(format!("the harvester '{name}' is not there any more")))?
         .definition;
     if let Some(obstacle) = stored.start_obstacle() {
@@ -93,8 +93,7 @@ async fn build_harvester(
         }
         Program::Component(hash) => {
             let bytes = definitions::component::load(&client, &stored.project, hash)
-                .await
-                .map_err(unavailable)?
+                .await?
                 .ok_or_else(|| Error::Final(format!("the component {hash} is not there any more")))?;
             let component = inner
                 .sandbox
@@ -139,10 +138,9 @@ async fn build_belt(
     stop: &CancellationToken,
 ) -> Result<Built, Error> {
     let Shared { log, db, .. } = &inner.shared;
-    let client = db.client().await.map_err(unavailable)?;
+    let client = db.client().await?;
     let stored: Belt = definitions::belt::get(&client, id)
-        .await
-        .map_err(unavailable)?
+        .await?
         .ok_or_else(|| Error::Final(format!("the belt {id} is not there any more")))?
         .definition;
     drop(client);
@@ -223,10 +221,9 @@ async fn build_persister(
     let event_type = event_type(inner, &latest).await?;
     let persister_kind =
         kind.persister().ok_or_else(|| Error::Final(format!("'{name}' has no persister")))?;
-    let client = db.client().await.map_err(unavailable)?;
+    let client = db.client().await?;
     let stored: Persister = definitions::persister::get(&client, name, persister_kind)
-        .await
-        .map_err(unavailable)?
+        .await?
         .ok_or_else(|| Error::Final(format!("the persister of '{name}' is not there any more")))?
         .definition;
     drop(client);
@@ -256,10 +253,9 @@ fn script_error(error: granary_sandbox::Error) -> Error {
 
 /// Resolves a reference to an event type.
 async fn event_type(inner: &Inner, wanted: &VersionRef) -> Result<EventType, Error> {
-    let client = inner.shared.db.client().await.map_err(unavailable)?;
+    let client = inner.shared.db.client().await?;
     definitions::event_type::get(&client, &wanted.name, wanted.version)
-        .await
-        .map_err(unavailable)?
+        .await?
         .map(|stored| stored.definition)
         .ok_or_else(|| {
             Error::Final(format!(
@@ -279,7 +275,7 @@ pub(super) async fn ensure_topic(
         .ok_or_else(|| Error::Final(format!("the event type '{}' has no stream", event_type.name)))?;
     let partitions = event_type.partition_count.unwrap_or(1).max(1);
     let spec = TopicSpec { partitions, retention_ms: event_type.retention_ms };
-    log.create_topic(&name, spec).await.map_err(log_error)?;
+    log.create_topic(&name, spec).await?;
     Ok((name.into(), partitions))
 }
 
@@ -288,8 +284,8 @@ async fn raw_topic(log: &Arc<dyn StreamLog>, name: &str) -> Result<(Arc<str>, u3
     if let Some(spec) = log.topics().get(name) {
         return Ok((name.into(), spec.partitions));
     }
-    let spec = TopicSpec { partitions: 32, retention_ms: Some(345_600_000) };
-    log.create_topic(name, spec).await.map_err(log_error)?;
+    let spec = TopicSpec { partitions: PARTITIONS_DEFAULT, retention_ms: Some(RETENTION_MS_DEFAULT) };
+    log.create_topic(name, spec).await?;
     Ok((name.into(), spec.partitions))
 }
 
@@ -350,17 +346,5 @@ impl LogSink for RingSink {
         } else {
             self.0.push(&format!("{:>5} [{logger}] {message}", level.as_str()));
         }
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
-fn unavailable(error: granary_db::Error) -> Error {
-    Error::Unavailable(error.to_string())
-}
-
-fn log_error(error: granary_stream::Error) -> Error {
-    match error {
-        granary_stream::Error::Busy { .. } => Error::Unavailable(error.to_string()),
-        other => Error::Final(other.to_string()),
     }
 }

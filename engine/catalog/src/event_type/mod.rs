@@ -11,8 +11,8 @@ use crate::{duration::IsoDuration, fields::Fields, name, report::Report, schema:
 pub const PARTITIONS_DEFAULT: u32 = 32;
 const PARTITIONS_MAX: u64 = 1_024;
 const REPLICATION_DEFAULT: u32 = 3;
-/// Four days.
-const RETENTION_MS_DEFAULT: u64 = 345_600_000;
+/// Retention of a stream when the body names none: four days.
+pub const RETENTION_MS_DEFAULT: u64 = 345_600_000;
 /// A hundred thousand years; keeps sums of times within 64 bits.
 const RETENTION_MS_MAX: u64 = 3_155_760_000_000_000;
 const TTL_DEFAULT: &str = "P100Y";
