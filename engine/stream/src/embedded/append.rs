@@ -1,8 +1,10 @@
 //! The caller's side of an append: check, encode, queue, wait.
 
+use std::cell::RefCell;
+
 use tokio::sync::oneshot;
 
-use super::queue::{Pending, Piece};
+use super::queue::{Encoded, PerPiece, Piece};
 use super::record;
 use super::shared::Shared;
 use super::writer::FRAME_BODY_BYTES_MAX;
@@ -11,8 +13,16 @@ use crate::log::{Append, Error, OffsetRange};
 /// One append is one group and lies in one file, whose positions are 32 bits wide.
 const APPEND_BYTES_MAX: usize = 1 << 30;
 
-/// Where the answer to a batch is found.
-struct Answer {
+/// Appends up to this size are encoded in memory that is used again and copied into the group: cheaper than memory of
+/// their own, which another thread would have to free.
+const SMALL_BYTES_MAX: usize = 32 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Where the range of a batch is found.
+struct Batch {
     topic: String,
     partition: u32,
     records: u64,
@@ -22,32 +32,56 @@ struct Answer {
 
 pub(super) async fn append(shared: &Shared, batches: Vec<Append>) -> Result<Vec<OffsetRange>, Error> {
     shared.usable()?;
-    let Encoded { bytes, pieces, answers } = encode(shared, batches)?;
-    if pieces.is_empty() {
-        return Ok(ranges(answers, &[]));
-    }
-    let (reply, answer) = oneshot::channel();
-    shared.queue.push(Pending { bytes, pieces, reply }).map_err(|error| {
-        // The queue is closed when the log has failed, too.
-        if shared.failure.get().is_some() { shared.failed() } else { error }
-    })?;
-    let bases = answer.await.map_err(|_| shared.failed())??;
-    Ok(ranges(answers, &bases))
-}
-
-/// An append as the committer wants it.
-struct Encoded {
-    bytes: Vec<u8>,
-    pieces: Vec<Piece>,
-    answers: Vec<Answer>,
-}
-
-fn encode(shared: &Shared, batches: Vec<Append>) -> Result<Encoded, Error> {
-    let now_ms = shared.clock.now_ms();
     let size = size_checked(shared, &batches)?;
-    let mut bytes = Vec::with_capacity(size);
-    let mut pieces: Vec<Piece> = Vec::with_capacity(batches.len());
-    let mut answers = Vec::with_capacity(batches.len());
+    let (reply, answer) = oneshot::channel();
+    let (pieces, batches) = if size <= SMALL_BYTES_MAX {
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            let (pieces, batches) = encode(shared, batches, scratch)?;
+            Ok((queue(shared, Encoded::Small(scratch), pieces, reply)?, batches))
+        })
+    } else {
+        let mut bytes = Vec::with_capacity(size);
+        let (pieces, batches) = encode(shared, batches, &mut bytes)?;
+        Ok((queue(shared, Encoded::Large(bytes), pieces, reply)?, batches))
+    }?;
+    let bases = if pieces == 0 { PerPiece::new() } else { answer.await.map_err(|_| shared.failed())?? };
+    let range = |Batch { topic, partition, records, first }| {
+        let start = match first {
+            Ok(piece) => bases[piece],
+            Err(end) => end,
+        };
+        OffsetRange { topic, partition, start, end: start + records }
+    };
+    Ok(batches.into_iter().map(range).collect())
+}
+
+/// Queues what there is; the number of pieces.
+fn queue(
+    shared: &Shared,
+    encoded: Encoded<'_>,
+    pieces: PerPiece<Piece>,
+    reply: oneshot::Sender<super::queue::Answer>,
+) -> Result<usize, Error> {
+    let count = pieces.len();
+    if count > 0 {
+        shared.queue.push(encoded, pieces, reply).map_err(|error| {
+            // The queue is closed when the log has failed, too.
+            if shared.failure.get().is_some() { shared.failed() } else { error }
+        })?;
+    }
+    Ok(count)
+}
+
+/// Appends the stored form of all messages to `bytes`.
+fn encode(
+    shared: &Shared,
+    batches: Vec<Append>,
+    bytes: &mut Vec<u8>,
+) -> Result<(PerPiece<Piece>, SmallBatches), Error> {
+    let now_ms = shared.clock.now_ms();
+    let mut pieces = PerPiece::new();
+    let mut kept = SmallBatches::with_capacity(batches.len());
     for Append { topic: name, partition, messages } in batches {
         let topic = shared.topic(&name)?;
         let place = topic.partition(partition)?;
@@ -56,7 +90,7 @@ fn encode(shared: &Shared, batches: Vec<Append>) -> Result<Encoded, Error> {
         for message in &messages {
             let time_ms = if message.time_ms == 0 { now_ms } else { message.time_ms };
             let begin = bytes.len();
-            record::encode(message, time_ms, &mut bytes);
+            record::encode(message, time_ms, bytes);
             match &mut open {
                 Some(piece) if bytes.len() - piece.begin <= FRAME_BODY_BYTES_MAX => {
                     piece.end = bytes.len();
@@ -66,7 +100,8 @@ fn encode(shared: &Shared, batches: Vec<Append>) -> Result<Encoded, Error> {
                 _ => {
                     pieces.extend(open.replace(Piece {
                         topic: topic.clone(),
-                        partition: place.clone(),
+                        partition,
+                        chunk: 0,
                         begin,
                         end: bytes.len(),
                         count: 1,
@@ -76,10 +111,13 @@ fn encode(shared: &Shared, batches: Vec<Append>) -> Result<Encoded, Error> {
             }
         }
         pieces.extend(open);
-        answers.push(Answer { topic: name, partition, records: messages.len() as u64, first });
+        kept.push(Batch { topic: name, partition, records: messages.len() as u64, first });
     }
-    Ok(Encoded { bytes, pieces, answers })
+    Ok((pieces, kept))
 }
+
+/// Most appends are of one batch.
+type SmallBatches = PerPiece<Batch>;
 
 /// An upper bound of the stored size of all batches.
 fn size_checked(shared: &Shared, batches: &[Append]) -> Result<usize, Error> {
@@ -96,17 +134,4 @@ fn size_checked(shared: &Shared, batches: &[Append]) -> Result<usize, Error> {
         return Err(Error::RecordTooLarge { bytes: total, limit: APPEND_BYTES_MAX });
     }
     Ok(total)
-}
-
-fn ranges(answers: Vec<Answer>, bases: &[u64]) -> Vec<OffsetRange> {
-    answers
-        .into_iter()
-        .map(|Answer { topic, partition, records, first }| {
-            let start = match first {
-                Ok(piece) => bases[piece],
-                Err(end) => end,
-            };
-            OffsetRange { topic, partition, start, end: start + records }
-        })
-        .collect()
 }

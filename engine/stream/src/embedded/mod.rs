@@ -6,7 +6,7 @@
 //! | [`disk`], [`clock`], [`entropy`] | the world outside, behind traits |
 //! | `manifest`, `table`, `mark` | the small files: identity and lock, topics, durable end |
 //! | `format`, `record` | the bytes of log files, frames and records: the specification of format version 1 |
-//! | `queue`, `writer` | group commit |
+//! | `append`, `queue`, `blocks`, `writer`, `answers` | group commit |
 //! | `file`, `keeper` | making, closing and dropping log files beside the commits |
 //! | `index`, `cache`, `reader` | finding and reading records |
 //! | `scan`, `recovery` | opening after a stop of any kind |
@@ -23,7 +23,9 @@ pub mod clock;
 pub mod disk;
 pub mod entropy;
 
+mod answers;
 mod append;
+mod blocks;
 mod cache;
 mod file;
 mod format;
@@ -53,12 +55,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use options::{Options, World};
 
 use crate::log::{Append, Bounds, Error, OffsetRange, ReadLimit, Record, Stats, StreamLog, TopicSpec};
+use answers::Teller;
 use cache::Cache;
 use disk::{Disk, Lock};
 use file::Files;
@@ -105,7 +109,8 @@ impl EmbeddedLog {
     /// As [`EmbeddedLog::open`].
     pub async fn open_in(directory: &Path, options: Options, world: World) -> Result<Self, Error> {
         let directory = directory.to_owned();
-        blocking("open the log", move || open(&directory, options.bounded(), world)).await?
+        let runtime = Handle::current();
+        blocking("open the log", move || open(&directory, options.bounded(), world, &runtime)).await?
     }
 
     /// The random identity of this log.
@@ -143,7 +148,7 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
-fn open(directory: &Path, options: Options, world: World) -> Result<EmbeddedLog, Error> {
+fn open(directory: &Path, options: Options, world: World, runtime: &Handle) -> Result<EmbeddedLog, Error> {
     let World { disk, clock, entropy } = world;
     let failed = |doing: &str, source| Error::Io {
         what: format!("could not {doing} {}", directory.display()),
@@ -196,7 +201,7 @@ fn open(directory: &Path, options: Options, world: World) -> Result<EmbeddedLog,
         shared.keeper.seal(sealing);
     }
     shared.keeper.sweep();
-    let writer = Writer::new(shared.clone(), recovered.active);
+    let writer = Writer::new(shared.clone(), recovered.active, Teller::start(runtime));
     let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
     let keeper = {
         let shared = shared.clone();

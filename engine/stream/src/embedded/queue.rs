@@ -1,22 +1,30 @@
-//! The queue of appends that wait for the committer, bounded by bytes.
+//! The queue of appends that wait for the committer, bounded by bytes. What waits is gathered into groups as it comes, so
+//! that the committer takes over one group and not thousands of appends.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::topic::{Partition, Topic};
+use super::topic::Topic;
 use crate::log::Error;
+
+/// Appends go into one group up to this size, unless one is larger.
+const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Encoded records of one partition that go into one frame.
 #[derive(Debug)]
 pub(super) struct Piece {
     /// The topic.
     pub(super) topic: Arc<Topic>,
-    /// Its partition.
-    pub(super) partition: Arc<Partition>,
-    /// Where the records begin in the bytes of the append.
+    /// The partition, which the topic has.
+    pub(super) partition: u32,
+    /// Which chunk of the group holds the records.
+    pub(super) chunk: usize,
+    /// Where they begin in it; until they are queued, in the bytes of the append.
     pub(super) begin: usize,
     /// Where they end.
     pub(super) end: usize,
@@ -26,25 +34,98 @@ pub(super) struct Piece {
     pub(super) time_max_ms: u64,
 }
 
-/// The answer to an append: the first offset of each piece.
-pub(super) type Reply = oneshot::Sender<Result<Vec<u64>, Error>>;
+/// One value per piece of an append; most have one.
+pub(super) type PerPiece<T> = SmallVec<[T; 1]>;
 
-/// One append.
+/// The answer to an append: the first offset of each piece.
+pub(super) type Answer = Result<PerPiece<u64>, Error>;
+
+/// Who waits for an append.
 #[derive(Debug)]
-pub(super) struct Pending {
-    /// The encoded records of all pieces.
-    pub(super) bytes: Vec<u8>,
-    /// What they are.
+pub(super) struct Waiter {
+    /// Number of its pieces.
+    pub(super) pieces: usize,
+    /// Where the answer goes.
+    pub(super) reply: oneshot::Sender<Answer>,
+}
+
+/// The encoded records of one append.
+pub(super) enum Encoded<'a> {
+    /// So few that they are copied behind those of others.
+    Small(&'a [u8]),
+    /// So many that they are handed over.
+    Large(Vec<u8>),
+}
+
+impl Encoded<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Small(bytes) => bytes.len(),
+            Self::Large(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// Appends that are committed together.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    /// The records: those of all small appends in the first chunk, those of each large one in a chunk of its own.
+    pub(super) chunks: Vec<Vec<u8>>,
+    /// The pieces of all appends in the order of their coming.
     pub(super) pieces: Vec<Piece>,
-    /// Who waits.
-    pub(super) reply: Reply,
+    /// The appends in that order.
+    pub(super) waiters: Vec<Waiter>,
+    bytes: usize,
+}
+
+impl Group {
+    /// The records of a piece.
+    pub(super) fn records(&self, piece: &Piece) -> &[u8] {
+        &self.chunks[piece.chunk][piece.begin..piece.end]
+    }
+
+    /// Bytes of all records.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn add(&mut self, encoded: Encoded<'_>, pieces: PerPiece<Piece>, reply: oneshot::Sender<Answer>) {
+        self.bytes += encoded.len();
+        if self.chunks.is_empty() {
+            self.chunks.push(Vec::new());
+        }
+        let (chunk, from) = match encoded {
+            Encoded::Small(bytes) => {
+                let gathered = &mut self.chunks[0];
+                let from = gathered.len();
+                gathered.extend_from_slice(bytes);
+                (0, from)
+            }
+            Encoded::Large(bytes) => {
+                self.chunks.push(bytes);
+                (self.chunks.len() - 1, 0)
+            }
+        };
+        self.waiters.push(Waiter { pieces: pieces.len(), reply });
+        let placed = |p: Piece| Piece { chunk, begin: from + p.begin, end: from + p.end, ..p };
+        self.pieces.extend(pieces.into_iter().map(placed));
+    }
+
+    /// Empties a group whose memory is to be used again.
+    fn clear(&mut self) {
+        self.chunks.truncate(1);
+        self.chunks.iter_mut().for_each(Vec::clear);
+        self.pieces.clear();
+        self.waiters.clear();
+        self.bytes = 0;
+    }
 }
 
 /// What the committer found.
 #[derive(Debug)]
 pub(super) enum Taken {
     /// Appends to commit together.
-    Group(Vec<Pending>),
+    Group(Group),
     /// Nothing came for the time given.
     Idle,
     /// Nothing is there and nothing will come.
@@ -53,8 +134,12 @@ pub(super) enum Taken {
 
 #[derive(Debug, Default)]
 struct State {
-    pendings: VecDeque<Pending>,
+    groups: VecDeque<Group>,
+    /// Bytes and appends of all groups.
     bytes: usize,
+    appends: usize,
+    /// The memory of a group that has been committed.
+    spare: Group,
     /// The committer sleeps until this many appends are there. `None` while it is awake.
     wanted: Option<usize>,
     closed: bool,
@@ -66,12 +151,14 @@ pub(super) struct Queue {
     bytes_max: usize,
     state: Mutex<State>,
     filled: Condvar,
+    /// As in `state`, to be looked at without the lock.
+    appends: AtomicUsize,
 }
 
 impl Queue {
     /// An empty queue of at most that many bytes.
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, state: Mutex::default(), filled: Condvar::new() }
+        Self { bytes_max, state: Mutex::default(), filled: Condvar::new(), appends: AtomicUsize::new(0) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -80,20 +167,32 @@ impl Queue {
 
     /// Adds an append, or answers `Busy` at once. An append that is larger than the whole queue is taken when the
     /// queue is empty.
-    pub(super) fn push(&self, pending: Pending) -> Result<(), Error> {
+    pub(super) fn push(
+        &self,
+        encoded: Encoded<'_>,
+        pieces: PerPiece<Piece>,
+        reply: oneshot::Sender<Answer>,
+    ) -> Result<(), Error> {
         let mut state = self.state();
         if state.closed {
             return Err(Error::Busy { reason: "the log is closed".to_owned() });
         }
-        let bytes = state.bytes.saturating_add(pending.bytes.len());
+        let bytes = state.bytes.saturating_add(encoded.len());
         if state.bytes > 0 && bytes > self.bytes_max {
             let reason =
                 format!("{} bytes of appends wait already, and {} is the bound", state.bytes, self.bytes_max);
             return Err(Error::Busy { reason });
         }
+        let fits = |group: &Group| group.bytes + encoded.len() <= GROUP_BYTES_MAX;
+        if !state.groups.back().is_some_and(fits) {
+            let group = std::mem::take(&mut state.spare);
+            state.groups.push_back(group);
+        }
         state.bytes = bytes;
-        state.pendings.push_back(pending);
-        let wake = state.wanted.is_some_and(|wanted| state.pendings.len() >= wanted);
+        state.appends += 1;
+        self.appends.store(state.appends, Relaxed);
+        state.groups.back_mut().expect("there is one now").add(encoded, pieces, reply);
+        let wake = state.wanted.is_some_and(|wanted| state.appends >= wanted);
         if wake {
             state.wanted = None;
         }
@@ -106,35 +205,39 @@ impl Queue {
 
     /// Number of appends that wait.
     pub(super) fn len(&self) -> usize {
-        self.state().pendings.len()
+        self.state().appends
     }
 
-    /// Waits for an append, then for up to `patience` until `expected` of them are there, and takes up to about
-    /// `bytes_max` bytes of them. `idle` bounds the first wait.
-    pub(super) fn take(
-        &self,
-        expected: usize,
-        patience: Duration,
-        bytes_max: usize,
-        idle: Option<Duration>,
-    ) -> Taken {
-        let mut state = self.wait(self.state(), 1, idle.map(|idle| Instant::now() + idle));
-        if state.pendings.is_empty() {
+    /// Waits up to about `patience` until `expected` appends are there, then for the first one where there is none, and takes
+    /// the first group. `idle` bounds the second wait.
+    pub(super) fn take(&self, expected: usize, patience: Duration, idle: Option<Duration>) -> Taken {
+        if expected > 1 && !patience.is_zero() {
+            // Not asleep: being woken takes longer than most of these waits. Who needs the processor gets it.
+            let until = Instant::now() + patience;
+            while self.appends.load(Relaxed) < expected && Instant::now() < until {
+                std::thread::yield_now();
+            }
+        }
+        let state = self.state();
+        let mut state = self.wait(state, 1, idle.map(|idle| Instant::now() + idle));
+        if state.groups.is_empty() {
             return if state.closed { Taken::Closed } else { Taken::Idle };
         }
-        if state.pendings.len() < expected && !patience.is_zero() {
-            state = self.wait(state, expected, Some(Instant::now() + patience));
+        // Nothing else takes groups away, except that a log which fails is abandoned.
+        let Some(group) = state.groups.pop_front() else { return Taken::Closed };
+        state.bytes -= group.bytes;
+        state.appends -= group.waiters.len();
+        self.appends.store(state.appends, Relaxed);
+        Taken::Group(group)
+    }
+
+    /// Gives the memory of a committed group back, for the next one.
+    pub(super) fn recycle(&self, mut group: Group) {
+        group.clear();
+        let large = group.chunks.first().is_some_and(|chunk| chunk.capacity() > GROUP_BYTES_MAX / 8);
+        if !large {
+            self.state().spare = group;
         }
-        let (mut count, mut bytes) = (0, 0_usize);
-        for pending in &state.pendings {
-            if count > 0 && bytes.saturating_add(pending.bytes.len()) > bytes_max {
-                break;
-            }
-            bytes = bytes.saturating_add(pending.bytes.len());
-            count += 1;
-        }
-        state.bytes -= bytes;
-        Taken::Group(state.pendings.drain(..count).collect())
     }
 
     fn wait<'a>(
@@ -143,7 +246,7 @@ impl Queue {
         wanted: usize,
         until: Option<Instant>,
     ) -> MutexGuard<'a, State> {
-        while state.pendings.len() < wanted && !state.closed {
+        while state.appends < wanted && !state.closed {
             state.wanted = Some(wanted);
             state = match until {
                 None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -166,11 +269,11 @@ impl Queue {
         self.filled.notify_all();
     }
 
-    /// Takes nothing any more and hands out what is there.
-    pub(super) fn abandon(&self) -> Vec<Pending> {
+    /// Takes nothing any more and hands out who waits.
+    pub(super) fn abandon(&self) -> Vec<Waiter> {
         let mut state = self.state();
         state.closed = true;
-        state.bytes = 0;
-        state.pendings.drain(..).collect()
+        (state.bytes, state.appends) = (0, 0);
+        state.groups.drain(..).flat_map(|group| group.waiters).collect()
     }
 }

@@ -69,8 +69,8 @@ impl Shared {
         {
             tracing::error!(reason, "the log has failed and takes no more appends");
         }
-        for pending in self.queue.abandon() {
-            let _ = pending.reply.send(Err(self.failed()));
+        for waiter in self.queue.abandon() {
+            let _ = waiter.reply.send(Err(self.failed()));
         }
     }
 

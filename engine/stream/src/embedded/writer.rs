@@ -12,22 +12,21 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::answers::{Answers, Teller};
+use super::blocks::Blocks;
 use super::disk::File;
 use super::file::{Content, Sealing};
 use super::format::{FILE_HEADER_BYTES, FRAME_HEADER_BYTES, FileHeader, FrameHeader, Seed};
 use super::index::Entry;
 use super::keeper::Ready;
 use super::mark::Place;
-use super::queue::{Pending, Taken};
+use super::queue::{Group, Piece, Taken};
 use super::shared::Shared;
 use super::topic::{Partition, Topic};
 use crate::log::Error;
 
 /// A frame is closed before it grows past this, unless one record is larger.
 pub(super) const FRAME_BODY_BYTES_MAX: usize = 256 * 1024;
-
-/// Appends go into one group up to this size, unless one is larger.
-const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Nothing to commit for this long: the mark is made durable.
 const IDLE: Duration = Duration::from_millis(200);
@@ -67,11 +66,11 @@ struct Frame {
 }
 
 /// A group as it is written.
-struct Group {
-    bytes: Vec<u8>,
+struct Image {
+    blocks: Blocks,
     frames: Vec<Frame>,
-    /// First offsets, by append and piece.
-    bases: Vec<Vec<u64>>,
+    /// The first offset of each piece.
+    bases: Vec<u64>,
     records: u64,
 }
 
@@ -81,6 +80,9 @@ pub(super) struct Writer {
     /// The file before the active one, until the first group of the active one is durable.
     retired: Option<Active>,
     previous_end: u64,
+    /// The last block of the active file, once it is known.
+    blocks: Option<Blocks>,
+    teller: Teller,
 }
 
 /// Fails the log when the thread ends by a panic, so that nobody waits for ever.
@@ -96,8 +98,8 @@ impl Drop for FailOnPanic<'_> {
 
 impl Writer {
     /// A committer that goes on in `active`, or begins with a new file where there is none.
-    pub(super) fn new(shared: Arc<Shared>, active: Option<Active>) -> Self {
-        Self { shared, active, retired: None, previous_end: 0 }
+    pub(super) fn new(shared: Arc<Shared>, active: Option<Active>, teller: Teller) -> Self {
+        Self { shared, active, retired: None, previous_end: 0, blocks: None, teller }
     }
 
     /// The life of the thread: until the queue is closed and empty, or the log fails.
@@ -107,12 +109,12 @@ impl Writer {
         let (mut expected, mut patience) = (1, Duration::ZERO);
         let mut marked = false;
         loop {
-            match shared.queue.take(expected, patience, GROUP_BYTES_MAX, marked.then_some(IDLE)) {
-                Taken::Group(pendings) => match self.commit(pendings) {
+            match shared.queue.take(expected, patience, marked.then_some(IDLE)) {
+                Taken::Group(group) => match self.commit(group) {
                     Ok(Pace { inflight, sync }) => {
                         // Those who were just answered are about to append again: waiting a moment for them makes
                         // one full group of what would become two half ones.
-                        (expected, patience) = (inflight, (sync / 3).min(PATIENCE_MAX));
+                        (expected, patience) = (inflight, sync.min(PATIENCE_MAX));
                         marked = true;
                     }
                     Err(reason) => return shared.fail(reason),
@@ -131,38 +133,47 @@ impl Writer {
     }
 
     /// Commits appends together. An error is fatal; its text says what happened.
-    fn commit(&mut self, pendings: Vec<Pending>) -> Result<Pace, String> {
-        let bound: usize = pendings.iter().map(|p| p.bytes.len() + p.pieces.len() * FRAME_HEADER_BYTES).sum();
-        let room = self.room(bound as u64 + FILE_HEADER_BYTES as u64);
+    fn commit(&mut self, mut group: Group) -> Result<Pace, String> {
+        let waiters = std::mem::take(&mut group.waiters);
+        let bound = group.bytes() + group.pieces.len() * FRAME_HEADER_BYTES + FILE_HEADER_BYTES;
+        let room = self.room(bound as u64);
         self.shared.full.store(room.is_err(), Ordering::Relaxed);
         let mut active = match room {
             Ok(active) => active,
             Err(reason) => {
-                for pending in pendings {
-                    let _ = pending.reply.send(Err(Error::Busy { reason: reason.clone() }));
+                for waiter in waiters {
+                    let _ = waiter.reply.send(Err(Error::Busy { reason: reason.clone() }));
                 }
                 return Ok(Pace { inflight: 1, sync: Duration::ZERO });
             }
         };
-        let group = self.build(&active, &pendings, bound);
-        let started = Instant::now();
-        let outcome = self.store(&mut active, group.bytes.as_slice());
-        let sync = started.elapsed();
-        if let Err(reason) = outcome {
-            // First the failure is known, then it is told: who retries at once must find it.
-            self.shared.fail(reason.clone());
-            for pending in pendings {
-                let _ = pending.reply.send(Err(self.shared.failed()));
+        let mut sync = Duration::ZERO;
+        let stored = self.blocks(&active, bound).and_then(|blocks| {
+            let mut image = self.build(&active, blocks, &group);
+            self.shared.queue.recycle(group);
+            let started = Instant::now();
+            self.store(&active, &mut image.blocks)?;
+            sync = started.elapsed();
+            Ok(image)
+        });
+        let image = match stored {
+            Ok(image) => image,
+            Err(reason) => {
+                // First the failure is known, then it is told: who retries at once must find it.
+                self.shared.fail(reason.clone());
+                for waiter in waiters {
+                    let _ = waiter.reply.send(Err(self.shared.failed()));
+                }
+                return Err(reason);
             }
-            return Err(reason);
-        }
-        let inflight = pendings.len() + self.shared.queue.len();
-        metrics::counter!("granary_log_appends_total").increment(group.records);
-        metrics::counter!("granary_log_append_bytes_total").increment(group.bytes.len() as u64);
+        };
+        let inflight = waiters.len() + self.shared.queue.len();
+        metrics::counter!("granary_log_appends_total").increment(image.records);
+        metrics::counter!("granary_log_append_bytes_total").increment(image.blocks.group().len() as u64);
         metrics::histogram!("granary_log_sync_seconds").record(sync.as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "a histogram takes floats")]
-        metrics::histogram!("granary_log_group_records").record(group.records as f64);
-        self.publish(&mut active, group, pendings);
+        metrics::histogram!("granary_log_group_records").record(image.records as f64);
+        let bases = self.publish(&mut active, image);
         if active.position > active.capacity / 2 {
             self.shared.keeper.ask(self.shared.options.file_bytes);
         }
@@ -170,6 +181,7 @@ impl Writer {
         if let Some(retired) = self.retired.take() {
             self.shared.keeper.seal(retired.sealing());
         }
+        self.teller.tell(Answers { waiters, bases });
         Ok(Pace { inflight, sync })
     }
 
@@ -183,6 +195,7 @@ impl Writer {
             ready = self.enlarge(ready, bytes)?;
         }
         let Ready { number, file, capacity } = ready;
+        self.blocks = None;
         self.previous_end = self.active.as_ref().map_or(0, |active| active.position);
         self.retired = self.active.take();
         Ok(Active { number, file, position: 0, capacity, contents: HashMap::new() })
@@ -202,55 +215,64 @@ impl Writer {
         Ok(Ready { capacity: bytes, ..ready })
     }
 
-    fn build(&self, active: &Active, pendings: &[Pending], bound: usize) -> Group {
-        let mut order: Vec<(u32, u32, usize, usize)> = Vec::with_capacity(pendings.len());
-        let mut bases: Vec<Vec<u64>> = Vec::with_capacity(pendings.len());
-        for (at, pending) in pendings.iter().enumerate() {
-            bases.push(vec![0; pending.pieces.len()]);
-            let places = pending.pieces.iter().enumerate();
-            order.extend(places.map(|(piece, p)| (p.partition.topic, p.partition.number, at, piece)));
+    /// The buffer of the next group, with room for that many bytes.
+    fn blocks(&mut self, active: &Active, bound: usize) -> Result<Blocks, String> {
+        let mut blocks = self.blocks.take().unwrap_or_default();
+        if blocks.is_new() {
+            let resumed = blocks.resume(&*active.file, active.position);
+            resumed.map_err(|error| {
+                format!("the last block of log file {} cannot be read: {error}", active.number)
+            })?;
         }
+        blocks.reserve(bound);
+        Ok(blocks)
+    }
+
+    fn build(&self, active: &Active, mut blocks: Blocks, group: &Group) -> Image {
+        let place = |(at, piece): (usize, &Piece)| (piece.topic.id, piece.partition, at);
+        let mut order: Vec<_> = group.pieces.iter().enumerate().map(place).collect();
         order.sort_unstable();
-        let mut bytes = Vec::with_capacity(bound + FILE_HEADER_BYTES);
         if active.position == 0 {
             let made_ms = self.shared.clock.now_ms();
             let header = FileHeader { number: active.number, previous_end: self.previous_end, made_ms };
-            bytes.extend_from_slice(&header.encode(self.shared.id));
+            blocks.extend(&header.encode(self.shared.id));
         }
         let seed = self.shared.files.seed(active.number);
-        let mut group = Group { bytes, frames: Vec::new(), bases, records: 0 };
+        let bases = vec![0; group.pieces.len()];
+        let mut image = Image { blocks, frames: Vec::new(), bases, records: 0 };
         let mut open: Option<Draft> = None;
-        for (.., at, piece) in order {
-            let records = &pendings[at].pieces[piece];
-            let body = &pendings[at].bytes[records.begin..records.end];
-            let fits = |draft: &Draft| {
-                Arc::ptr_eq(&draft.partition, &records.partition)
-                    && group.bytes.len() - draft.begin + body.len() <= FRAME_BODY_BYTES_MAX
-            };
-            if !open.as_ref().is_some_and(fits) {
-                let same = open.as_ref().filter(|draft| Arc::ptr_eq(&draft.partition, &records.partition));
-                let base = same.map_or_else(|| records.partition.bounds().end, |draft| draft.end);
-                if let Some(draft) = open.take() {
-                    draft.finish(&mut group, active, seed);
+        for (.., at) in order {
+            let piece = &group.pieces[at];
+            let body = group.records(piece);
+            let same = open.as_ref().is_some_and(|draft| draft.is_of(piece));
+            let fits =
+                |draft: &Draft| image.blocks.group().len() - draft.begin + body.len() <= FRAME_BODY_BYTES_MAX;
+            if !same || !open.as_ref().is_some_and(fits) {
+                let last = open.take();
+                let base = last.as_ref().filter(|_| same).map(|draft| draft.end);
+                if let Some(draft) = last {
+                    draft.finish(&mut image, active, seed);
                 }
-                open = Some(Draft::begin(&mut group.bytes, records, base));
+                open = Some(Draft::begin(&mut image.blocks, piece, base));
             }
             let draft = open.as_mut().expect("a frame was just begun");
-            group.bases[at][piece] = draft.end;
-            group.bytes.extend_from_slice(body);
-            draft.end += u64::from(records.count);
-            draft.time_max_ms = draft.time_max_ms.max(records.time_max_ms);
-            group.records += u64::from(records.count);
+            image.bases[at] = draft.end;
+            image.blocks.extend(body);
+            draft.end += u64::from(piece.count);
+            draft.time_max_ms = draft.time_max_ms.max(piece.time_max_ms);
+            image.records += u64::from(piece.count);
         }
         if let Some(draft) = open {
-            draft.finish(&mut group, active, seed);
+            draft.finish(&mut image, active, seed);
         }
-        group
+        image
     }
 
     /// Makes the group durable.
-    fn store(&self, active: &mut Active, bytes: &[u8]) -> Result<(), String> {
-        let Active { number, position, .. } = *active;
+    fn store(&self, active: &Active, blocks: &mut Blocks) -> Result<(), String> {
+        let Active { number, position, capacity, .. } = *active;
+        let end = Place { file: number, position: position + blocks.group().len() as u64 };
+        let (bytes, position) = blocks.whole(position, capacity - position);
         let place = |doing: &str, error: std::io::Error| {
             format!(
                 "{doing} of {} bytes at byte {position} of log file {number} failed: {error}",
@@ -259,19 +281,21 @@ impl Writer {
         };
         active.file.write_at(bytes, position).map_err(|error| place("the write", error))?;
         active.file.sync_data().map_err(|error| place("the sync", error))?;
-        let end = Place { file: number, position: position + bytes.len() as u64 };
         self.shared
             .mark
             .write(end)
             .map_err(|error| format!("the durable-end mark could not be written: {error}"))
     }
 
-    /// Shows the group to readers, then answers.
-    fn publish(&self, active: &mut Active, group: Group, pendings: Vec<Pending>) {
+    /// Shows the group to readers.
+    fn publish(&mut self, active: &mut Active, mut image: Image) -> Vec<u64> {
         let position = active.position;
-        active.position += group.bytes.len() as u64;
-        self.shared.cache.push(active.number, position, Bytes::from(group.bytes));
-        for frame in &group.frames {
+        let bytes = Bytes::copy_from_slice(image.blocks.group());
+        active.position += bytes.len() as u64;
+        self.shared.cache.push(active.number, position, bytes);
+        image.blocks.next();
+        self.blocks = Some(image.blocks);
+        for frame in &image.frames {
             let content =
                 active.contents.entry((frame.partition.topic, frame.partition.number)).or_insert_with(|| {
                     let partition = frame.partition.clone();
@@ -280,17 +304,14 @@ impl Writer {
             content.end = frame.end;
             content.time_max_ms = content.time_max_ms.max(frame.entry.time_max_ms);
         }
-        for frames in group.frames.chunk_by(|a, b| Arc::ptr_eq(&a.partition, &b.partition)) {
+        for frames in image.frames.chunk_by(|a, b| Arc::ptr_eq(&a.partition, &b.partition)) {
             let last = &frames[frames.len() - 1];
             last.partition.publish(frames.iter().map(|frame| frame.entry), last.end);
         }
-        for (pending, bases) in pendings.into_iter().zip(group.bases) {
-            // The caller may have stopped waiting; its records are stored all the same.
-            let _ = pending.reply.send(Ok(bases));
-        }
-        for frames in group.frames.chunk_by(|a, b| Arc::ptr_eq(&a.topic, &b.topic)) {
+        for frames in image.frames.chunk_by(|a, b| Arc::ptr_eq(&a.topic, &b.topic)) {
             frames[0].topic.announce();
         }
+        image.bases
     }
 }
 
@@ -312,21 +333,28 @@ struct Draft {
 }
 
 impl Draft {
-    fn begin(bytes: &mut Vec<u8>, piece: &super::queue::Piece, base: u64) -> Self {
-        bytes.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
+    /// A frame that goes on at `base`, or at the end of the partition.
+    fn begin(blocks: &mut Blocks, piece: &Piece, base: Option<u64>) -> Self {
+        blocks.extend(&[0; FRAME_HEADER_BYTES]);
+        let partition = piece.topic.partitions()[piece.partition as usize].clone();
+        let base = base.unwrap_or_else(|| partition.bounds().end);
         Self {
             topic: piece.topic.clone(),
-            partition: piece.partition.clone(),
-            begin: bytes.len(),
+            partition,
+            begin: blocks.group().len(),
             base,
             end: base,
             time_max_ms: 0,
         }
     }
 
-    fn finish(self, group: &mut Group, active: &Active, seed: Seed) {
+    fn is_of(&self, piece: &Piece) -> bool {
+        Arc::ptr_eq(&self.topic, &piece.topic) && self.partition.number == piece.partition
+    }
+
+    fn finish(self, image: &mut Image, active: &Active, seed: Seed) {
         let narrow = |n: u64| u32::try_from(n).expect("appends are bounded so that files stay below 4 GiB");
-        let body = &group.bytes[self.begin..];
+        let body = &image.blocks.group()[self.begin..];
         let header = FrameHeader {
             body_checksum: seed.checksum(body),
             body_bytes: narrow(body.len() as u64),
@@ -338,14 +366,14 @@ impl Draft {
             time_max_ms: self.time_max_ms,
         };
         let start = self.begin - FRAME_HEADER_BYTES;
-        group.bytes[start..self.begin].copy_from_slice(&header.encode(seed));
+        image.blocks.group_mut()[start..self.begin].copy_from_slice(&header.encode(seed));
         let entry = Entry {
             file: active.number,
             base: self.base,
             time_max_ms: self.time_max_ms,
             position: narrow(active.position + start as u64),
-            bytes: narrow((group.bytes.len() - start) as u64),
+            bytes: narrow((image.blocks.group().len() - start) as u64),
         };
-        group.frames.push(Frame { topic: self.topic, partition: self.partition, end: self.end, entry });
+        image.frames.push(Frame { topic: self.topic, partition: self.partition, end: self.end, entry });
     }
 }
