@@ -6,7 +6,7 @@
 //! | [`disk`], [`clock`], [`entropy`] | the world outside, behind traits |
 //! | `manifest`, `table`, `mark` | the small files: identity and lock, topics, durable end |
 //! | `format`, `record` | the bytes of log files, frames and records: the specification of format version 1 |
-//! | `append`, `queue`, `blocks`, `writer`, `answers` | group commit |
+//! | `append`, `queue`, `patience`, `blocks`, `writer`, `answers` | group commit |
 //! | `file`, `keeper` | making, closing and dropping log files beside the commits |
 //! | `index`, `cache`, `reader` | finding and reading records |
 //! | `scan`, `recovery` | opening after a stop of any kind |
@@ -34,6 +34,7 @@ mod keeper;
 mod manifest;
 mod mark;
 mod options;
+mod patience;
 mod queue;
 mod reader;
 mod record;

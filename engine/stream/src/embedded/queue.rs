@@ -208,13 +208,13 @@ impl Queue {
         self.state().appends
     }
 
-    /// Waits up to about `patience` until `expected` appends are there, then for the first one where there is none, and takes
-    /// the first group. `idle` bounds the second wait.
-    pub(super) fn take(&self, expected: usize, patience: Duration, idle: Option<Duration>) -> Taken {
-        if expected > 1 && !patience.is_zero() {
+    /// Waits until so many appends are there, at most so long, then for the first one where there is none, and takes the
+    /// first group. `idle` bounds the second wait.
+    pub(super) fn take(&self, (wanted, patience): (usize, Duration), idle: Option<Duration>) -> Taken {
+        if wanted > 1 && !patience.is_zero() {
             // Not asleep: being woken takes longer than most of these waits. Who needs the processor gets it.
             let until = Instant::now() + patience;
-            while self.appends.load(Relaxed) < expected && Instant::now() < until {
+            while self.appends.load(Relaxed) < wanted && Instant::now() < until {
                 std::thread::yield_now();
             }
         }

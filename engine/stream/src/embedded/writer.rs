@@ -20,6 +20,7 @@ use super::format::{FILE_HEADER_BYTES, FRAME_HEADER_BYTES, FileHeader, FrameHead
 use super::index::Entry;
 use super::keeper::Ready;
 use super::mark::Place;
+use super::patience::Patience;
 use super::queue::{Group, Piece, Taken};
 use super::shared::Shared;
 use super::topic::{Partition, Topic};
@@ -30,9 +31,6 @@ pub(super) const FRAME_BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// Nothing to commit for this long: the mark is made durable.
 const IDLE: Duration = Duration::from_millis(200);
-
-/// The committer never waits longer than this for more appends to share a sync.
-const PATIENCE_MAX: Duration = Duration::from_millis(1);
 
 /// The file that takes the records.
 #[derive(Debug)]
@@ -106,24 +104,23 @@ impl Writer {
     pub(super) fn run(mut self) {
         let shared = self.shared.clone();
         let _guard = FailOnPanic(&shared);
-        let (mut expected, mut patience) = (1, Duration::ZERO);
+        let mut patience = Patience::default();
         let mut marked = false;
         loop {
-            match shared.queue.take(expected, patience, marked.then_some(IDLE)) {
-                Taken::Group(group) => match self.commit(group) {
-                    Ok(Pace { inflight, sync }) => {
-                        // Those who were just answered are about to append again: waiting a moment for them makes
-                        // one full group of what would become two half ones.
-                        (expected, patience) = (inflight, sync.min(PATIENCE_MAX));
-                        marked = true;
+            match shared.queue.take(patience.wait(), marked.then_some(IDLE)) {
+                Taken::Group(group) => {
+                    patience.took(group.waiters.len());
+                    match self.commit(group) {
+                        Ok(Pace { in_flight, sync }) => patience.committed(in_flight, sync),
+                        Err(reason) => return shared.fail(reason),
                     }
-                    Err(reason) => return shared.fail(reason),
-                },
+                    marked = true;
+                }
                 taken => {
                     if let Err(error) = shared.mark.sync() {
                         return shared.fail(format!("the durable-end mark could not be synced: {error}"));
                     }
-                    (expected, patience, marked) = (1, Duration::ZERO, false);
+                    (patience, marked) = (Patience::default(), false);
                     if matches!(taken, Taken::Closed) {
                         return;
                     }
@@ -144,7 +141,7 @@ impl Writer {
                 for waiter in waiters {
                     let _ = waiter.reply.send(Err(Error::Busy { reason: reason.clone() }));
                 }
-                return Ok(Pace { inflight: 1, sync: Duration::ZERO });
+                return Ok(Pace { in_flight: 1, sync: Duration::ZERO });
             }
         };
         let mut sync = Duration::ZERO;
@@ -167,7 +164,7 @@ impl Writer {
                 return Err(reason);
             }
         };
-        let inflight = waiters.len() + self.shared.queue.len();
+        let in_flight = waiters.len() + self.shared.queue.len();
         metrics::counter!("granary_log_appends_total").increment(image.records);
         metrics::counter!("granary_log_append_bytes_total").increment(image.blocks.group().len() as u64);
         metrics::histogram!("granary_log_sync_seconds").record(sync.as_secs_f64());
@@ -182,7 +179,7 @@ impl Writer {
             self.shared.keeper.seal(retired.sealing());
         }
         self.teller.tell(Answers { waiters, bases });
-        Ok(Pace { inflight, sync })
+        Ok(Pace { in_flight, sync })
     }
 
     /// The file for a group of that size, or why there is no room.
@@ -317,7 +314,7 @@ impl Writer {
 
 /// How it went: how many appends are in flight at once, and what a sync takes.
 struct Pace {
-    inflight: usize,
+    in_flight: usize,
     sync: Duration,
 }
 

@@ -99,10 +99,11 @@ async fn writers(log: &Arc<dyn StreamLog>, run: Duration) -> Result<f64> {
     let mut tasks = JoinSet::new();
     for _ in 0..WRITERS {
         let log = Arc::clone(log);
+        let payload = payload();
         tasks.spawn(async move {
             let mut records = 0_u64;
             while begun.elapsed() < run {
-                let message = Message { key: Some(key()), ..Message::of(payload()) };
+                let message = Message { key: Some(key()), ..Message::of(payload.clone()) };
                 let append = Append { topic: "bench".to_owned(), partition: 0, messages: vec![message] };
                 log.append(vec![append]).await?;
                 records += 1;
