@@ -8,6 +8,9 @@ export GRANARY_BIN ?= $(CURDIR)/target/release/granary
 # Compiled WebAssembly is shared between the demo, the tests and the benchmarks: it depends on content alone.
 export GRANARY_CACHE_DIR ?= $(CURDIR)/target/granary-cache
 
+# Where the machine has no Postgres server, the set-up unpacks one there; one of the machine comes first.
+export PATH := $(PATH):$(CURDIR)/.granary/postgres/bin
+
 .PHONY: help setup build demo test lint bench kill-test fmt
 
 help: ## Show what there is

@@ -1,7 +1,7 @@
 //! The account that the server runs as, and what it can reach.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -10,6 +10,10 @@ use crate::Error;
 
 /// Accounts that the server may take when the engine runs as root, in order of preference.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
+
+/// Where things are kept that the account can not reach in the engine's own folders. The first one that can be made is
+/// taken. Both survive a reboot.
+const OUTSIDE: [&str; 2] = ["/var/lib/granary", "/var/tmp/granary"];
 
 /// A user and its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +76,17 @@ pub(crate) fn give(path: &Path, account: Option<Account>) -> Result<(), Error> {
     }
 }
 
+/// A folder of root's that the account can reach.
+pub(crate) fn outside(account: Account) -> Result<&'static Path, Error> {
+    let usable = |base: &&Path| {
+        fs::create_dir_all(base).is_ok()
+            && fs::metadata(base).is_ok_and(|m| m.uid() == 0)
+            && fs::set_permissions(base, fs::Permissions::from_mode(0o755)).is_ok()
+            && account.reaches(base)
+    };
+    OUTSIDE.iter().map(Path::new).find(usable).ok_or(Error::NoAccount)
+}
+
 /// A command that runs as the account, in a process group of its own: a Ctrl-C at the terminal is for the engine, which
 /// stops the server when it has drained.
 pub(crate) fn command(program: &Path, account: Option<Account>) -> Command {
@@ -92,8 +107,6 @@ pub(crate) fn command(program: &Path, account: Option<Account>) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use tracing::debug;
+use tracing::{debug, info};
 
 use crate::Error;
-use crate::account::{Account, command};
+use crate::account::{self, Account, command};
 
 /// Oldest major version that has what the engine needs (multiranges).
 const MAJOR_MIN: u32 = 14;
@@ -27,7 +28,8 @@ pub(crate) struct Binaries {
 /// The best installation: of that major version where one is wanted, else the first one that can be used.
 ///
 /// Looked at in order: the given folder (itself or its `bin`), the folders of PATH, the places where distributions put
-/// their versions.
+/// their versions. One that the server's account cannot get at, because a folder above it is closed, is copied to where it
+/// can, if no other will do.
 pub(crate) fn find(
     given: Option<&Path>,
     account: Option<Account>,
@@ -35,7 +37,7 @@ pub(crate) fn find(
 ) -> Result<Binaries, Error> {
     let mut seen = HashSet::new();
     let mut found: Vec<Binaries> = Vec::new();
-    let mut looked = Vec::new();
+    let (mut looked, mut closed) = (Vec::new(), Vec::new());
     for folder in folders(given) {
         // Links are followed: `initdb` lies beside the real program, not always beside the link.
         let Ok(postgres) = folder.join("postgres").canonicalize() else { continue };
@@ -50,7 +52,22 @@ pub(crate) fn find(
                 }
                 found.push(binaries);
             }
-            Err(why) => looked.push(format!("{}: {why}", folder.display())),
+            Err(why) => {
+                looked.push(format!("{}: {why}", folder.display()));
+                closed.push(folder);
+            }
+        }
+    }
+    for (folder, account) in closed.iter().zip(account.into_iter().cycle()) {
+        match copied(folder, account) {
+            Ok(Some(binaries)) if wanted.is_none_or(|(major, _)| major == binaries.major) => {
+                return Ok(binaries);
+            }
+            Ok(other) => found.extend(other),
+            Err(why) => looked.push(format!(
+                "{} could not be copied to a place that account can reach: {why}",
+                folder.display()
+            )),
         }
     }
     if let Some((cluster, place)) = wanted
@@ -111,6 +128,54 @@ fn probe(postgres: PathBuf, account: Option<Account>) -> Result<Binaries, String
     Ok(Binaries { postgres, initdb, major, version })
 }
 
+/// A copy that the account can run of an installation that only root can get at. `None` where it is not an installation
+/// that stands for itself, in a folder of its own with `bin`, `lib` and `share`.
+fn copied(folder: &Path, account: Account) -> Result<Option<Binaries>, String> {
+    let Ok(program) = folder.join("postgres").canonicalize() else { return Ok(None) };
+    let Some(home) = program.parent().and_then(Path::parent) else { return Ok(None) };
+    let whole = ["bin", "lib", "share"].iter().all(|part| home.join(part).is_dir());
+    if !whole || home.starts_with("/usr") || account.reaches(home) {
+        return Ok(None);
+    }
+    let Ok(original) = probe(program.clone(), None) else { return Ok(None) };
+    let base = account::outside(account).map_err(|e| e.to_string())?;
+    let copy = base.join(format!("postgres-{}", original.version));
+    if !copy.is_dir() {
+        info!(from = %home.display(), to = %copy.display(), "the server's account cannot reach the Postgres programs, copying them");
+        let draft =
+            tempfile::Builder::new().prefix("postgres-").tempdir_in(base).map_err(|e| e.to_string())?;
+        copy_tree(home, draft.path()).map_err(|e| e.to_string())?;
+        if let Err(error) = fs::rename(draft.path(), &copy)
+            && !copy.is_dir()
+        {
+            return Err(error.to_string());
+        }
+    }
+    probe(copy.join("bin/postgres"), Some(account)).map(Some)
+}
+
+/// Copies a folder with all in it, readable for everybody.
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755))?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, copy, kind) = (entry.path(), to.join(entry.file_name()), entry.file_type()?);
+        if kind.is_dir() {
+            copy_tree(&source, &copy)?;
+        } else if kind.is_symlink() {
+            symlink(fs::read_link(&source)?, &copy)?;
+        } else {
+            fs::copy(&source, &copy)?;
+            let mode = entry.metadata()?.permissions().mode();
+            // What its owner may run, everybody may.
+            let mode = if mode & 0o100 == 0 { 0o644 } else { 0o755 };
+            fs::set_permissions(&copy, fs::Permissions::from_mode(mode))?;
+        }
+    }
+    Ok(())
+}
+
 /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
 fn parse(text: &str) -> Option<(u32, String)> {
     let version = text.split_once("(PostgreSQL) ")?.1.split_whitespace().next()?;
@@ -140,6 +205,23 @@ mod tests {
         };
         let text = error.to_string();
         assert!(text.contains("made by Postgres 13") && text.contains("pg_dumpall"), "{text}");
+    }
+
+    #[test]
+    fn an_installation_is_copied_as_it_is_and_readable() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (from, to) = (from.path(), to.path().join("copy"));
+        fs::create_dir(from.join("bin")).unwrap();
+        for (name, mode) in [("bin/postgres", 0o700), ("readme", 0o600)] {
+            fs::write(from.join(name), name).unwrap();
+            fs::set_permissions(from.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        symlink("postgres", from.join("bin/postmaster")).unwrap();
+        copy_tree(from, &to).unwrap();
+        let mode = |name: &str| fs::metadata(to.join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!([mode("bin"), mode("bin/postgres"), mode("readme")], [0o755, 0o755, 0o644]);
+        assert_eq!(fs::read_link(to.join("bin/postmaster")).unwrap(), Path::new("postgres"));
+        assert_eq!(fs::read_to_string(to.join("readme")).unwrap(), "readme");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rand::RngExt as _;
@@ -11,13 +11,10 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use crate::Error;
-use crate::account::{Account, command, give};
+use crate::account::{Account, command, give, outside};
 use crate::binaries::Binaries;
 use crate::server::USER;
 
-/// Where clusters are kept that can not be inside the data directory. The first folder that can be made is taken.
-/// Both survive a reboot.
-const OUTSIDE: [&str; 2] = ["/var/lib/granary", "/var/tmp/granary"];
 /// A socket's path has at most 107 bytes; the server puts this (with five digits of port) behind the folder.
 const SOCKET_FOLDER_BYTES_MAX: usize = 107 - "/.s.PGSQL.65535.lock".len();
 /// A log that is longer is put aside at the next start.
@@ -243,17 +240,7 @@ fn new_place(data_dir: &Path, account: Option<Account>) -> Result<PathBuf, Error
     if account.reaches(data_dir) {
         return Ok(inside);
     }
-    let base = OUTSIDE
-        .iter()
-        .map(Path::new)
-        .find(|base| {
-            fs::create_dir_all(base).is_ok()
-                && fs::metadata(base).is_ok_and(|m| m.uid() == 0)
-                && fs::set_permissions(base, fs::Permissions::from_mode(0o755)).is_ok()
-                && account.reaches(base)
-        })
-        .ok_or(Error::NoAccount)?;
-    let place = base.join(format!("cluster-{:016x}", rand::rng().random::<u64>()));
+    let place = outside(account)?.join(format!("cluster-{:016x}", rand::rng().random::<u64>()));
     info!(place = %place.display(), "the data directory is closed to the server's account, its cluster goes elsewhere");
     Ok(place)
 }
