@@ -34,8 +34,9 @@ impl Blocks {
 
     /// Forgets all and keeps what the last block before that position of the file holds.
     pub(super) fn resume(&mut self, file: &dyn File, position: u64) -> io::Result<()> {
-        (self.head, self.group) = (offset_in_block(position), 0);
-        self.reserve(0);
+        *self = Self::default();
+        self.reserve(BLOCK_BYTES);
+        self.head = offset_in_block(position);
         let head = &mut self.room[self.start..self.start + self.head];
         let read = file.read_at(head, position - head.len() as u64)?;
         if read < head.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
