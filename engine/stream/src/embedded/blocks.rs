@@ -108,7 +108,7 @@ fn offset_in_block(position: u64) -> usize {
 mod tests {
     use super::*;
 
-    fn written(blocks: &mut Blocks, position: u64, disk: &mut Vec<u8>) {
+    fn written(blocks: &mut Blocks, position: u64, disk: &mut [u8]) {
         let left = disk.len() as u64 - position;
         let (bytes, at) = blocks.whole(position, left);
         assert_eq!(bytes.as_ptr().align_offset(BLOCK_BYTES), 0);

@@ -86,7 +86,7 @@ struct SystemFile {
 }
 
 impl SystemFile {
-    fn new(file: fs::File) -> Arc<dyn File> {
+    fn new(file: fs::File) -> Arc<Self> {
         Arc::new(Self { file, direct: OnceLock::new() })
     }
 
