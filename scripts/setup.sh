@@ -122,6 +122,8 @@ find_postgres() {
     local folder version
     for folder in $(command -v postgres 2>/dev/null | xargs -r dirname) /usr/lib/postgresql/*/bin /usr/local/bin /usr/pgsql-*/bin; do
         [ -x "$folder/postgres" ] || continue
+        # The one of the set-up itself is on PATH in the recipes.
+        case $folder in "$state"/*) continue ;; esac
         # The folder on PATH may hold links only; initdb must be beside the server or beside what the link points at.
         [ -x "$folder/initdb" ] || folder=$(dirname "$(readlink -f "$folder/postgres")")
         [ -x "$folder/initdb" ] || continue
