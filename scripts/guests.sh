@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the Rust guests of examples/ for wasm32-wasip2: target/guest/<folder>.wasm for each folder with a Cargo.toml.
+# Builds the Rust guests of examples/ and tests/guests/ for wasm32-wasip2: target/guest/<folder>.wasm for each folder with
+# a Cargo.toml.
 # The compiler is the one that scripts/setup.sh --only rust arranged, or rustup's where it has the target.
 
 set -euo pipefail
@@ -17,7 +18,7 @@ else
 fi
 
 mkdir -p "$root/target/guest"
-for manifest in examples/*/Cargo.toml; do
+for manifest in examples/*/Cargo.toml tests/guests/*/Cargo.toml; do
     folder=$(basename "$(dirname "$manifest")")
     # A folder of its own: two compilers in one target folder would rebuild everything in turn.
     RUSTC=$compiler CARGO_TARGET_DIR=$root/target/wasm \

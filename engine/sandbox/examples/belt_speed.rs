@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use granary_sandbox::{Kind, Level, LogSink, Options, Runner, Sandbox, ScriptSpec, speed};
+use granary_sandbox::{
+    Kind, Language, Level, LogSink, NoMetrics, Options, Runner, Sandbox, ScriptSpec, speed,
+};
 
 struct Nowhere;
 
@@ -33,12 +35,14 @@ async fn main() -> anyhow::Result<()> {
     let runtime = sandbox.load_file(runtime).await?;
     let spec = ScriptSpec {
         kind: Kind::Belt,
+        language: Language::Python,
         source: speed::CALLBACK.to_owned(),
         config: speed::config(),
         memory_bytes_max: 512 << 20,
         call_timeout: Duration::from_secs(10),
         init_timeout: Duration::from_secs(5),
         log: Arc::new(Nowhere),
+        metrics: Arc::new(NoMetrics),
     };
     let mut starts = Vec::new();
     for _ in 0..20 {

@@ -19,3 +19,13 @@ pub(crate) mod transform {
         exports: { default: async },
     });
 }
+
+/// The public world of compiled belts. Events are only read, so they are lent to the guest and not copied first.
+pub(crate) mod belt {
+    wasmtime::component::bindgen!({
+        path: "../../wit/belt.wit",
+        world: "granary:belt/belt",
+        exports: { default: async },
+        ownership: Borrowing { duplicate_if_necessary: true },
+    });
+}

@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::component::{InstancePre, Linker};
 
+use crate::bindings::belt::BeltPre;
 use crate::bindings::script::ScriptPre;
 use crate::bindings::transform::TransformPre;
 use crate::host::State;
@@ -27,6 +28,7 @@ pub struct Component {
     digest: String,
     script: OnceLock<ScriptPre<State>>,
     transform: OnceLock<TransformPre<State>>,
+    belt: OnceLock<BeltPre<State>>,
 }
 
 impl std::fmt::Debug for Component {
@@ -42,28 +44,40 @@ impl Component {
         &self.digest
     }
 
+    pub(crate) fn wasm(&self) -> &wasmtime::component::Component {
+        &self.wasm
+    }
+
     /// The component as a script runtime, its imports resolved.
     pub(crate) fn script(&self, linker: &Linker<State>) -> Result<&ScriptPre<State>, Error> {
-        if let Some(pre) = self.script.get() {
-            return Ok(pre);
-        }
-        let pre = linker
-            .instantiate_pre(&self.wasm)
-            .and_then(ScriptPre::new)
-            .map_err(|e| Error::World { world: "granary:script/script", text: format!("{e:#}") })?;
-        Ok(self.script.get_or_init(|| pre))
+        self.linked(linker, &self.script, "granary:script/script", ScriptPre::new)
     }
 
     /// The component as an uploaded transform, its imports resolved.
     pub(crate) fn transform(&self, linker: &Linker<State>) -> Result<&TransformPre<State>, Error> {
-        if let Some(pre) = self.transform.get() {
+        self.linked(linker, &self.transform, "granary:transform/transform", TransformPre::new)
+    }
+
+    /// The component as an uploaded belt, its imports resolved.
+    pub(crate) fn belt(&self, linker: &Linker<State>) -> Result<&BeltPre<State>, Error> {
+        self.linked(linker, &self.belt, "granary:belt/belt", BeltPre::new)
+    }
+
+    fn linked<'a, T>(
+        &self,
+        linker: &Linker<State>,
+        place: &'a OnceLock<T>,
+        world: &'static str,
+        of: impl FnOnce(InstancePre<State>) -> wasmtime::Result<T>,
+    ) -> Result<&'a T, Error> {
+        if let Some(pre) = place.get() {
             return Ok(pre);
         }
         let pre = linker
             .instantiate_pre(&self.wasm)
-            .and_then(TransformPre::new)
-            .map_err(|e| Error::World { world: "granary:transform/transform", text: format!("{e:#}") })?;
-        Ok(self.transform.get_or_init(|| pre))
+            .and_then(of)
+            .map_err(|e| Error::World { world, problems: vec![format!("{e:#}")] })?;
+        Ok(place.get_or_init(|| pre))
     }
 }
 
@@ -115,7 +129,13 @@ impl Cache {
             tokio::task::spawn_blocking(move || cache.load_blocking(&engine, &digest, &bytes))
         };
         let wasm = wasm.await.map_err(|e| Error::Compile(e.to_string()))??;
-        let made = Arc::new(Component { wasm, digest, script: OnceLock::new(), transform: OnceLock::new() });
+        let made = Arc::new(Component {
+            wasm,
+            digest,
+            script: OnceLock::new(),
+            transform: OnceLock::new(),
+            belt: OnceLock::new(),
+        });
         *component = Arc::downgrade(&made);
         Ok(made)
     }

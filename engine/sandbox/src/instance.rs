@@ -6,7 +6,6 @@ use tokio::time::timeout;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::script::Script;
-use crate::bindings::transform;
 use crate::component::Component;
 use crate::frame::{self, Belt, EventIn, Frame, Transform};
 use crate::host::State;
@@ -14,7 +13,7 @@ use crate::host::log::Logger;
 use crate::marshal::Encoder;
 use crate::outcome::{BeltOutcome, CallError, Failure, TransformOutcome};
 use crate::sandbox::{Error, Sandbox};
-use crate::script::{Diagnostic, Refusal, ScriptSpec};
+use crate::script::{Diagnostic, Kind, Language, Refusal, ScriptSpec};
 use crate::uploaded;
 
 /// Ticks (of about 1 ms) after which a running guest lets other tasks of its thread have their turn.
@@ -38,8 +37,8 @@ pub struct Instance {
 enum Guest {
     /// A script runtime with its script.
     Script(Script),
-    /// An uploaded transform.
-    Transform(transform::Transform),
+    /// A component that the user compiled.
+    Component(uploaded::Guest),
 }
 
 impl std::fmt::Debug for Instance {
@@ -49,8 +48,19 @@ impl std::fmt::Debug for Instance {
 }
 
 impl Instance {
-    /// Makes an instance of a script runtime and loads the script. Answers the runtime's warnings, too.
-    pub(crate) async fn script(
+    /// Makes an instance and loads the program. Answers a script runtime's warnings, too.
+    pub(crate) async fn new(
+        sandbox: &Sandbox,
+        component: &Component,
+        spec: &ScriptSpec,
+    ) -> Result<(Self, Vec<Diagnostic>), Error> {
+        match spec.language {
+            Language::Python => Self::script(sandbox, component, spec).await,
+            Language::Component => Ok((Self::component(sandbox, component, spec).await?, Vec::new())),
+        }
+    }
+
+    async fn script(
         sandbox: &Sandbox,
         runtime: &Component,
         spec: &ScriptSpec,
@@ -67,25 +77,32 @@ impl Instance {
         let (script, answer) = loaded.await.map_err(Refusal::from)?;
         let diagnostics = |all: Vec<_>| all.into_iter().map(Diagnostic::from).collect::<Vec<_>>();
         let warnings = answer.map(diagnostics).map_err(|all| Refusal::of_diagnostics(diagnostics(all)))?;
-        let instance = Self::new(sandbox, spec, store, Guest::Script(script));
+        let instance = Self::of(sandbox, spec, store, Guest::Script(script));
         Ok((instance, warnings))
     }
 
-    /// Makes an instance of an uploaded transform.
-    pub(crate) async fn transform(
-        sandbox: &Sandbox,
-        component: &Component,
-        spec: &ScriptSpec,
-    ) -> Result<Self, Error> {
-        let pre = component.transform(sandbox.linker())?;
+    async fn component(sandbox: &Sandbox, component: &Component, spec: &ScriptSpec) -> Result<Self, Error> {
         let mut store = store(sandbox, spec);
-        let made =
-            call(sandbox, &mut store, spec.init_timeout, async |store| pre.instantiate_async(store).await);
-        let guest = Guest::Transform(made.await.map_err(Refusal::from)?);
-        Ok(Self::new(sandbox, spec, store, guest))
+        let guest = match spec.kind {
+            Kind::Belt => {
+                let pre = component.belt(sandbox.linker())?;
+                let made = call(sandbox, &mut store, spec.init_timeout, async |store| {
+                    pre.instantiate_async(store).await
+                });
+                uploaded::Guest::Belt(made.await.map_err(Refusal::from)?)
+            }
+            Kind::Transform => {
+                let pre = component.transform(sandbox.linker())?;
+                let made = call(sandbox, &mut store, spec.init_timeout, async |store| {
+                    pre.instantiate_async(store).await
+                });
+                uploaded::Guest::Transform(made.await.map_err(Refusal::from)?)
+            }
+        };
+        Ok(Self::of(sandbox, spec, store, Guest::Component(guest)))
     }
 
-    fn new(sandbox: &Sandbox, spec: &ScriptSpec, store: Store<State>, guest: Guest) -> Self {
+    fn of(sandbox: &Sandbox, spec: &ScriptSpec, store: Store<State>, guest: Guest) -> Self {
         Self {
             sandbox: sandbox.clone(),
             memory_bytes_at_start: store.data().limits.memory_bytes(),
@@ -150,14 +167,15 @@ impl Instance {
                 let answer = answer.await?.map_err(text)?;
                 frame::decode::<F>(&answer, unsent).map_err(|e| text(e.to_string()))?
             }
-            Guest::Transform(component) => {
+            Guest::Component(component) => {
                 let answer = call(sandbox, store, *call_timeout, async |store| {
                     uploaded::run(store, component, batch).await
                 });
-                let good =
-                    |good| F::of_transform(good).ok_or_else(|| text("a transform is no belt".to_owned()));
+                let good = |good| {
+                    F::of_component(good).ok_or_else(|| text("a component of another world runs".to_owned()))
+                };
                 let outcome = |outcome| match outcome {
-                    Ok(transformed) => good(transformed).map(Ok),
+                    Ok(answer) => good(answer).map(Ok),
                     Err(failure) => Ok(Err(failure)),
                 };
                 answer.await?.map_err(text)?.into_iter().map(outcome).collect::<Result<_, _>>()?
@@ -170,7 +188,7 @@ impl Instance {
 
 fn store(sandbox: &Sandbox, spec: &ScriptSpec) -> Store<State> {
     let log = std::sync::Arc::new(Logger::new(std::sync::Arc::clone(&spec.log)));
-    let mut store = Store::new(sandbox.engine(), State::new(log, spec.memory_bytes_max));
+    let mut store = Store::new(sandbox.engine(), State::new(log, spec));
     store.limiter(|state| &mut state.limits);
     store.set_hostcall_fuel(ANSWER_BYTES_MAX);
     store.epoch_deadline_callback(|mut store| {
@@ -195,6 +213,7 @@ async fn call<T>(
     let state = store.data_mut();
     state.deadline.begin_call(limit);
     state.limits.begin_call();
+    state.log.begin_call();
     store.set_epoch_deadline(1);
     let ticking = sandbox.ticker().run();
     let result = timeout(limit, work(&mut *store)).await;

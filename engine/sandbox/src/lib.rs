@@ -28,9 +28,11 @@ mod limits;
 mod outcome;
 mod runner;
 mod uploaded;
+mod world;
 
-// What host and script runtime say to each other.
+// What host and guest say to each other.
 mod frame;
+mod json;
 pub mod marshal;
 
 // For the bench.
@@ -39,13 +41,14 @@ pub mod speed;
 pub use component::Component;
 pub use frame::EventIn;
 pub use host::log::{Level, LogSink};
+pub use host::metrics::{Figure, MetricSink, NoMetrics};
 pub use instance::Instance;
 pub use outcome::{
     BeltOutcome, CallError, Failure, FailureKind, TransformMessage, TransformOutcome, Transformed, Update,
 };
 pub use runner::{Runner, Stats};
 pub use sandbox::{Error, Options, Sandbox};
-pub use script::{Diagnostic, Kind, Refusal, ScriptSpec, Severity};
+pub use script::{Diagnostic, Kind, Language, Refusal, ScriptSpec, Severity};
 
 /// Reads bytes in every way in which a guest's answer is read: the target of the fuzzer, and of the test that replays
 /// its corpus.

@@ -183,7 +183,7 @@ pub enum CallError {
     #[error("the script recursed too deeply: the call stack is exhausted")]
     StackOverflow,
     /// The guest trapped for another reason, or ended itself.
-    #[error("the script's instance ended: {text}")]
+    #[error("the instance ended: {text}")]
     Trap {
         /// The reason.
         text: String,
@@ -217,7 +217,16 @@ impl CallError {
         }
         let text = match error.downcast_ref::<wasmtime_wasi::I32Exit>() {
             Some(exit) => format!("it ended its process with exit code {}", exit.0),
+            // Compiled languages keep a stack of their own at the bottom of the memory: past its end is no memory.
+            None if trap == Some(&Trap::MemoryOutOfBounds) => {
+                "out of bounds memory access, in a compiled program most often endless recursion".to_owned()
+            }
             None => trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string),
+        };
+        // A panic in Rust says on standard error where and why; the trap itself only says that it happened.
+        let text = match state.log.last_words() {
+            words if words.is_empty() => text,
+            words => format!("{words} ({text})"),
         };
         let backtrace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string).unwrap_or_default();
         Self::Trap { text, backtrace }

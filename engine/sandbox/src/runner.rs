@@ -45,10 +45,8 @@ pub struct Stats {
 #[derive(Debug)]
 pub struct Runner {
     sandbox: Sandbox,
-    runtime: Arc<Component>,
+    component: Arc<Component>,
     spec: ScriptSpec,
-    /// The component is an uploaded transform, not a script runtime.
-    uploaded: bool,
     instance: Option<Instance>,
     stats: Stats,
     /// What an event took lately.
@@ -56,28 +54,10 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Loads the script into a first instance.
-    pub async fn new(sandbox: Sandbox, runtime: Arc<Component>, spec: ScriptSpec) -> Result<Self, Error> {
-        Self::start(sandbox, runtime, spec, false).await
-    }
-
-    /// Runs an uploaded component of the world `transform`. Of the spec, kind, source and config have no meaning here.
-    pub async fn of_component(
-        sandbox: Sandbox,
-        component: Arc<Component>,
-        spec: ScriptSpec,
-    ) -> Result<Self, Error> {
-        Self::start(sandbox, component, spec, true).await
-    }
-
-    async fn start(
-        sandbox: Sandbox,
-        runtime: Arc<Component>,
-        spec: ScriptSpec,
-        uploaded: bool,
-    ) -> Result<Self, Error> {
+    /// Loads the program into a first instance. `component` is the runtime of its language, or the program itself.
+    pub async fn new(sandbox: Sandbox, component: Arc<Component>, spec: ScriptSpec) -> Result<Self, Error> {
         let (stats, pace) = (Stats::default(), Duration::ZERO);
-        let mut runner = Self { sandbox, runtime, spec, uploaded, instance: None, stats, pace };
+        let mut runner = Self { sandbox, component, spec, instance: None, stats, pace };
         runner.ready().await?;
         Ok(runner)
     }
@@ -206,11 +186,7 @@ impl Runner {
     async fn ready(&mut self) -> Result<&mut Instance, Error> {
         if !self.instance.as_ref().is_some_and(Instance::is_alive) {
             self.give_up();
-            let instance = if self.uploaded {
-                self.sandbox.instantiate_component(&self.runtime, &self.spec).await?
-            } else {
-                self.sandbox.instantiate(&self.runtime, &self.spec).await?
-            };
+            let instance = self.sandbox.instantiate(&self.component, &self.spec).await?;
             self.stats.instances += 1;
             self.instance = Some(instance);
         }

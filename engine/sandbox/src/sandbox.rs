@@ -7,14 +7,16 @@ use std::sync::Arc;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
+use crate::bindings::belt::granary::belt;
 use crate::bindings::script::granary::script::host;
 use crate::bindings::transform::granary::transform::host as transform_host;
 use crate::component::{Cache, Component};
 use crate::host::State;
 use crate::instance::Instance;
 use crate::outcome::CallError;
-use crate::script::{Diagnostic, Refusal, ScriptSpec};
+use crate::script::{Diagnostic, Language, Refusal, ScriptSpec};
 use crate::ticker::Ticker;
+use crate::world;
 
 /// Room for a guest's calls. `json.loads` of 100,000 brackets traps in the Python runtime below 32 MiB instead of raising
 /// `RecursionError`. Only pages that are touched take memory.
@@ -58,12 +60,12 @@ pub enum Error {
     #[error("not a WebAssembly component that can be run here: {0}")]
     Compile(String),
     /// The component imports or exports other things than its world says.
-    #[error("the component does not fit the world {world}: {text}")]
+    #[error("the component does not fit the world {world}: {}", .problems.join("; "))]
     World {
         /// The world that was expected.
         world: &'static str,
-        /// What does not fit.
-        text: String,
+        /// What does not fit, each import and export by name.
+        problems: Vec<String>,
     },
     /// The script is wrong, or does not finish loading within its limits.
     #[error("the script cannot run: {0}")]
@@ -98,6 +100,12 @@ impl Sandbox {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(text)?;
         host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
         transform_host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
+        belt::logging::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
+        belt::configuration::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
+            .map_err(text)?;
+        belt::metrics::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
+        belt::profiles::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
+        belt::eventstore::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
         let ticker = Ticker::start(engine.clone()).map_err(|e| Error::Engine(e.to_string()))?;
         let cache = Arc::new(Cache::open(options.cache_dir, &engine)?);
         Ok(Self { inner: Arc::new(Inner { engine, linker, ticker, cache }) })
@@ -116,24 +124,18 @@ impl Sandbox {
         self.inner.cache.load(&self.inner.engine, bytes).await
     }
 
-    /// Loads a script and throws it away again: answers its warnings, or [`Error::Refused`] with what is wrong.
-    pub async fn check(&self, runtime: &Component, spec: &ScriptSpec) -> Result<Vec<Diagnostic>, Error> {
-        Instance::script(self, runtime, spec).await.map(|(_, warnings)| warnings)
+    /// Loads a program and throws it away again: answers its warnings, or [`Error::Refused`] or [`Error::World`] with
+    /// what is wrong. `component` is the runtime of its language, or the program itself.
+    pub async fn check(&self, component: &Component, spec: &ScriptSpec) -> Result<Vec<Diagnostic>, Error> {
+        if spec.language == Language::Component {
+            world::check(component, self.engine(), spec.kind)?;
+        }
+        Instance::new(self, component, spec).await.map(|(_, warnings)| warnings)
     }
 
-    /// Loads a script, ready to be called.
-    pub async fn instantiate(&self, runtime: &Component, spec: &ScriptSpec) -> Result<Instance, Error> {
-        Instance::script(self, runtime, spec).await.map(|(instance, _)| instance)
-    }
-
-    /// Makes an instance of an uploaded component of the world `transform`. Of the spec, kind, source and config have
-    /// no meaning here.
-    pub async fn instantiate_component(
-        &self,
-        component: &Component,
-        spec: &ScriptSpec,
-    ) -> Result<Instance, Error> {
-        Instance::transform(self, component, spec).await
+    /// Loads a program, ready to be called.
+    pub async fn instantiate(&self, component: &Component, spec: &ScriptSpec) -> Result<Instance, Error> {
+        Instance::new(self, component, spec).await.map(|(instance, _)| instance)
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -167,8 +169,8 @@ fn config() -> Config {
         .async_stack_size(STACK_BYTES_MAX + HOST_STACK_BYTES)
         // A fresh instance maps the memory of its component and copies pages as it writes them.
         .memory_init_cow(true)
-        // Otherwise an environment variable decides. Backtraces name functions; lines would need debug information.
-        .wasm_backtrace_details(WasmBacktraceDetails::Disable);
+        // Otherwise an environment variable decides. Lines are shown where a component carries debug information.
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     // Backtraces of host errors are slow. They are never captured, because wasmtime's feature `backtrace` is off:
     // RUST_LIB_BACKTRACE makes no difference here.
     config

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::bindings::script::exports::granary::script::runtime;
 use crate::host::log::LogSink;
+use crate::host::metrics::MetricSink;
 
 /// What a script is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,15 +28,26 @@ impl Kind {
     }
 }
 
-/// A script and everything that its instances need.
+/// What a program is written in, as far as that decides how it is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// Source text, run by the Python runtime component.
+    Python,
+    /// A component that the user compiled: the program is the component itself.
+    Component,
+}
+
+/// A program of a user and everything that its instances need.
 #[derive(Clone)]
 pub struct ScriptSpec {
-    /// What the script is for.
+    /// What the program is for.
     pub kind: Kind,
-    /// Its source text.
+    /// What it is written in.
+    pub language: Language,
+    /// Its source text; empty for a component.
     pub source: String,
-    /// For the runtime: `{"beltId","outputTypes":[{"name","kind"}],"fetchProfile","debug","env":{..}}` for a belt,
-    /// `{}` for a transform (see `wit/script.wit`).
+    /// `{"beltId","outputTypes":[{"name","kind"}],"fetchProfile","debug","env":{..}}` for a belt, `{}` for a transform
+    /// (see `wit/script.wit`).
     pub config: serde_json::Value,
     /// Limit of the linear memories of one instance, in bytes.
     pub memory_bytes_max: usize,
@@ -43,14 +55,17 @@ pub struct ScriptSpec {
     pub call_timeout: Duration,
     /// Limit of loading the script.
     pub init_timeout: Duration,
-    /// Takes what the script logs and prints.
+    /// Takes what the program logs and prints.
     pub log: Arc<dyn LogSink>,
+    /// Takes the figures that it reports.
+    pub metrics: Arc<dyn MetricSink>,
 }
 
 impl fmt::Debug for ScriptSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScriptSpec")
             .field("kind", &self.kind)
+            .field("language", &self.language)
             .field("source_bytes", &self.source.len())
             .field("config", &self.config)
             .field("memory_bytes_max", &self.memory_bytes_max)

@@ -19,6 +19,7 @@ mod query;
 mod running;
 mod script;
 
+mod components;
 mod projects;
 
 mod event_types;
@@ -38,7 +39,13 @@ mod tests;
 
 use std::sync::Arc;
 
-use axum::{Extension, Json, Router, extract::State, middleware::from_fn, response::Response, routing::get};
+use axum::{
+    Extension, Json, Router,
+    extract::{DefaultBodyLimit, State},
+    middleware::from_fn,
+    response::Response,
+    routing::get,
+};
 use granary_db::{
     Db,
     sql_read::{SqlLimits, SqlReader},
@@ -80,6 +87,8 @@ fn project_routes() -> OpenApiRouter<ApiState> {
         .merge(harvesters::routes())
         .merge(harvesters::component_routes())
         .merge(belts::routes())
+        .merge(belts::component_routes())
+        .merge(components::routes())
         .merge(sql::routes())
         .merge(dead_letters::routes())
 }
@@ -118,6 +127,8 @@ pub fn router(state: ApiState) -> Router {
             Err(Error::MethodNotAllowed)
         })
         .layer(Extension(reader))
+        // Every body has a limit of its own; this one only keeps axum's smaller one out of the way of forms.
+        .layer(DefaultBodyLimit::max(components::COMPONENT_BYTES_MAX + 2 * body::BODY_BYTES_MAX))
         .layer(from_fn(error::describe_request))
         .with_state(state)
 }

@@ -64,6 +64,11 @@ impl Params {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
+    /// A flag that is on or off when it is missing.
+    pub(super) fn flag_or(&self, name: &str, missing: bool) -> bool {
+        if self.get(name).is_some() { self.flag(name) } else { missing }
+    }
+
     /// Whether the comma-separated `expand` names it.
     pub(super) fn expands(&self, name: &str) -> bool {
         let mut values = self.pairs.iter().filter(|(known, _)| known == "expand");

@@ -1,6 +1,7 @@
 //! What the API asks of whatever runs the stages. The supervisor implements it; tests record the calls.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use granary_catalog::{Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status};
 
 /// A state, and why it is what it is.
@@ -64,6 +65,15 @@ pub enum CheckError {
     Runtime(RuntimeError),
 }
 
+/// What an uploaded component is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ComponentKind {
+    /// `granary:belt/belt`.
+    Belt,
+    /// `granary:transform/transform`.
+    Transform,
+}
+
 /// The engine behind the API.
 ///
 /// All calls are idempotent. What is wanted is stored before `start`, `stop` and `restart` are called, and definitions
@@ -80,6 +90,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// Stops, then starts with the stored definition; the state that it is in then.
     async fn restart(&self, object: &Object) -> Result<Status, RuntimeError>;
 
+    /// Has the stored definition take over between two batches where the object is up, and starts it where it failed;
+    /// the state that it is in then. When the stored definition cannot be built, the old one goes on.
+    async fn replace(&self, object: &Object) -> Result<Status, RuntimeError>;
+
     /// Stops an object for good and waits for it; its cursors and ranges go. The definition is still there during the
     /// call.
     async fn remove(&self, object: &Object) -> Result<(), RuntimeError>;
@@ -94,12 +108,15 @@ pub trait Runtime: Send + Sync + 'static {
     /// The stored definition differs from what may be running: a running object is `RUNNING_BUT_OUTDATED` now.
     fn definition_changed(&self, object: &Object);
 
-    /// Loads the callback of a belt with the declared outputs (name and kind); its warnings.
+    /// Loads the program of a belt with the declared outputs (name and kind); its warnings.
     async fn check_belt(
         &self,
         belt: &Belt,
         outputs: &[(String, EventKind)],
     ) -> Result<Vec<String>, CheckError>;
+
+    /// Compiles a component and holds it against the public world of that kind.
+    async fn check_component(&self, kind: ComponentKind, bytes: Bytes) -> Result<(), CheckError>;
 
     /// Loads the transform of a harvester if its language runs; its warnings.
     async fn check_transform(&self, harvester: &Harvester) -> Result<Vec<String>, CheckError>;

@@ -6,6 +6,7 @@
 //! To add a class of update: teach the runtime to put it on the wire (`guest-sdk`), the sandbox to read it, and
 //! [`routing`] where it goes.
 
+pub mod figures;
 pub mod meter;
 pub mod routing;
 

@@ -7,6 +7,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 /// Registers the help texts. Called once, after the recorder is installed.
 pub fn describe() {
     crate::belt::meter::describe();
+    crate::belt::figures::describe();
     describe_counter!(
         "granary_stage_records_in_total",
         Unit::Count,

@@ -57,7 +57,7 @@ pub enum Start {
 }
 
 /// A topic that a stage reads, all partitions of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// Topic name.
     pub topic: Arc<str>,
@@ -112,6 +112,41 @@ impl Trouble {
 
     fn set(&self, trouble: Option<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+/// Hands a running stage another definition, which takes over between two batches.
+#[derive(Default)]
+pub struct Relay {
+    next: Mutex<Option<(Spec, Box<dyn Process>)>>,
+    filled: tokio::sync::Notify,
+}
+
+impl Relay {
+    /// Puts a definition in place; one that still waits there never runs.
+    pub fn put(&self, spec: Spec, process: Box<dyn Process>) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((spec, process));
+        self.filled.notify_one();
+    }
+
+    /// Takes away what waits there.
+    pub fn clear(&self) {
+        drop(self.take());
+    }
+
+    fn take(&self) -> Option<(Spec, Box<dyn Process>)> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whether a definition waits to take over.
+    pub fn is_waiting(&self) -> bool {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    async fn filled(&self) {
+        while !self.is_waiting() {
+            self.filled.notified().await;
+        }
     }
 }
 
@@ -171,18 +206,31 @@ impl Worker {
         }
     }
 
-    /// Runs until it is stopped or a human is needed.
+    /// Runs until it is stopped or a human is needed. Between two batches it goes on with what lies in `relay`.
     ///
     /// # Errors
     /// [`Error::Final`] only; a stop is `Ok`.
-    pub async fn run(&mut self, process: &mut dyn Process) -> Result<(), Error> {
+    pub async fn run(&mut self, mut process: Box<dyn Process>, relay: &Relay) -> Result<(), Error> {
         info!(stage = %self.spec.id, project = %self.spec.project, epoch = self.epoch, "stage runs");
         let mut back_off = BackOff::default();
         loop {
-            match self.turn(process).await {
+            if let Some((spec, next)) = relay.take() {
+                process = next;
+                match self.switch(spec, &mut back_off).await {
+                    Err(Error::Stopped) => return Ok(()),
+                    switched => switched?,
+                }
+            }
+            match self.turn(&mut *process, relay).await {
                 Ok(()) => {
                     back_off.reset();
                     self.trouble.set(None);
+                }
+                // The old process was told to stop in the middle of a batch, which is the new one's now.
+                Err(Error::Stopped) if relay.is_waiting() && !self.stop.is_cancelled() => {
+                    for cursor in &mut self.cursors {
+                        cursor.next = cursor.committed;
+                    }
                 }
                 Err(Error::Stopped) => {
                     info!(stage = %self.spec.id, project = %self.spec.project, "stage stops");
@@ -203,8 +251,25 @@ impl Worker {
         }
     }
 
-    async fn turn(&mut self, process: &mut dyn Process) -> Result<(), Error> {
-        let batch = self.fetch().await?;
+    /// Goes on with another definition of the same stage. Nothing is under way now, so nothing is lost or repeated.
+    async fn switch(&mut self, spec: Spec, back_off: &mut BackOff) -> Result<(), Error> {
+        let same_sources = self.spec.sources == spec.sources;
+        info!(stage = %spec.id, project = %spec.project, version = spec.version, "another version takes over");
+        self.spec = spec;
+        if same_sources {
+            return Ok(());
+        }
+        // Topics that are new to the stage need cursors.
+        loop {
+            match self.take_epoch().await {
+                Err(Error::Unavailable(why)) => self.pause(back_off, "acquire", why).await?,
+                other => return other,
+            }
+        }
+    }
+
+    async fn turn(&mut self, process: &mut dyn Process, relay: &Relay) -> Result<(), Error> {
+        let Some(batch) = self.fetch(relay).await? else { return Ok(()) };
         let mut figures = Batch {
             records_in: batch.len() as u64,
             bytes_in: batch.iter().map(|d| d.record.message.payload.len() as u64).sum(),
@@ -218,8 +283,8 @@ impl Worker {
         self.commit(prepared, begun).await
     }
 
-    /// Waits for records that count and reads a batch of them.
-    async fn fetch(&mut self) -> Result<Vec<Delivered>, Error> {
+    /// Waits for records that count and reads a batch of them; `None` where another version is to go on first.
+    async fn fetch(&mut self, relay: &Relay) -> Result<Option<Vec<Delivered>>, Error> {
         let mut signals = Vec::new();
         for source in &self.spec.sources {
             signals.push(if source.ranged {
@@ -238,12 +303,13 @@ impl Worker {
             let batch = self.read().await?;
             if !batch.is_empty() {
                 self.show_lag(&batch);
-                return Ok(batch);
+                return Ok(Some(batch));
             }
             self.labels.lag(0, Duration::ZERO);
             self.trouble.set(None);
             tokio::select! {
                 () = self.stop.cancelled() => return Err(Error::Stopped),
+                () = relay.filled() => return Ok(None),
                 () = any_changed(&mut signals) => {}
             }
             tokio::time::sleep(LINGER).await;

@@ -1,14 +1,15 @@
-//! Scripts are loaded once when they are stored, so that a mistake is an answer and not a stage that fails later.
+//! Programs are loaded once when they are stored, so that a mistake is an answer and not a stage that fails later.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use granary_catalog::harvester::Program;
-use granary_catalog::{Belt, EventKind, Harvester};
-use granary_sandbox::{Diagnostic, Error, ScriptSpec};
+use granary_catalog::{Belt, EventKind, Harvester, belt};
+use granary_sandbox::{Component, Diagnostic, Error, Kind, Language, ScriptSpec};
 
 use super::Inner;
 use super::launch::{RingSink, belt_spec, transform_spec};
-use crate::api::runtime::{CheckError, ErrorKind, RuntimeError, ScriptProblem};
+use crate::api::runtime::{CheckError, ComponentKind, ErrorKind, RuntimeError, ScriptProblem};
 use crate::object_log::Ring;
 
 impl Inner {
@@ -17,41 +18,69 @@ impl Inner {
         belt: &Belt,
         outputs: &[(String, EventKind)],
     ) -> Result<Vec<String>, CheckError> {
-        if belt.start_obstacle().is_some() {
-            return Ok(Vec::new());
-        }
         // What the module prints while it is checked belongs to no object yet.
-        self.check(belt_spec(belt, outputs, Arc::new(RingSink(Ring::default())))).await
+        let spec = belt_spec(belt, outputs, &Ring::default());
+        let component = match belt.program() {
+            belt::Program::Dbt => return Ok(Vec::new()),
+            belt::Program::Python(_) => self.python().await,
+            belt::Program::Component(hash) => self.component(&belt.project, hash).await,
+        };
+        self.check(component, spec).await
+    }
+
+    pub(super) async fn check_component(&self, kind: ComponentKind, bytes: Bytes) -> Result<(), CheckError> {
+        let component = match self.sandbox.load_bytes(bytes.into()).await {
+            Ok(component) => component,
+            Err(error @ Error::Compile(_)) => return Err(CheckError::Script(vec![plain(error.to_string())])),
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let log: Arc<RingSink> = Arc::new(RingSink(Ring::default()));
+        let kind = match kind {
+            ComponentKind::Belt => Kind::Belt,
+            ComponentKind::Transform => Kind::Transform,
+        };
+        let spec = ScriptSpec { kind, language: Language::Component, ..transform_spec(String::new(), log) };
+        self.check(Ok(component), spec).await.map(drop)
     }
 
     pub(super) async fn check_transform(&self, harvester: &Harvester) -> Result<Vec<String>, CheckError> {
         match harvester.transform.program() {
             Program::Python(source) => {
-                self.check(transform_spec(source, Arc::new(RingSink(Ring::default())))).await
+                let spec = transform_spec(source, Arc::new(RingSink(Ring::default())));
+                self.check(self.python().await, spec).await
             }
             Program::Identity | Program::Component(_) | Program::Unsupported(_) => Ok(Vec::new()),
         }
     }
 
-    async fn check(&self, spec: ScriptSpec) -> Result<Vec<String>, CheckError> {
-        let runtime = self
-            .python()
-            .await
-            .map_err(|why| CheckError::Runtime(RuntimeError::new(ErrorKind::Failed, why)))?;
-        match self.sandbox.check(&runtime, &spec).await {
+    async fn check(
+        &self,
+        component: Result<Arc<Component>, String>,
+        spec: ScriptSpec,
+    ) -> Result<Vec<String>, CheckError> {
+        let component = component.map_err(failed)?;
+        match self.sandbox.check(&component, &spec).await {
             Ok(warnings) => Ok(warnings.iter().map(described).collect()),
             Err(Error::Refused(refusal)) if refusal.diagnostics.is_empty() => {
-                Err(CheckError::Script(vec![ScriptProblem {
-                    message: refusal.reason,
-                    ..ScriptProblem::default()
-                }]))
+                Err(CheckError::Script(vec![plain(refusal.reason)]))
             }
             Err(Error::Refused(refusal)) => {
                 Err(CheckError::Script(refusal.diagnostics.into_iter().map(problem).collect()))
             }
-            Err(other) => Err(CheckError::Runtime(RuntimeError::new(ErrorKind::Failed, other.to_string()))),
+            Err(Error::World { problems, .. }) => {
+                Err(CheckError::Script(problems.into_iter().map(plain).collect()))
+            }
+            Err(other) => Err(failed(other.to_string())),
         }
     }
+}
+
+fn failed(why: String) -> CheckError {
+    CheckError::Runtime(RuntimeError::new(ErrorKind::Failed, why))
+}
+
+fn plain(message: String) -> ScriptProblem {
+    ScriptProblem { message, ..ScriptProblem::default() }
 }
 
 fn described(warning: &Diagnostic) -> String {

@@ -9,12 +9,13 @@ use granary_catalog::{
     Belt, EventKind, EventType, Harvester, Object, Persister, StartPosition, VersionChoice, VersionRef,
 };
 use granary_db::definitions;
-use granary_sandbox::{Kind, Level, LogSink, Runner, ScriptSpec};
+use granary_sandbox::{Kind, Language, Level, LogSink, NoMetrics, Runner, ScriptSpec};
 use granary_stream::{StreamLog, TopicSpec};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
+use crate::belt::figures::Figures;
 use crate::belt::meter::Meter;
 use crate::belt::routing::{self, RawTopic, Routes, Target};
 use crate::harvester::extractor::Extractor;
@@ -92,17 +93,12 @@ async fn build_harvester(
             Transform::Guest(Box::new(runner), Meter::new("harvester", &stored.project, name))
         }
         Program::Component(hash) => {
-            let bytes = definitions::component::load(&client, &stored.project, hash)
-                .await?
-                .ok_or_else(|| Error::Final(format!("the component {hash} is not there any more")))?;
-            let component = inner
-                .sandbox
-                .load_bytes(bytes)
-                .await
-                .map_err(|e| Error::Final(format!("the component {hash} cannot be loaded: {e}")))?;
-            let spec = transform_spec(String::new(), Arc::new(RingSink(transform_log.clone())));
-            let runner =
-                Runner::of_component(inner.sandbox.clone(), component, spec).await.map_err(script_error)?;
+            let component = inner.component(&stored.project, hash).await.map_err(Error::Final)?;
+            let spec = ScriptSpec {
+                language: Language::Component,
+                ..transform_spec(String::new(), Arc::new(RingSink(transform_log.clone())))
+            };
+            let runner = Runner::new(inner.sandbox.clone(), component, spec).await.map_err(script_error)?;
             Transform::Guest(Box::new(runner), Meter::new("harvester", &stored.project, name))
         }
         Program::Unsupported(language) => {
@@ -183,9 +179,14 @@ async fn build_belt(
         None
     };
     let ring = inner.logs.ring(&object.stage_id(), "callback");
-    let runtime = inner.python().await.map_err(Error::Final)?;
-    let script = belt_spec(&stored, &outputs, Arc::new(RingSink(ring.clone())));
-    let runner = Runner::new(inner.sandbox.clone(), runtime, script).await.map_err(script_error)?;
+    let component = match stored.program() {
+        granary_catalog::belt::Program::Component(hash) => inner.component(&stored.project, hash).await,
+        _ => inner.python().await,
+    };
+    let script = belt_spec(&stored, &outputs, &ring);
+    let runner = Runner::new(inner.sandbox.clone(), component.map_err(Error::Final)?, script)
+        .await
+        .map_err(script_error)?;
     let offsets: HashMap<String, Vec<u64>> = stored.partition_offsets.clone().into_iter().collect();
     let first = if offsets.is_empty() { Start::Latest } else { Start::Offsets(offsets) };
     let spec = Spec {
@@ -299,15 +300,20 @@ fn start(from: Option<StartPosition>, first: Start) -> Start {
     }
 }
 
-/// The script of a belt, with the limits of its definition.
-pub(super) fn belt_spec(belt: &Belt, outputs: &[(String, EventKind)], log: Arc<dyn LogSink>) -> ScriptSpec {
+/// The program of a belt, with the limits of its definition.
+pub(super) fn belt_spec(belt: &Belt, outputs: &[(String, EventKind)], ring: &Ring) -> ScriptSpec {
+    let (language, source) = match belt.program() {
+        granary_catalog::belt::Program::Component(_) => (Language::Component, String::new()),
+        _ => (Language::Python, granary_catalog::harvester::unescape(&belt.extractor_fn)),
+    };
     let outputs: Vec<_> =
         outputs.iter().map(|(name, kind)| json!({"name": name, "kind": kind.as_str()})).collect();
     let env: serde_json::Map<String, serde_json::Value> =
         belt.env().into_iter().map(|(name, value)| (name, value.into())).collect();
     ScriptSpec {
         kind: Kind::Belt,
-        source: granary_catalog::harvester::unescape(&belt.extractor_fn),
+        language,
+        source,
         config: json!({
             "beltId": belt.id.to_string(),
             "outputTypes": outputs,
@@ -318,7 +324,8 @@ pub(super) fn belt_spec(belt: &Belt, outputs: &[(String, EventKind)], log: Arc<d
         memory_bytes_max: usize::try_from(belt.memory_bytes()).unwrap_or(usize::MAX),
         call_timeout: belt.callback_timeout(),
         init_timeout: INIT_TIMEOUT,
-        log,
+        log: Arc::new(RingSink(ring.clone())),
+        metrics: Arc::new(Figures::new(&belt.project, &belt.id.to_string())),
     }
 }
 
@@ -326,12 +333,14 @@ pub(super) fn belt_spec(belt: &Belt, outputs: &[(String, EventKind)], log: Arc<d
 pub(super) fn transform_spec(source: String, log: Arc<dyn LogSink>) -> ScriptSpec {
     ScriptSpec {
         kind: Kind::Transform,
+        language: Language::Python,
         source,
         config: json!({}),
         memory_bytes_max: TRANSFORM_MEMORY_BYTES_MAX,
         call_timeout: TRANSFORM_TIMEOUT,
         init_timeout: INIT_TIMEOUT,
         log,
+        metrics: Arc::new(NoMetrics),
     }
 }
 

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use granary_catalog::{Object, StartPosition, Status};
+use granary_db::definitions;
 use granary_sandbox::{Component, Sandbox};
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +34,7 @@ use tracing::{error, info, warn};
 use crate::api::runtime::StatusReport;
 use crate::object_log::ObjectLogs;
 use crate::stage::Error;
-use crate::stage::worker::{Shared, Trouble, Worker};
+use crate::stage::worker::{Relay, Shared, Trouble, Worker};
 
 /// First wait before a stage is built again, doubled up to [`RESTART_MAX`].
 const RESTART_FIRST: Duration = Duration::from_millis(200);
@@ -57,6 +58,10 @@ struct Running {
     report: watch::Sender<StatusReport>,
     stop: CancellationToken,
     trouble: Trouble,
+    /// The next version of the definition, on its way to the worker.
+    relay: Relay,
+    /// Ends the wait of the process that runs now, without ending the stage.
+    process: Mutex<CancellationToken>,
     /// The stored definition has changed since this run was launched.
     outdated: Mutex<bool>,
 }
@@ -134,6 +139,8 @@ impl Supervisor {
             report: watch::Sender::new(plain(Status::Deploying)),
             stop: CancellationToken::new(),
             trouble: Trouble::default(),
+            relay: Relay::default(),
+            process: Mutex::default(),
             outdated: Mutex::new(false),
         });
         let ours = self.objects(|o| match o.entry(object.clone()) {
@@ -185,6 +192,34 @@ impl Supervisor {
         if let Some(running) = self.objects(|o| o.get(object).cloned()) {
             *running.outdated.lock().unwrap_or_else(PoisonError::into_inner) = true;
         }
+    }
+
+    /// Has the stored definition take over from the one that runs, between two batches; starts what failed anew.
+    /// Does nothing with what is stopped.
+    ///
+    /// # Errors
+    /// When the stored definition cannot be built; the old one goes on then.
+    pub async fn replace(&self, object: &Object) -> Result<StatusReport, Error> {
+        let Some(running) = self.objects(|o| o.get(object).cloned()) else {
+            return Ok(plain(Status::Stopped));
+        };
+        match self.report(object).status {
+            Status::Running | Status::RunningButOutdated => {}
+            Status::Failed | Status::Deploying => {
+                self.halt_and_wait(object).await;
+                return Ok(self.launch(object, None).await);
+            }
+            _ => return Ok(self.report(object)),
+        }
+        let token = running.stop.child_token();
+        *running.outdated.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        let built = launch::build(&self.0, object, None, &token).await;
+        let (spec, process) = built.inspect_err(|_| self.outdate(object))?;
+        running.relay.put(spec, process);
+        let old =
+            std::mem::replace(&mut *running.process.lock().unwrap_or_else(PoisonError::into_inner), token);
+        old.cancel();
+        Ok(self.report(object))
     }
 
     /// The logs of all objects.
@@ -257,11 +292,15 @@ impl Supervisor {
         running: &Arc<Running>,
     ) -> Result<(), Error> {
         let stop = running.stop.clone();
+        let token = stop.child_token();
+        // What is built now is at least as new as what may lie there.
+        running.relay.clear();
+        *running.process.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
         let built = tokio::select! {
-            built = launch::build(&self.0, object, *from, &stop) => built?,
+            built = launch::build(&self.0, object, *from, &token) => built?,
             () = stop.cancelled() => return Err(Error::Stopped),
         };
-        let (spec, mut process) = built;
+        let (spec, process) = built;
         if from.is_some() {
             launch::move_cursors(&self.0.shared, &spec).await?;
         }
@@ -275,11 +314,25 @@ impl Supervisor {
             }
             starting
         });
-        worker.run(&mut *process).await
+        worker.run(process, &running.relay).await
     }
 }
 
 impl Inner {
+    /// An uploaded component of a project, compiled.
+    async fn component(&self, project: &str, hash: &str) -> Result<Arc<Component>, String> {
+        let client = self.shared.db.client().await.map_err(|e| e.to_string())?;
+        let bytes = definitions::component::load(&client, project, hash)
+            .await
+            .map_err(|e| e.to_string())?
+            .ok_or_else(|| format!("the component {hash} is not there any more"))?;
+        drop(client);
+        self.sandbox
+            .load_bytes(bytes)
+            .await
+            .map_err(|e| format!("the component {hash} cannot be loaded: {e}"))
+    }
+
     /// The Python runtime component, compiled once.
     async fn python(&self) -> Result<Arc<Component>, String> {
         self.python

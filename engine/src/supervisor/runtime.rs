@@ -1,12 +1,13 @@
 //! The supervisor as the API sees it.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use granary_catalog::{Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status};
 use granary_db::{definitions, eventstore, live_segment, roles};
 use tracing::info;
 
 use super::{Supervisor, launch};
-use crate::api::runtime::{CheckError, ErrorKind, Runtime, RuntimeError, StatusReport};
+use crate::api::runtime::{CheckError, ComponentKind, ErrorKind, Runtime, RuntimeError, StatusReport};
 use crate::stage::Error;
 
 #[async_trait]
@@ -22,6 +23,10 @@ impl Runtime for Supervisor {
     async fn restart(&self, object: &Object) -> Result<Status, RuntimeError> {
         self.halt_and_wait(object).await;
         Ok(self.launch(object, None).await.status)
+    }
+
+    async fn replace(&self, object: &Object) -> Result<Status, RuntimeError> {
+        Supervisor::replace(self, object).await.map(|report| report.status).map_err(of_stage)
     }
 
     async fn remove(&self, object: &Object) -> Result<(), RuntimeError> {
@@ -49,6 +54,10 @@ impl Runtime for Supervisor {
         outputs: &[(String, EventKind)],
     ) -> Result<Vec<String>, CheckError> {
         self.0.check_belt(belt, outputs).await
+    }
+
+    async fn check_component(&self, kind: ComponentKind, bytes: Bytes) -> Result<(), CheckError> {
+        self.0.check_component(kind, bytes).await
     }
 
     async fn check_transform(&self, harvester: &Harvester) -> Result<Vec<String>, CheckError> {

@@ -1,6 +1,6 @@
 //! The transform of the live-segment guide: keeps the bodies of one application, byte for byte, and skips all others.
 
-use granary_sdk::transform::{Failure, Message, SourceRecord, Transform};
+use granary::transform::{Failure, Message, SourceRecord, Transform};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ fn is_ours(text: &str) -> Result<bool, Failure> {
     parsed.map_err(|error| Failure::new("bad-body", format!("could not read the body: {error}")))
 }
 
-granary_sdk::transform!(Guide);
+granary::transform!(Guide);
 
 #[cfg(test)]
 mod tests {

@@ -13,61 +13,82 @@ pub mod bindings {
         path: "../../wit/belt.wit",
         pub_export_macro: true,
         export_macro_name: "export_belt",
-        default_bindings_module: "granary_sdk::belt::bindings",
+        default_bindings_module: "granary::belt::bindings",
     });
 }
 
-pub use bindings::granary::belt::host::Level;
-pub use bindings::granary::belt::types::{
-    DirectUpdate, Event, EventUpdate, Failure, Outcome, ProfileUpdate, Update,
-};
-
-/// A belt. Implement it for a type of your own and name that type in [`belt!`](crate::belt!).
-pub trait Belt {
-    /// The updates of one event; none of them counts when it fails.
-    ///
-    /// # Errors
-    /// A failure makes the event a dead letter, or has it tried again where it is retryable.
-    fn execute(event: &Event) -> Result<Vec<Update>, Failure>;
-}
+pub use bindings::granary::belt::types::{DirectUpdate, Event, EventUpdate, ProfileUpdate, Update};
+use bindings::granary::belt::types::{Failure, Outcome};
 
 /// What the component answers for a batch.
 #[doc(hidden)]
 pub type Answer = Result<Vec<Outcome>, String>;
 
-/// Runs a belt on a batch. Called by the code of [`belt!`](crate::belt!).
+/// The outcome of one event as the contract has it. Called by the code of [`#[granary::belt]`](macro@crate::belt).
 #[doc(hidden)]
-pub fn run<B: Belt>(events: &[Event]) -> Vec<Outcome> {
-    events.iter().map(B::execute).collect()
+pub fn outcome(result: Result<Vec<Update>, BeltError>) -> Outcome {
+    result.map_err(|error| error.0)
 }
 
-/// Makes a type that implements [`Belt`] the belt of this component. Once per crate.
-#[macro_export]
-macro_rules! belt {
-    ($belt:ty) => {
-        const _: () = {
-            struct Exported;
-            impl $crate::belt::bindings::Guest for Exported {
-                fn execute(events: ::std::vec::Vec<$crate::belt::Event>) -> $crate::belt::Answer {
-                    ::std::result::Result::Ok($crate::belt::run::<$belt>(&events))
-                }
-            }
-            $crate::belt::bindings::export_belt!(
-                Exported with_types_in $crate::belt::bindings
-            );
-        };
-    };
+/// Why an event failed. It becomes a dead letter, or is tried again where the error is retryable.
+///
+/// Every error of the standard library's kind turns into one with `?`, under the code `error`.
+#[derive(Debug, Clone)]
+pub struct BeltError(Failure);
+
+impl BeltError {
+    /// An error that will not pass. The code is short and stable, for filters and counters: `no-customer`.
+    #[must_use]
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self(Failure { code: code.to_owned(), message: message.into(), retryable: false })
+    }
+
+    /// An error that may pass: the event is tried again, up to the belt's limit.
+    #[must_use]
+    pub fn retry(code: &str, message: impl Into<String>) -> Self {
+        Self(Failure { code: code.to_owned(), message: message.into(), retryable: true })
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.0.code
+    }
+
+    /// What was expected and what came.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Whether the event is tried again.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable
+    }
 }
 
-/// Writes one line to the belt's logs. Outside of the engine, in tests, it goes to standard error.
-pub fn log(level: Level, message: &str) {
-    #[cfg(target_family = "wasm")]
-    bindings::granary::belt::host::log(level, message);
-    #[cfg(not(target_family = "wasm"))]
-    eprintln!("{level:?}: {message}");
+impl<E: std::error::Error> From<E> for BeltError {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self::new("error", message)
+    }
 }
 
 impl Event {
+    /// An event for tests: a payload, and headers as pairs of name and value.
+    #[must_use]
+    pub fn of(payload: impl Into<Vec<u8>>, headers: &[(&str, &str)]) -> Self {
+        let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self { headers: headers.iter().map(pair).collect(), payload: payload.into() }
+    }
+
     /// The first header of this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -78,17 +99,17 @@ impl Event {
     ///
     /// # Errors
     /// `no-correlation-id` where the event has no such header.
-    pub fn correlation_id(&self) -> Result<&str, Failure> {
+    pub fn correlation_id(&self) -> Result<&str, BeltError> {
         self.header("grnry-correlation-id")
-            .ok_or_else(|| Failure::new("no-correlation-id", "the event has no header grnry-correlation-id"))
+            .ok_or_else(|| BeltError::new("no-correlation-id", "the event has no header grnry-correlation-id"))
     }
 
     /// The payload read as JSON. Texts without escapes can be borrowed from the event.
     ///
     /// # Errors
     /// `bad-json` with line and column.
-    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
-        json::read(&self.payload).map_err(Failure::from)
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, BeltError> {
+        json::read(&self.payload).map_err(of_problem)
     }
 }
 
@@ -97,8 +118,8 @@ impl Update {
     ///
     /// # Errors
     /// `not-json` where the value has no JSON form.
-    pub fn row(output: &str, value: &impl Serialize) -> Result<Self, Failure> {
-        let value = json::write(value, "the row")?;
+    pub fn row(output: &str, value: &impl Serialize) -> Result<Self, BeltError> {
+        let value = json::write(value, "the row").map_err(of_problem)?;
         Ok(Self::Direct(DirectUpdate { output: output.to_owned(), value }))
     }
 
@@ -106,29 +127,27 @@ impl Update {
     ///
     /// # Errors
     /// `not-json` where the payload has no JSON form.
-    pub fn event(output: &str, correlation_id: &str, payload: &impl Serialize) -> Result<Self, Failure> {
+    pub fn event(output: &str, correlation_id: &str, payload: &impl Serialize) -> Result<Self, BeltError> {
         Ok(Self::Event(EventUpdate {
             output: output.to_owned(),
             correlation_id: correlation_id.to_owned(),
             event_id: None,
             timestamp: None,
             headers: None,
-            payload: json::write(payload, "the event")?,
+            payload: json::write(payload, "the event").map_err(of_problem)?,
         }))
     }
-}
 
-impl ProfileUpdate {
-    /// Sets the grain at `path` of a profile, everything else as by default.
+    /// Sets the grain at `path` of a profile, everything else as by default. For the rest there is [`ProfileUpdate`].
     ///
     /// # Errors
     /// `not-json` where the value has no JSON form.
-    pub fn set(id: &str, path: &[&str], value: &impl Serialize) -> Result<Self, Failure> {
-        Ok(Self {
+    pub fn grain(id: &str, path: &[&str], value: &impl Serialize) -> Result<Self, BeltError> {
+        Ok(Self::Profile(ProfileUpdate {
             id: id.to_owned(),
             path: path.iter().map(|element| (*element).to_owned()).collect(),
             operation: "_set".to_owned(),
-            value: json::write(value, "the grain")?,
+            value: json::write(value, "the grain").map_err(of_problem)?,
             certainty: None,
             inserted: None,
             ttl: None,
@@ -137,28 +156,12 @@ impl ProfileUpdate {
             reader: None,
             profile_type: None,
             schema: None,
-        })
+        }))
     }
 }
 
-impl Failure {
-    /// A failure that will not pass.
-    #[must_use]
-    pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), retryable: false }
-    }
-
-    /// A failure that may pass: the event is tried again.
-    #[must_use]
-    pub fn retry(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), retryable: true }
-    }
-}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self::new(problem.code, problem.message)
-    }
+fn of_problem(problem: Problem) -> BeltError {
+    BeltError::new(problem.code, problem.message)
 }
 
 #[cfg(test)]
@@ -166,46 +169,46 @@ mod tests {
     use super::*;
 
     fn event(payload: &str) -> Event {
-        let headers = vec![("grnry-correlation-id".to_owned(), "c1".to_owned())];
-        Event { headers, payload: payload.as_bytes().to_vec() }
+        Event::of(payload, &[("grnry-correlation-id", "c1")])
     }
 
-    struct Names;
-
-    impl Belt for Names {
-        fn execute(event: &Event) -> Result<Vec<Update>, Failure> {
-            let fields: std::collections::BTreeMap<&str, &str> = event.json()?;
-            let name = fields.get("name").ok_or_else(|| Failure::retry("no-name", "not yet"))?;
-            let row = serde_json::json!({"id": event.correlation_id()?, "name": name});
-            Ok(vec![Update::row("people", &row)?])
-        }
+    fn names(event: &Event) -> Result<Vec<Update>, BeltError> {
+        let fields: std::collections::BTreeMap<&str, &str> = event.json()?;
+        let name = fields.get("name").ok_or_else(|| BeltError::retry("no-name", "not yet"))?;
+        let age: u8 = fields.get("age").unwrap_or(&"1").parse()?;
+        let row = serde_json::json!({"id": event.correlation_id()?, "name": name, "age": age});
+        Ok(vec![Update::row("people", &row)?])
     }
 
     #[test]
-    fn each_event_has_its_own_outcome() {
-        let outcomes = run::<Names>(&[event(r#"{"name":"Ada"}"#), event("{"), event("{}")]);
-        let Ok([Update::Direct(row)]) = outcomes[0].as_deref() else { panic!("{:?}", outcomes[0]) };
+    fn rows_are_written_as_json() {
+        let updates = names(&event(r#"{"name":"Ada"}"#)).unwrap();
+        let [Update::Direct(row)] = &updates[..] else { panic!("{updates:?}") };
         assert_eq!(
             (row.output.as_str(), row.value.as_slice()),
-            ("people", &br#"{"id":"c1","name":"Ada"}"#[..])
+            ("people", &br#"{"age":1,"id":"c1","name":"Ada"}"#[..])
         );
-        let bad = outcomes[1].as_ref().unwrap_err();
-        assert_eq!((bad.code.as_str(), bad.retryable), ("bad-json", false));
-        assert!(bad.message.contains("line 1 column 1"), "{}", bad.message);
-        assert!(outcomes[2].as_ref().unwrap_err().retryable);
+    }
+
+    #[test]
+    fn errors_have_a_code_and_may_be_retryable() {
+        let bad = names(&event("{")).unwrap_err();
+        assert_eq!((bad.code(), bad.is_retryable()), ("bad-json", false));
+        assert!(bad.message().contains("line 1 column 1"), "{}", bad.message());
+        assert!(names(&event("{}")).unwrap_err().is_retryable());
+        let other = names(&event(r#"{"name":"Ada","age":"x"}"#)).unwrap_err();
+        assert_eq!((other.code(), other.message()), ("error", "invalid digit found in string"));
     }
 
     #[test]
     fn event_without_correlation_id_fails_with_a_reason() {
-        let failure = Event { headers: vec![], payload: vec![] }.correlation_id().unwrap_err();
-        assert_eq!(failure.code, "no-correlation-id");
+        assert_eq!(Event::of("", &[]).correlation_id().unwrap_err().code(), "no-correlation-id");
     }
 
     #[test]
     fn grain_is_set_with_defaults() {
-        let update = ProfileUpdate::set("c1", &["visits", "2018"], &"4").unwrap();
+        let Update::Profile(update) = Update::grain("c1", &["visits", "2018"], &"4").unwrap() else { panic!() };
         assert_eq!((update.operation.as_str(), update.value.as_slice()), ("_set", &b"\"4\""[..]));
-        assert_eq!(update.path, ["visits", "2018"]);
         assert!(update.ttl.is_none() && update.profile_type.is_none());
     }
 }

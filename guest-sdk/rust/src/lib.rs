@@ -3,7 +3,7 @@
 //! A transform turns records of a source into events, a belt turns events into updates:
 //!
 //! ```
-//! use granary_sdk::belt::{Belt, Event, Failure, Update};
+//! use granary::{BeltError, Event, Update};
 //!
 //! #[derive(serde::Deserialize)]
 //! struct Person<'a> {
@@ -17,34 +17,55 @@
 //!     name: &'a str,
 //! }
 //!
-//! struct People;
-//!
-//! impl Belt for People {
-//!     fn execute(event: &Event) -> Result<Vec<Update>, Failure> {
-//!         let person: Person<'_> = event.json()?;
-//!         let row = Row { id: event.correlation_id()?, name: &person.name };
-//!         Ok(vec![Update::row("people", &row)?])
-//!     }
+//! #[granary::belt]
+//! fn execute(event: Event) -> Result<Vec<Update>, BeltError> {
+//!     let person: Person<'_> = event.json()?;
+//!     let row = Row { id: event.correlation_id()?, name: &person.name };
+//!     Ok(vec![Update::row("people", &row)?])
 //! }
-//!
-//! granary_sdk::belt!(People);
 //! # fn main() {}
 //! ```
 //!
 //! Build it as a `cdylib` for the target `wasm32-wasip2`; what comes out is a component already. On any other target
 //! the same crate compiles as well, so that belts are tested by plain `cargo test`.
 //!
-//! | module | holds |
+//! | part | holds |
 //! |---|---|
-//! | [`belt`] | the world `granary:belt/belt`: [`belt::Belt`] and the macro [`belt!`] |
-//! | [`transform`] | the world `granary:transform/transform`: [`transform::Transform`] and the macro [`transform!`] |
+//! | [`macro@belt`] | makes a function the belt of the component |
+//! | [`Event`], [`Update`], [`BeltError`] | what goes in and out of it; all of it is in [`mod@belt`] |
+//! | [`log`], [`config`], [`metrics`] | what a belt may ask of the engine |
+//! | `transform` | with the feature of that name and without default features: the world `granary:transform/transform` |
 //! | [`snowplow`] | the records of the collector |
 //!
 //! A value is parsed once, borrows from the payload, and is written once: parsing is what a guest spends its time on.
+//! A panic ends the instance; its message and place become the dead letter's.
+//!
+//! A function of another shape does not compile:
+//!
+//! ```compile_fail
+//! #[granary::belt]
+//! async fn execute(event: granary::Event) -> Result<Vec<granary::Update>, granary::BeltError> {
+//!     Ok(vec![])
+//! }
+//! # fn main() {}
+//! ```
 
+#[cfg(feature = "belt")]
 pub mod belt;
+#[cfg(feature = "transform")]
 pub mod transform;
+
+#[cfg(feature = "belt")]
+mod host;
+#[cfg(feature = "belt")]
+pub use host::{config, log, metrics};
 
 pub mod snowplow;
 
+#[cfg(any(feature = "belt", feature = "transform"))]
 pub(crate) mod json;
+
+#[cfg(feature = "belt")]
+pub use belt::{BeltError, Event, Update};
+#[cfg(feature = "belt")]
+pub use granary_sdk_macros::belt;

@@ -14,7 +14,7 @@ pub mod bindings {
         path: "../../wit/transform.wit",
         pub_export_macro: true,
         export_macro_name: "export_transform",
-        default_bindings_module: "granary_sdk::transform::bindings",
+        default_bindings_module: "granary::transform::bindings",
     });
 }
 

@@ -1,23 +1,26 @@
-//! Belts: a Python function called for every event of its input types.
+//! Belts: a program of the user, called for every event of its input types.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::{
-    Object, VersionChoice, VersionRef,
-    event_type::{Directory, EventKind, read_version},
-    fields::Fields,
+    Object, VersionRef,
+    event_type::{Directory, EventKind},
     report::Report,
 };
 
+mod body;
 mod environment;
+mod render;
 
+pub use body::{BeltBody, OutputBody};
 pub use environment::RetryPolicy;
 
-/// The callback of a belt that gives none.
+/// The callback of a Python belt that gives none.
 pub const DEFAULT_EXTRACTOR: &str = "\
 def execute(event_headers, event_payload, profile=None):
     print('Hello, world!')
@@ -59,10 +62,35 @@ const LEGACY: [&str; 5] = ["affectedPaths", "assumedRole", "runtime", "parameter
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BeltType {
-    /// A function run per message.
+    /// A Python function run per message.
     PythonCallback,
+    /// A component of the world `granary:belt/belt`, compiled by the user from whatever language.
+    Component,
     /// A scheduled SQL model; stored, does not run yet.
     DbtSegment,
+}
+
+impl BeltType {
+    /// As the API prints it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PythonCallback => "python-callback",
+            Self::Component => "component",
+            Self::DbtSegment => "dbt-segment",
+        }
+    }
+}
+
+/// What a belt runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program<'a> {
+    /// Python source, un-escaped.
+    Python(&'a str),
+    /// An uploaded component, by the SHA-256 of its bytes in hex.
+    Component(&'a str),
+    /// A SQL model; does not run yet.
+    Dbt,
 }
 
 /// Whether and how profiles are fetched for the callback.
@@ -142,8 +170,11 @@ pub struct Belt {
     pub extra_env: Option<String>,
     /// Whether debug lines are logged.
     pub debug: bool,
-    /// Source of the callback.
+    /// Source of the callback; empty for a component.
     pub extractor_fn: String,
+    /// SHA-256 of the uploaded component, in hex; of belts of type `component`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
     /// Version of the runtime; stored and echoed.
     pub extractor_version: String,
     /// Packages in pip's notation.
@@ -159,194 +190,6 @@ pub struct Belt {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub other: Map<String, Value>,
-}
-
-/// What `POST` and `PUT` take. A `PUT` is the full representation: missing fields return to their defaults.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BeltBody {
-    /// Label; required, at most 255 characters.
-    pub name: Option<String>,
-    /// Free text.
-    pub description: Option<String>,
-    /// Free labels.
-    pub labels: Option<Vec<String>>,
-    /// `python-callback` when missing.
-    pub belt_type: Option<BeltType>,
-    /// Input event types; required.
-    pub event_types: Option<Vec<String>>,
-    /// Declared outputs.
-    pub output_types: Option<Vec<OutputBody>>,
-    /// Deprecated; excludes `outputTypes`.
-    pub kafka_destination_topic: Option<String>,
-    /// Number of instances; 1 when missing.
-    pub replicas: Option<u32>,
-    /// CPU limit in thousandths of a core, number or text; none when missing.
-    #[schema(value_type = Option<String>)]
-    pub millicpu: Option<u32>,
-    /// Memory limit in MiB, number or text; 512 when missing.
-    #[schema(value_type = Option<String>)]
-    pub memory: Option<u32>,
-    /// JSON text `{"extraEnv": [{"name": "FOO", "value": "bar"}]}`.
-    pub extra_env: Option<String>,
-    /// Whether debug lines are logged.
-    pub debug: Option<bool>,
-    /// Source of the callback.
-    pub extractor_fn: Option<String>,
-    /// Version of the runtime; stored and echoed.
-    pub extractor_version: Option<String>,
-    /// Packages in pip's notation.
-    pub requirements_py: Option<String>,
-    /// Start offsets by topic and partition.
-    #[schema(value_type = Option<Object>)]
-    pub partition_offsets: Option<BTreeMap<String, Vec<u64>>>,
-    /// `FALSE`, `PREFETCH`, `PREFETCH_WITH_HISTORY` or `LAZY`.
-    pub fetch_profile: Option<FetchProfile>,
-    /// Profile type that is fetched.
-    pub profile_type: Option<String>,
-    /// What is stored and echoed without effect.
-    #[serde(default)]
-    #[schema(ignore)]
-    pub other: Map<String, Value>,
-}
-
-/// A declared output in a body.
-#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
-pub struct OutputBody {
-    /// Technical name, or a displayName that only one type has.
-    pub name: String,
-    /// A number, as number or text, or `latest`; `latest` when missing.
-    #[schema(value_type = Option<String>)]
-    pub version: VersionChoice,
-}
-
-/// Reads `512`, `"512"`, `"512Mi"`, `"1Gi"`, `"200m"` in the unit of the field.
-fn quantity(fields: &mut Fields<'_>, name: &'static str, min: u32, units: &[(&str, u64)]) -> Option<u32> {
-    let text = fields.scalar(name)?;
-    let trimmed = text.trim();
-    let (digits, factor) = units
-        .iter()
-        .find_map(|(unit, factor)| trimmed.strip_suffix(unit).map(|digits| (digits, *factor)))
-        .unwrap_or((trimmed, 1));
-    let number = digits.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-    match number.and_then(|number| u32::try_from(number).ok()).filter(|number| *number >= min) {
-        Some(number) => Some(number),
-        None => {
-            let path = fields.path(name);
-            fields
-                .report()
-                .problem(path, format!("must be a natural number of at least {min} but is '{text}'"));
-            None
-        }
-    }
-}
-
-fn offsets(fields: &mut Fields<'_>) -> Option<BTreeMap<String, Vec<u64>>> {
-    let map = fields.map("partitionOffsets")?;
-    let mut read = BTreeMap::new();
-    for (topic, value) in map {
-        let numbers: Option<Vec<u64>> =
-            value.as_array().and_then(|items| items.iter().map(Value::as_u64).collect());
-        match numbers {
-            Some(numbers) => {
-                read.insert(topic, numbers);
-            }
-            None => fields.report().problem(
-                format!("partitionOffsets.{topic}"),
-                "must be an array of offsets, one natural number for each partition",
-            ),
-        }
-    }
-    Some(read)
-}
-
-impl BeltBody {
-    /// Reads a body; problems and unknown fields go to the report.
-    pub fn read(body: &Value, report: &mut Report) -> Self {
-        report.check_storable(body);
-        let mut fields = Fields::of_body(body, report);
-        fields.ignore(&[
-            "id",
-            "version",
-            "projectName",
-            "kubernetesName",
-            "kafkaConsumerGroupName",
-            "dlqTopic",
-            "status",
-            "beltState",
-            "createdAt",
-            "createdBy",
-            "modifiedAt",
-            "modifiedBy",
-            "_links",
-            "warnings",
-        ]);
-        fields.ignore(&LEGACY);
-        let mut other = Map::new();
-        for name in DBT_FIELDS {
-            if let Some(value) = fields.any(name) {
-                other.insert(name.to_owned(), value);
-            }
-        }
-        fields.without_effect(&WITHOUT_EFFECT, &mut other);
-        let types = [("python-callback", BeltType::PythonCallback), ("dbt-segment", BeltType::DbtSegment)];
-        let read = Self {
-            name: fields.text("name"),
-            description: fields.text("description"),
-            labels: fields.texts("labels"),
-            belt_type: fields.one_of("beltType", &types),
-            event_types: fields.texts("eventTypes"),
-            output_types: fields
-                .objects("outputTypes", |output| {
-                    let name = output.text("name");
-                    if name.is_none() {
-                        let path = output.path("name");
-                        output.report().problem(path, "must not be null");
-                    }
-                    let version = read_version(output).unwrap_or(VersionChoice::Latest);
-                    name.map(|name| OutputBody { name, version })
-                })
-                .map(|outputs| outputs.into_iter().flatten().collect()),
-            kafka_destination_topic: fields.text("kafkaDestinationTopic"),
-            replicas: fields.integer("replicas", 1, REPLICAS_MAX).map(|count| count as u32),
-            millicpu: quantity(&mut fields, "millicpu", 1, &[("m", 1)]),
-            memory: quantity(&mut fields, "memory", MEMORY_MIB_MIN, &[("Mi", 1), ("Gi", 1_024)]),
-            extra_env: extra_env(&mut fields),
-            debug: fields.flag("debug"),
-            extractor_fn: fields.text("extractorFn"),
-            extractor_version: fields.scalar("extractorVersion"),
-            requirements_py: fields.text("requirementsPy"),
-            partition_offsets: offsets(&mut fields),
-            fetch_profile: fetch_profile(&mut fields),
-            profile_type: fields.text("profileType"),
-            other,
-        };
-        fields.finish();
-        read
-    }
-}
-
-/// The environment as text; an object or array is turned into the text it should have been.
-fn extra_env(fields: &mut Fields<'_>) -> Option<String> {
-    match fields.any("extraEnv")? {
-        Value::String(text) => Some(text),
-        structured => Some(structured.to_string()),
-    }
-}
-
-fn fetch_profile(fields: &mut Fields<'_>) -> Option<FetchProfile> {
-    let text = match fields.any("fetchProfile")? {
-        Value::String(text) => text,
-        other => other.to_string(),
-    };
-    let mode = FetchProfile::parse(&text);
-    if mode.is_none() {
-        fields.report().problem(
-            "fetchProfile",
-            format!("must be one of FALSE, PREFETCH, PREFETCH_WITH_HISTORY, LAZY but is '{text}'"),
-        );
-    }
-    mode
 }
 
 impl Belt {
@@ -374,7 +217,10 @@ impl Belt {
         event_types: &Directory,
         report: &mut Report,
     ) -> Option<Self> {
-        let belt_type = body.belt_type.unwrap_or(BeltType::PythonCallback);
+        let of_program =
+            if body.component.is_some() { BeltType::Component } else { BeltType::PythonCallback };
+        let belt_type = body.belt_type.unwrap_or(of_program);
+        let default_source = if belt_type == BeltType::Component { "" } else { DEFAULT_EXTRACTOR };
         let mut belt = Self {
             project: project.to_owned(),
             id,
@@ -392,7 +238,8 @@ impl Belt {
             memory: body.memory.unwrap_or(MEMORY_MIB_DEFAULT),
             extra_env: body.extra_env.filter(|text| !text.trim().is_empty()),
             debug: body.debug.unwrap_or(false),
-            extractor_fn: body.extractor_fn.unwrap_or_else(|| DEFAULT_EXTRACTOR.to_owned()),
+            extractor_fn: body.extractor_fn.unwrap_or_else(|| default_source.to_owned()),
+            component: body.component,
             extractor_version: body.extractor_version.unwrap_or_else(|| "latest".to_owned()),
             requirements_py: body.requirements_py.unwrap_or_default(),
             partition_offsets: body.partition_offsets.unwrap_or_default(),
@@ -443,12 +290,14 @@ impl Belt {
                     "Belts of type 'dbt-segment' are stored but do not run in this version of the engine.",
                 );
             }
-            BeltType::PythonCallback => {
+            BeltType::PythonCallback | BeltType::Component => {
                 for field in DBT_FIELDS.iter().filter(|field| self.other.contains_key(**field)) {
-                    report.warn(format!("Field '{field}' has no effect for a python-callback belt."));
+                    let kind = self.belt_type.as_str();
+                    report.warn(format!("Field '{field}' has no effect for a {kind} belt."));
                 }
             }
         }
+        self.check_program(report);
         let packages: Vec<&str> = self.requirements();
         if !packages.is_empty() {
             report.warn(format!(
@@ -459,6 +308,50 @@ impl Belt {
         }
         if self.fetch_profile != FetchProfile::False {
             report.warn("Field 'fetchProfile' has no effect yet: 'profile' is None in every call.");
+        }
+    }
+
+    fn check_program(&self, report: &mut Report) {
+        match (self.belt_type, &self.component) {
+            (BeltType::Component, None) => report.problem(
+                "component",
+                "must be the SHA-256 of an uploaded component; PUT .../belts/{id}/component uploads one into a belt, \
+                 POST .../components by itself",
+            ),
+            (BeltType::Component, Some(hash)) if !is_sha256(hash) => report.problem(
+                "component",
+                format!("must be a SHA-256, 64 lower-case hex digits, but is '{hash}'"),
+            ),
+            (BeltType::Component, Some(_)) if !self.extractor_fn.trim().is_empty() => {
+                report.problem("extractorFn", "must not be combined with 'component': a belt runs one of them");
+            }
+            (BeltType::Component, Some(_)) | (_, None) => {}
+            (other, Some(_)) => report.problem(
+                "component",
+                format!("must not be given for a belt of type '{}'", other.as_str()),
+            ),
+        }
+    }
+
+    /// What it runs.
+    #[must_use]
+    pub fn program(&self) -> Program<'_> {
+        match (self.belt_type, &self.component) {
+            (BeltType::Component, Some(hash)) => Program::Component(hash),
+            (BeltType::DbtSegment, _) => Program::Dbt,
+            _ => Program::Python(&self.extractor_fn),
+        }
+    }
+
+    /// SHA-256 of what it runs, in hex: of the component's bytes, or of the source text.
+    #[must_use]
+    pub fn program_sha256(&self) -> String {
+        match self.program() {
+            Program::Component(hash) => hash.to_owned(),
+            Program::Python(_) | Program::Dbt => {
+                let digest = Sha256::digest(self.extractor_fn.as_bytes());
+                digest.iter().map(|byte| format!("{byte:02x}")).collect()
+            }
         }
     }
 
@@ -483,7 +376,7 @@ impl Belt {
         for (index, given) in self.event_types.iter().enumerate() {
             let field = format!("eventTypes[{index}]");
             let Some(entry) = event_types.resolve(&field, given, report) else { continue };
-            if self.belt_type == BeltType::PythonCallback && !entry.kind.is_belt_input() {
+            if self.belt_type != BeltType::DbtSegment && !entry.kind.is_belt_input() {
                 let kind = entry.kind.as_str();
                 report.problem(
                     field,
@@ -515,7 +408,9 @@ impl Belt {
             let field = format!("outputTypes[{index}].name");
             let Some(entry) = event_types.resolve(&field, &output.name, report) else { continue };
             let (allowed, expected) = match self.belt_type {
-                BeltType::PythonCallback => (entry.kind.is_belt_output(), "live_segment, data_in or profile"),
+                BeltType::PythonCallback | BeltType::Component => {
+                    (entry.kind.is_belt_output(), "live_segment, data_in or profile")
+                }
                 BeltType::DbtSegment => (entry.kind == EventKind::Segment, "segment"),
             };
             if !allowed {
@@ -587,71 +482,14 @@ impl Belt {
     /// Why it can not be started in this engine, if so.
     pub fn start_obstacle(&self) -> Option<String> {
         (self.belt_type == BeltType::DbtSegment).then(|| {
-            "belts of type 'dbt-segment' do not run in this version of the engine; 'python-callback' does"
+            "belts of type 'dbt-segment' do not run in this version of the engine; 'python-callback' and 'component' do"
                 .to_owned()
         })
     }
+}
 
-    /// The fields of an answer, defaults included.
-    pub fn to_json(&self) -> Map<String, Value> {
-        let defaults = json!({
-            "millicpuRequests": 200, "memoryRequests": 512, "image": null, "imagePullSecret": null, "volumes": null,
-            "volumeMounts": null, "serviceAccountName": "default",
-        });
-        let python = json!({"secret": "", "secretUsername": "", "secretPassword": ""});
-        let dbt = json!({
-            "segmentDefinition": "SELECT 1", "cronExpression": "0 * * * *", "activeDeadlineSeconds": 1800,
-            "imageTag": "latest", "restartPolicy": "Never",
-        });
-        let legacy = json!({"affectedPaths": [], "assumedRole": null, "runtime": null, "parameter": null, "author": null});
-        let mut body = match serde_json::to_value(self) {
-            Ok(Value::Object(body)) => body,
-            _ => Map::new(),
-        };
-        body.retain(|key, _| !matches!(key.as_str(), "other" | "createdAtMs"));
-        body.insert("id".to_owned(), json!(self.id.to_string()));
-        body.insert("version".to_owned(), json!(self.version.to_string()));
-        body.insert("millicpu".to_owned(), json!(self.millicpu.unwrap_or(MILLICPU_DEFAULT)));
-        let kind = if self.belt_type == BeltType::DbtSegment { dbt } else { python };
-        for map in [defaults, kind, legacy] {
-            body.extend(map.as_object().cloned().unwrap_or_default());
-        }
-        body.extend(self.other.clone());
-        body.insert("kubernetesName".to_owned(), json!(self.kubernetes_name()));
-        body.insert("kafkaConsumerGroupName".to_owned(), json!(self.consumer_group_name()));
-        body.insert("dlqTopic".to_owned(), json!(self.dlq_topic()));
-        body
-    }
-
-    /// What a `POST` body needs to make the same belt again: the id and every field that is not at its default.
-    pub fn export(&self) -> Map<String, Value> {
-        let plain = Self {
-            description: String::new(),
-            labels: Vec::new(),
-            belt_type: BeltType::PythonCallback,
-            event_types: Vec::new(),
-            output_types: Vec::new(),
-            kafka_destination_topic: None,
-            replicas: 1,
-            millicpu: None,
-            memory: MEMORY_MIB_DEFAULT,
-            extra_env: None,
-            debug: false,
-            extractor_fn: String::new(),
-            extractor_version: "latest".to_owned(),
-            requirements_py: String::new(),
-            partition_offsets: BTreeMap::new(),
-            fetch_profile: FetchProfile::False,
-            profile_type: "_d".to_owned(),
-            other: Map::new(),
-            name: String::new(),
-            ..self.clone()
-        };
-        let default = plain.to_json();
-        let mut body = self.to_json();
-        body.retain(|key, value| key == "id" || default.get(key) != Some(value));
-        body
-    }
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// Reads the id of a belt as paths give it.

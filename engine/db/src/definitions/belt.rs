@@ -1,10 +1,10 @@
-//! `granary.belt`.
+//! `granary.belt`, and `granary.belt_version`: every definition that a belt has had.
 
 use granary_catalog::{Belt, Person, Wanted};
-use serde_json::json;
-use tokio_postgres::Client;
+use serde_json::{Value, json};
+use tokio_postgres::{Client, Row};
 
-use super::{AUDIT_COLUMNS, Listed, Page, Stored, all_stored, stored, to_json};
+use super::{AUDIT_COLUMNS, Listed, Page, Stored, all_stored, from_json, stored, to_json};
 use crate::Error;
 
 const DEFINITION: &str = "the definition of a belt";
@@ -84,7 +84,7 @@ pub async fn insert(client: &Client, belt: &Belt, wanted: Wanted, by: &Person) -
     let sql = "INSERT INTO granary.belt (id, project, name, definition, wanted, created_by, modified_by) \
                VALUES ($1, $2, $3, $4, $5, $6, $6)";
     client.execute(sql, &[&belt.id, &belt.project, &belt.name, &definition, &wanted.as_str(), &by]).await?;
-    Ok(())
+    keep_version(client, belt, &definition, &by).await
 }
 
 /// Stores a changed belt.
@@ -95,7 +95,68 @@ pub async fn update(client: &Client, belt: &Belt, by: &Person) -> Result<(), Err
     let (definition, by) = (to_json(DEFINITION, belt)?, to_json("a person", by)?);
     let sql = "UPDATE granary.belt SET name = $2, definition = $3, modified_at = now(), modified_by = $4 WHERE id = $1";
     client.execute(sql, &[&belt.id, &belt.name, &definition, &by]).await?;
+    keep_version(client, belt, &definition, &by).await
+}
+
+async fn keep_version(client: &Client, belt: &Belt, definition: &Value, by: &Value) -> Result<(), Error> {
+    let version = version_column(belt.version)?;
+    let sql =
+        "INSERT INTO granary.belt_version (belt, version, definition, created_by) VALUES ($1, $2, $3, $4)";
+    client.execute(sql, &[&belt.id, &version, definition, by]).await?;
     Ok(())
+}
+
+fn version_column(version: u64) -> Result<i64, Error> {
+    i64::try_from(version)
+        .map_err(|_| Error::Content { what: "the version of a belt", why: version.to_string() })
+}
+
+/// A definition that a belt has or had.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    /// The definition; it carries its number.
+    pub belt: Belt,
+    /// When it was stored, in milliseconds since the epoch.
+    pub created_at: i64,
+    /// Who stored it.
+    pub created_by: Person,
+}
+
+fn select_version(rest: &str) -> String {
+    format!(
+        "SELECT t.definition, floor(extract(epoch FROM t.created_at) * 1000)::bigint, t.created_by \
+         FROM granary.belt_version t {rest}"
+    )
+}
+
+fn version_of(row: &Row) -> Result<Version, Error> {
+    Ok(Version {
+        belt: from_json(DEFINITION, row.try_get(0)?)?,
+        created_at: row.try_get(1)?,
+        created_by: from_json("a person", row.try_get(2)?)?,
+    })
+}
+
+/// The versions of a belt, newest first, and how many there are.
+///
+/// # Errors
+/// Those of the database.
+pub async fn versions(client: &Client, id: i64, page: Page) -> Result<(Vec<Version>, i64), Error> {
+    let count = "SELECT count(*) FROM granary.belt_version WHERE belt = $1";
+    let total: i64 = client.query_one(count, &[&id]).await?.try_get(0)?;
+    let sql = select_version("WHERE t.belt = $1 ORDER BY t.version DESC LIMIT $2 OFFSET $3");
+    let rows = client.query(&sql, &[&id, &page.size, &page.offset]).await?;
+    Ok((rows.iter().map(version_of).collect::<Result<_, _>>()?, total))
+}
+
+/// One version of a belt.
+///
+/// # Errors
+/// Those of the database.
+pub async fn version(client: &Client, id: i64, version: u64) -> Result<Option<Version>, Error> {
+    let sql = select_version("WHERE t.belt = $1 AND t.version = $2");
+    let row = client.query_opt(&sql, &[&id, &version_column(version)?]).await?;
+    row.as_ref().map(version_of).transpose()
 }
 
 /// Deletes a belt.

@@ -2,7 +2,8 @@
 
 use super::{EventIn, Frame, failure, of_event, optional_headers, optional_text};
 use crate::marshal::{Decoder, Encoder, Fault, FrameError, JsonError};
-use crate::outcome::{Failure, FailureKind, Transformed, Update};
+use crate::outcome::{Failure, FailureKind, Update};
+use crate::uploaded::Answer;
 
 /// Events in, updates out.
 pub(crate) struct Belt;
@@ -10,8 +11,11 @@ pub(crate) struct Belt;
 impl Frame for Belt {
     type Good = Vec<Update>;
 
-    fn of_transform(_: Transformed) -> Option<Vec<Update>> {
-        None
+    fn of_component(answer: Answer) -> Option<Vec<Update>> {
+        match answer {
+            Answer::Updates(updates) => Some(updates),
+            Answer::Messages(_) => None,
+        }
     }
 
     fn encode(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure> {

@@ -9,10 +9,11 @@ mod tests;
 mod transform;
 
 use crate::marshal::{Decoder, Encoder, Fault, FrameError};
-use crate::outcome::{Failure, FailureKind, Transformed};
+use crate::outcome::{Failure, FailureKind};
+use crate::uploaded::Answer;
 
 pub(crate) use belt::Belt;
-pub(crate) use transform::{Transform, nests_deeper_than};
+pub(crate) use transform::Transform;
 
 /// One value of an answer may become at most this many bytes of JSON. Far above what one record of the log may hold:
 /// the bound keeps memory in check, the stage tells the user about record sizes.
@@ -36,8 +37,8 @@ pub(crate) trait Frame {
     /// What a successful event yields.
     type Good: Send;
 
-    /// What an uploaded transform yields as what this kind of frame yields; `None` where they do not go together.
-    fn of_transform(outcome: Transformed) -> Option<Self::Good>;
+    /// What an uploaded component yields as what this kind of frame yields; `None` where they do not go together.
+    fn of_component(answer: Answer) -> Option<Self::Good>;
 
     /// Writes one event, all or nothing.
     fn encode(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure>;

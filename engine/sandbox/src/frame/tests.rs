@@ -1,5 +1,5 @@
 use super::*;
-use crate::outcome::{TransformMessage, Update};
+use crate::outcome::{TransformMessage, Transformed, Update};
 
 /// An item in the shape that the runtime would send, written with the encoder.
 fn answer(write: impl FnOnce(&mut Encoder)) -> Vec<u8> {

@@ -3,8 +3,10 @@
 use serde_json::value::RawValue;
 
 use super::{EventIn, Frame, failure, of_event, optional_text};
+use crate::json::nests_deeper_than;
 use crate::marshal::{DEPTH_MAX, Decoder, Encoder, Fault, FrameError};
 use crate::outcome::{Failure, FailureKind, TransformMessage, Transformed};
+use crate::uploaded::Answer;
 
 /// Records in, messages out.
 pub(crate) struct Transform;
@@ -12,8 +14,11 @@ pub(crate) struct Transform;
 impl Frame for Transform {
     type Good = Transformed;
 
-    fn of_transform(outcome: Transformed) -> Option<Transformed> {
-        Some(outcome)
+    fn of_component(answer: Answer) -> Option<Transformed> {
+        match answer {
+            Answer::Messages(messages) => Some(messages),
+            Answer::Updates(_) => None,
+        }
     }
 
     fn encode(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure> {
@@ -98,25 +103,4 @@ pub(crate) fn split_text(text: &str, messages: &mut Vec<TransformMessage>) -> Re
         );
         Failure::new(FailureKind::Output, "OutputError", text)
     })
-}
-
-/// Whether brackets outside of strings nest deeper than `limit`.
-pub(crate) fn nests_deeper_than(limit: usize, text: &str) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                depth += 1;
-                if depth > limit {
-                    return true;
-                }
-            }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
 }

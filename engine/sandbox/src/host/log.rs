@@ -12,6 +12,11 @@ const LINE_BYTES_MAX: usize = 8 << 10;
 /// The most lines and bytes that one call (a batch) may write; the rest is counted and dropped.
 const LINES_PER_CALL_MAX: u32 = 4096;
 const BYTES_PER_CALL_MAX: usize = 1 << 20;
+/// What is kept of standard error for the failure of the call.
+const LAST_WORDS_BYTES_MAX: usize = 2 << 10;
+
+/// The logger name of standard error.
+pub(super) const STDERR: &str = "stderr";
 
 /// Severity of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +64,22 @@ struct Budget {
     bytes: usize,
     dropped: u64,
     dropped_total: u64,
+    /// The last lines on standard error: what a program says before it ends itself.
+    last_words: String,
+}
+
+impl Budget {
+    fn say(&mut self, line: &str) {
+        let mut line = line.to_owned();
+        cut(&mut line, LAST_WORDS_BYTES_MAX);
+        self.last_words.push_str(&line);
+        self.last_words.push('\n');
+        let over = self.last_words.len().saturating_sub(LAST_WORDS_BYTES_MAX + 4);
+        if over > 0 {
+            let from = self.last_words.ceil_char_boundary(over);
+            self.last_words.drain(..from);
+        }
+    }
 }
 
 impl Logger {
@@ -70,6 +91,9 @@ impl Logger {
     pub(crate) fn line(&self, level: Level, logger: &str, message: &str) {
         {
             let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+            if logger == STDERR {
+                budget.say(message);
+            }
             if budget.lines >= LINES_PER_CALL_MAX || budget.bytes >= BYTES_PER_CALL_MAX {
                 budget.dropped += 1;
                 return;
@@ -86,12 +110,24 @@ impl Logger {
         self.sink.line(level, name, &short);
     }
 
+    /// Begins a call: what was said in earlier ones is not about it.
+    pub(crate) fn begin_call(&self) {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).last_words.clear();
+    }
+
+    /// The last lines that the present call has written to standard error.
+    pub(crate) fn last_words(&self) -> String {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).last_words.trim().to_owned()
+    }
+
     /// Ends a call: tells what was dropped and opens the budget again.
     pub(crate) fn end_call(&self) {
         let dropped = {
             let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
             let dropped = budget.dropped;
-            *budget = Budget { dropped_total: budget.dropped_total + dropped, ..Budget::default() };
+            let last_words = std::mem::take(&mut budget.last_words);
+            let dropped_total = budget.dropped_total + dropped;
+            *budget = Budget { dropped_total, last_words, ..Budget::default() };
             dropped
         };
         if dropped > 0 {

@@ -1,6 +1,8 @@
 //! What a guest finds around itself: one [`State`] per instance, one file per imported interface.
 
+mod belt;
 pub(crate) mod log;
+pub(crate) mod metrics;
 mod output;
 
 use std::sync::Arc;
@@ -10,13 +12,19 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::limits::Limits;
+use crate::script::ScriptSpec;
+use belt::Identity;
 use log::Logger;
+use metrics::MetricSink;
 
 /// The data of one store.
 pub(crate) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     pub(crate) log: Arc<Logger>,
+    metrics: Arc<dyn MetricSink>,
+    /// Of a belt, what its definition says.
+    pub(crate) belt: Identity,
     pub(crate) limits: Limits,
     pub(crate) deadline: Deadline,
 }
@@ -24,10 +32,10 @@ pub(crate) struct State {
 impl State {
     /// WASI with nothing granted: no environment, no arguments, no directories, no network, no standard input. Clocks
     /// and randomness are there. Output goes to the log.
-    pub(crate) fn new(log: Arc<Logger>, memory_bytes_max: usize) -> Self {
+    pub(crate) fn new(log: Arc<Logger>, spec: &ScriptSpec) -> Self {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output::Lines::new(Arc::clone(&log), log::Level::Info, "stdout"))
-            .stderr(output::Lines::new(Arc::clone(&log), log::Level::Warning, "stderr"))
+            .stderr(output::Lines::new(Arc::clone(&log), log::Level::Warning, log::STDERR))
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
@@ -35,7 +43,9 @@ impl State {
             wasi: wasi.build(),
             table: ResourceTable::new(),
             log,
-            limits: Limits::new(memory_bytes_max),
+            metrics: Arc::clone(&spec.metrics),
+            belt: Identity::of(&spec.config),
+            limits: Limits::new(spec.memory_bytes_max),
             deadline: Deadline::default(),
         }
     }

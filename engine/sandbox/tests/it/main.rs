@@ -4,6 +4,7 @@
 
 mod belt;
 mod cache;
+mod component;
 mod corpus;
 mod limits;
 mod script;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use granary_sandbox::{
-    BeltOutcome, Component, EventIn, Failure, Kind, Level, LogSink, Options, Runner, Sandbox, ScriptSpec,
-    TransformOutcome, Update,
+    BeltOutcome, Component, EventIn, Failure, Kind, Language, Level, LogSink, NoMetrics, Options, Runner,
+    Sandbox, ScriptSpec, TransformOutcome, Update,
 };
 use serde_json::{Value, json};
 
@@ -75,12 +75,14 @@ pub(crate) fn belt_spec(source: &str) -> (ScriptSpec, Arc<Lines>) {
     let log: Arc<dyn LogSink> = lines.clone();
     let spec = ScriptSpec {
         kind: Kind::Belt,
+        language: Language::Python,
         source: source.to_owned(),
         config,
         memory_bytes_max: 256 << 20,
         call_timeout: PATIENCE,
         init_timeout: PATIENCE,
         log,
+        metrics: Arc::new(NoMetrics),
     };
     (spec, lines)
 }

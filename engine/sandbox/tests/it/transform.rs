@@ -1,6 +1,6 @@
 //! Transforms in Python.
 
-use granary_sandbox::{EventIn, FailureKind, Runner, TransformMessage, Transformed};
+use granary_sandbox::{EventIn, FailureKind, Language, Runner, ScriptSpec, TransformMessage, Transformed};
 
 use crate::support::{self, transform};
 
@@ -54,8 +54,8 @@ async fn an_uploaded_component_transforms_and_its_failures_stay_with_their_recor
     let component = support::guest_path("transform-rust.wasm");
     let (sandbox, _) = support::python().await;
     let component = sandbox.load_file(component).await.unwrap();
-    let spec = support::transform_spec("");
-    let mut runner = Runner::of_component(sandbox, component, spec).await.unwrap();
+    let spec = ScriptSpec { language: Language::Component, ..support::transform_spec("") };
+    let mut runner = Runner::new(sandbox, component, spec).await.unwrap();
     let payloads: [&[u8]; 2] = [b"no thrift", b"\0"];
     let records = payloads.map(|payload| EventIn { headers: &[], payload });
     let outcomes = runner.run_transform(&records).await.unwrap();

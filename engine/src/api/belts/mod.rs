@@ -1,7 +1,10 @@
 //! `/projects/{project}/belts`.
 
+mod component;
 mod read;
 mod state;
+mod upload;
+mod versions;
 mod write;
 
 use granary_catalog::{Belt, belt::parse_id};
@@ -24,6 +27,13 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(read::get, write::create_with_id, write::update, write::delete))
         .routes(routes!(state::get_state, state::set_state))
         .routes(routes!(state::logs))
+        .routes(routes!(versions::list))
+        .routes(routes!(versions::rollback))
+}
+
+/// The routes of uploaded components, which only exist within a project.
+pub(super) fn component_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(component::assign))
 }
 
 fn href(state: &ApiState, belt: &Belt) -> String {

@@ -3,23 +3,25 @@
 use axum::{Json, extract::State};
 use granary_catalog::{
     Action, Belt, EventKind, Report, Wanted,
-    belt::{BeltBody, BeltType},
+    belt::{BeltBody, Program},
     event_type::Directory,
 };
-use granary_db::definitions::{self, belt, event_type};
+use granary_db::definitions::{self, belt, component, event_type};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use super::{find, id_of, render};
+use super::{find, id_of, render, upload::Upload};
 use crate::{
     api::{
         ApiState,
         answer::with_warnings,
-        body::JsonBody,
         caller::{Editor, In},
+        components::accept,
         error::Error,
         query::Params,
-        running, script,
+        running,
+        runtime::ComponentKind,
+        script,
     },
     clock,
 };
@@ -32,9 +34,22 @@ pub(super) async fn create(
     State(state): State<ApiState>,
     scope: In<Editor>,
     query: Params,
-    JsonBody(body): JsonBody,
+    upload: Upload,
 ) -> Result<Json<Value>, Error> {
+    let body = definition(&state, &scope, upload).await?;
     make(&state, &scope, None, &query, &body).await
+}
+
+/// The definition of an upload; a component that came with it is kept and named in it.
+async fn definition(state: &ApiState, scope: &In<Editor>, upload: Upload) -> Result<Value, Error> {
+    let Upload { mut definition, component } = upload;
+    if let Some(bytes) = component {
+        let sha256 = accept(state, scope, ComponentKind::Belt, "component", bytes).await?;
+        if let Some(fields) = definition.as_object_mut() {
+            fields.insert("component".to_owned(), sha256.into());
+        }
+    }
+    Ok(definition)
 }
 
 /// Makes a belt of that id.
@@ -46,9 +61,10 @@ pub(super) async fn create_with_id(
     State(state): State<ApiState>,
     scope: In<Editor>,
     query: Params,
-    JsonBody(body): JsonBody,
+    upload: Upload,
 ) -> Result<Json<Value>, Error> {
     let id = id_of(scope.path("id"))?;
+    let body = definition(&state, &scope, upload).await?;
     make(&state, &scope, Some(id), &query, &body).await
 }
 
@@ -77,21 +93,35 @@ async fn build(
             made.name
         )));
     }
+    require_component(client, &made).await?;
     Ok((made, directory, warnings))
 }
 
-/// Loads the callback with the outputs that it may write.
-async fn check(state: &ApiState, belt: &Belt, directory: &Directory) -> Result<Vec<String>, Error> {
-    if belt.belt_type != BeltType::PythonCallback {
-        return Ok(Vec::new());
+/// A component has to be there before a belt can name it.
+async fn require_component(client: &Client, belt: &Belt) -> Result<(), Error> {
+    if let Program::Component(hash) = belt.program()
+        && !component::exists(client, &belt.project, hash).await?
+    {
+        let reason = format!("names the component '{hash}', which was not uploaded to this project");
+        return Err(Error::parameter("component", reason));
     }
+    Ok(())
+}
+
+/// Loads the program with the outputs that it may write.
+async fn check(state: &ApiState, belt: &Belt, directory: &Directory) -> Result<Vec<String>, Error> {
+    let field = match belt.program() {
+        Program::Python(_) => "extractorFn",
+        Program::Component(_) => "component",
+        Program::Dbt => return Ok(Vec::new()),
+    };
     let outputs: Vec<(String, EventKind)> = belt
         .output_types
         .iter()
         .filter_map(|output| directory.0.iter().find(|entry| entry.name == output.name))
         .map(|entry| (entry.name.clone(), entry.kind))
         .collect();
-    state.runtime.check_belt(belt, &outputs).await.map_err(|error| script::refusal("extractorFn", error))
+    state.runtime.check_belt(belt, &outputs).await.map_err(|error| script::refusal(field, error))
 }
 
 async fn make(
@@ -132,31 +162,54 @@ async fn make(
     Ok(with_warnings(render(state, &stored), &warnings))
 }
 
-/// Replaces a belt: missing fields return to their defaults. What runs keeps the old definition until it is restarted.
+/// Replaces a belt: missing fields return to their defaults. What runs keeps the old definition until it is restarted,
+/// or takes the new one over between two batches with `apply`.
 #[utoipa::path(put, path = "/belts/{id}", tag = "belts", security(("bearer" = ["editor"])),
-    params(("id" = String, Path, description = "A natural number")), request_body = BeltBody,
-    responses((status = 200, body = Belt)))]
+    params(("id" = String, Path, description = "A natural number"),
+        ("apply" = Option<bool>, Query, description = "A running belt goes on with it between two batches")),
+    request_body = BeltBody, responses((status = 200, body = Belt)))]
 pub(super) async fn update(
     State(state): State<ApiState>,
     scope: In<Editor>,
-    JsonBody(body): JsonBody,
+    query: Params,
+    upload: Upload,
 ) -> Result<Json<Value>, Error> {
     let id = id_of(scope.path("id"))?;
+    let client = state.db.client().await?;
+    find(&client, &scope.project, id).await?;
+    drop(client);
+    let body = definition(&state, &scope, upload).await?;
+    change(&state, &scope, id, &body, query.flag("apply")).await
+}
+
+/// Stores a new version of a belt, and has it take over where `apply` says so.
+pub(super) async fn change(
+    state: &ApiState,
+    scope: &In<Editor>,
+    id: i64,
+    body: &Value,
+    apply: bool,
+) -> Result<Json<Value>, Error> {
     let mut client = state.db.client().await?;
     let old = find(&client, &scope.project, id).await?.definition;
-    let (checked, directory, _) = build(&client, &scope.project, (id, 0), Some(&old), &body).await?;
-    let of_script = check(&state, &checked, &directory).await?;
+    let (checked, directory, _) = build(&client, &scope.project, (id, 0), Some(&old), body).await?;
+    let of_script = check(state, &checked, &directory).await?;
     let transaction = client.transaction().await?;
     let inner = transaction.client();
     definitions::lock(inner).await?;
     let old = find(inner, &scope.project, id).await?.definition;
-    let (next, _, mut warnings) = build(inner, &scope.project, (id, 0), Some(&old), &body).await?;
+    let (next, _, mut warnings) = build(inner, &scope.project, (id, 0), Some(&old), body).await?;
     belt::update(inner, &next, &scope.caller.person()).await?;
     transaction.commit().await?;
+    drop(client);
     state.runtime.definition_changed(&next.object());
+    if apply && next.start_obstacle().is_none() {
+        state.runtime.replace(&next.object()).await?;
+    }
     warnings.extend(of_script);
+    let client = state.db.client().await?;
     let stored = find(&client, &scope.project, id).await?;
-    Ok(with_warnings(render(&state, &stored), &warnings))
+    Ok(with_warnings(render(state, &stored), &warnings))
 }
 
 /// Stops and deletes a belt; `content` tells whether there was one.

@@ -31,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 
 /// The routes of uploaded components, which only exist within a project.
 pub(super) fn component_routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(component::upload)).routes(routes!(component::assign))
+    OpenApiRouter::new().routes(routes!(component::assign))
 }
 
 fn href(state: &ApiState, harvester: &Harvester) -> String {

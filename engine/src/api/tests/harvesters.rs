@@ -139,7 +139,7 @@ async fn uploaded_components_become_transforms() {
     let client = api.database.db().client().await.unwrap();
     let bytes = granary_db::definitions::component::load(&client, "p", &hash).await.unwrap();
     assert_eq!(bytes.as_deref(), Some(&b"\0asm\x0d\0\x01\0rest"[..]));
-    for (bytes, word) in [(&b"\0asm\x01\0\0\0"[..], "core module"), (&b"hello"[..], "something else")] {
+    for (bytes, word) in [(&b"\0asm\x01\0\0\0"[..], "core module"), (&b"hello"[..], "is text")] {
         let answer = api.send(Method::POST, "/projects/p/components", admin, Body::from(bytes)).await;
         assert!(answer.refused(400, "bad_parameter_value").contains(word));
     }

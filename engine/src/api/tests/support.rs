@@ -11,6 +11,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, StatusCode, header},
 };
+use bytes::Bytes;
 use granary_catalog::{
     Access, Belt, EventKind, EventType, Harvester, Object, Project, Role, StartPosition, Status,
 };
@@ -20,7 +21,7 @@ use tower::ServiceExt as _;
 
 use crate::api::{
     ApiState,
-    runtime::{CheckError, ErrorKind, Runtime, RuntimeError, StatusReport},
+    runtime::{CheckError, ComponentKind, ErrorKind, Runtime, RuntimeError, StatusReport},
 };
 
 /// Where links begin.
@@ -84,6 +85,11 @@ impl Runtime for Recorder {
         Ok(Status::Deploying)
     }
 
+    async fn replace(&self, object: &Object) -> Result<Status, RuntimeError> {
+        self.call(format!("replace {object}"))?;
+        Ok(self.status(object).status)
+    }
+
     async fn remove(&self, object: &Object) -> Result<(), RuntimeError> {
         self.states.lock().unwrap().remove(object);
         self.call(format!("remove {object}"))
@@ -112,6 +118,11 @@ impl Runtime for Recorder {
             outputs.iter().map(|(name, kind)| format!("{name}:{}", kind.as_str())).collect();
         self.calls.lock().unwrap().push(format!("check belt {} -> {}", belt.name, outputs.join(",")));
         self.check.lock().unwrap().clone()
+    }
+
+    async fn check_component(&self, kind: ComponentKind, bytes: Bytes) -> Result<(), CheckError> {
+        self.calls.lock().unwrap().push(format!("check component {kind:?} {}", bytes.len()));
+        self.check.lock().unwrap().clone().map(drop)
     }
 
     async fn check_transform(&self, harvester: &Harvester) -> Result<Vec<String>, CheckError> {
@@ -217,6 +228,20 @@ impl Api {
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
+        self.call(request, body).await
+    }
+
+    /// Sends a body of that content type as the admin.
+    pub(super) async fn send_as(&self, method: Method, path: &str, content_type: &str, body: Body) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.admin))
+            .header(header::CONTENT_TYPE, content_type);
+        self.call(request, body).await
+    }
+
+    async fn call(&self, request: axum::http::request::Builder, body: Body) -> Answer {
         let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
         let status = response.status();
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();

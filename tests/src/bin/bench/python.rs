@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use granary_sandbox::{EventIn, Kind, Level, LogSink, Options, Runner, Sandbox, ScriptSpec, Update};
+use granary_sandbox::{
+    EventIn, Kind, Language, Level, LogSink, NoMetrics, Options, Runner, Sandbox, ScriptSpec, Update,
+};
 use granary_tests::event;
 use granary_tests::figure::{Bar, Figure, median};
 use granary_tests::node::{repository, target_dir};
@@ -96,6 +98,7 @@ impl Belt {
         let outputs = json!([{ "name": OUTPUT, "kind": "live_segment" }]);
         let spec = ScriptSpec {
             kind: Kind::Belt,
+            language: Language::Python,
             source: CALLBACK.to_owned(),
             config: json!({
                 "beltId": "1", "outputTypes": outputs, "fetchProfile": "FALSE", "debug": false, "env": {}
@@ -104,6 +107,7 @@ impl Belt {
             call_timeout: Duration::from_secs(10),
             init_timeout: Duration::from_secs(10),
             log: Arc::new(Quiet),
+            metrics: Arc::new(NoMetrics),
         };
         let runner = Runner::new(sandbox, runtime, spec).await?;
         let events = payloads.into_iter().enumerate().map(|(n, payload)| (headers(n), payload)).collect();

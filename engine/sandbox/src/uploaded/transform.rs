@@ -1,13 +1,13 @@
 //! Components of the public world `transform`, compiled by users (`wit/transform.wit`).
 
-use serde_json::value::RawValue;
 use wasmtime::Store;
 
+use super::{counted, output};
 use crate::bindings::transform::Transform;
 use crate::bindings::transform::granary::transform::types;
 use crate::frame::EventIn;
 use crate::host::State;
-use crate::marshal::DEPTH_MAX;
+use crate::json::check;
 use crate::outcome::{Failure, FailureKind, TransformMessage, TransformOutcome, Transformed};
 
 /// Runs a batch. The inner error is the component's refusal of the whole batch, or a broken promise.
@@ -22,13 +22,7 @@ pub(crate) async fn run(
     };
     let records: Vec<_> = batch.iter().map(record).collect();
     let answer = component.call_execute(store, &records).await?;
-    Ok(answer.and_then(|outcomes| {
-        if outcomes.len() == batch.len() {
-            Ok(outcomes.into_iter().map(outcome).collect())
-        } else {
-            Err(format!("the component answered {} outcomes for {} records", outcomes.len(), batch.len()))
-        }
-    }))
+    Ok(answer.and_then(|outcomes| counted(outcomes, batch.len(), outcome)))
 }
 
 fn outcome(answer: types::Outcome) -> TransformOutcome {
@@ -59,18 +53,8 @@ fn message(answer: types::Message) -> Result<TransformMessage, Failure> {
 
 /// Passes JSON text through; an array stays one message.
 fn checked(text: Vec<u8>) -> Result<Vec<u8>, Failure> {
-    let wrong = match serde_json::from_slice::<&RawValue>(&text) {
-        Err(error) => format!("the component returned a message that is not JSON: {error}"),
-        Ok(json) if crate::frame::nests_deeper_than(DEPTH_MAX, json.get()) => {
-            format!("the component returned JSON nested deeper than {DEPTH_MAX} levels")
-        }
-        Ok(_) => return Ok(text),
-    };
-    Err(output(wrong))
-}
-
-fn output(text: String) -> Failure {
-    Failure::new(FailureKind::Output, "OutputError", text)
+    check(&text).map_err(|wrong| output(format!("the component returned a message that {wrong}")))?;
+    Ok(text)
 }
 
 #[cfg(test)]

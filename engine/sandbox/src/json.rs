@@ -1,0 +1,116 @@
+//! JSON text that a guest wrote: passed on byte for byte, so it is only looked at.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::marshal::DEPTH_MAX;
+
+/// Whether bytes are JSON that may be passed on. The error completes "a value that ...".
+pub(crate) fn check(text: &[u8]) -> Result<(), String> {
+    let text = shallow(text)?;
+    serde_json::from_str::<&RawValue>(text).map_err(not_json)?;
+    Ok(())
+}
+
+/// Whether bytes are a JSON object that may be passed on.
+pub(crate) fn check_object(text: &[u8]) -> Result<(), String> {
+    check(text)?;
+    if is_object(text) { Ok(()) } else { Err("is not an object".to_owned()) }
+}
+
+/// The routing key of a row: the text of its `id`, which is a text or an integer.
+pub(crate) fn row_id(text: &[u8]) -> Result<String, String> {
+    #[derive(Deserialize)]
+    struct Row<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+    }
+    let text = shallow(text)?;
+    if !is_object(text.as_bytes()) {
+        return check(text.as_bytes()).and(Err("is not an object".to_owned()));
+    }
+    // Reads the whole text. Two ids are refused: readers of JSON differ about which one counts.
+    let row: Row<'_> = serde_json::from_str(text).map_err(not_json)?;
+    let Some(id) = row.id else { return Err("needs to contain an id property".to_owned()) };
+    let id = id.get();
+    if id.starts_with('"') {
+        return match serde_json::from_str::<String>(id) {
+            Ok(text) if !text.is_empty() => Ok(text),
+            Ok(_) => Err("has an empty id".to_owned()),
+            Err(error) => Err(format!("has an id that is not text: {error}")),
+        };
+    }
+    let is_integer = id.strip_prefix('-').unwrap_or(id).bytes().all(|b| b.is_ascii_digit());
+    if is_integer {
+        Ok(id.to_owned())
+    } else {
+        Err(format!("has an id that is neither text nor integer: {}", short(id)))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+fn not_json(error: serde_json::Error) -> String {
+    format!("is not JSON: {error}")
+}
+
+fn shallow(text: &[u8]) -> Result<&str, String> {
+    let text = std::str::from_utf8(text).map_err(|error| format!("is not UTF-8: {error}"))?;
+    if nests_deeper_than(DEPTH_MAX, text) {
+        return Err(format!("is nested deeper than {DEPTH_MAX} levels"));
+    }
+    Ok(text)
+}
+
+fn is_object(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"{")
+}
+
+/// Whether brackets outside of strings nest deeper than `limit`.
+pub(crate) fn nests_deeper_than(limit: usize, text: &str) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                if depth > limit {
+                    return true;
+                }
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+fn short(text: &str) -> &str {
+    &text[..text.floor_char_boundary(40)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_ids_are_texts_or_integers() {
+        assert_eq!(row_id(br#"{"a":{"id":1},"id":"x\u00e9"}"#), Ok("x\u{e9}".to_owned()));
+        assert_eq!(row_id(br#" {"id":-7} "#), Ok("-7".to_owned()));
+        for (bad, why) in [
+            ("{}", "needs to contain an id"),
+            (r#"{"id":null}"#, "needs to contain an id"),
+            (r#"{"id":1.5}"#, "neither text nor integer"),
+            (r#"{"id":""}"#, "empty id"),
+            (r#"{"id":1,"id":2}"#, "duplicate field"),
+            ("[1]", "not an object"),
+            ("{", "not JSON"),
+        ] {
+            let error = row_id(bad.as_bytes()).unwrap_err();
+            assert!(error.contains(why), "{bad}: {error}");
+        }
+        let deep = format!("{{\"id\":1,\"v\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+        assert!(row_id(deep.as_bytes()).unwrap_err().contains("nested deeper"));
+    }
+}

@@ -1,0 +1,141 @@
+//! Whether a component fits the world that it is uploaded for: each import and export that does not is named.
+
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+
+use crate::component::Component;
+use crate::sandbox::Error;
+use crate::script::Kind;
+
+/// A public world.
+struct World {
+    /// Its name without a version.
+    name: &'static str,
+    /// Package of the interfaces that its components may import.
+    package: &'static str,
+    /// Version of the contract that this engine speaks.
+    version: (u64, u64, u64),
+    /// Interfaces of the package.
+    interfaces: &'static [&'static str],
+    /// The signature of the exported function, for people.
+    signature: &'static str,
+}
+
+const BELT: World = World {
+    name: "granary:belt/belt",
+    package: "granary:belt",
+    version: (1, 0, 0),
+    interfaces: &["types", "logging", "configuration", "metrics", "profiles", "eventstore"],
+    signature: "execute: func(events: list<event>) -> result<list<outcome>, string>",
+};
+
+const TRANSFORM: World = World {
+    name: "granary:transform/transform",
+    package: "granary:transform",
+    version: (0, 1, 0),
+    interfaces: &["types", "host"],
+    signature: "execute: func(records: list<source-record>) -> result<list<outcome>, string>",
+};
+
+/// Packages of WASI 0.2 that every guest may import. Files and sockets answer that nothing is granted.
+const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
+
+/// Names every import beyond the grants, and a missing export.
+pub(crate) fn check(component: &Component, engine: &Engine, kind: Kind) -> Result<(), Error> {
+    let world = match kind {
+        Kind::Belt => &BELT,
+        Kind::Transform => &TRANSFORM,
+    };
+    let ty = component.wasm().component_type();
+    let mut problems: Vec<String> =
+        ty.imports(engine).filter_map(|(name, _)| import_problem(world, name)).collect();
+    let exports: Vec<(&str, ComponentItem)> =
+        ty.exports(engine).map(|(name, item)| (name, item.ty)).collect();
+    match exports.iter().find(|(name, _)| *name == "execute") {
+        Some((_, ComponentItem::ComponentFunc(_))) => {}
+        Some(_) => {
+            problems.push(format!("the export 'execute' is no function, expected {}", world.signature))
+        }
+        None => {
+            let names: Vec<&str> = exports.iter().map(|(name, _)| *name).collect();
+            let there = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+            problems.push(format!(
+                "the export 'execute' is missing, expected {}; exported is {there}",
+                world.signature
+            ));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::World { world: world.name, problems }) }
+}
+
+/// What is wrong with an import, if anything.
+fn import_problem(world: &World, name: &str) -> Option<String> {
+    let (path, version) = name.split_once('@').unwrap_or((name, ""));
+    let (package, interface) = path.split_once('/').unwrap_or((path, ""));
+    if package == world.package {
+        let (major, minor, patch) = world.version;
+        let ours = format!("{major}.{minor}.{patch}");
+        return match parse(version) {
+            Some(theirs) if !is_compatible(theirs, world.version) => Some(format!(
+                "the import '{name}' is of contract version {version}, this engine has {}@{ours}: build the component \
+                 with an SDK of that version, or use an engine that has {version}",
+                world.package
+            )),
+            Some(_) if world.interfaces.contains(&interface) => None,
+            _ => Some(format!(
+                "the import '{name}' is not part of {}@{ours}, whose interfaces are {}",
+                world.package,
+                world.interfaces.join(", ")
+            )),
+        };
+    }
+    if let Some(wasi) = package.strip_prefix("wasi:") {
+        if WASI.contains(&wasi) && version.starts_with("0.2.") {
+            return None;
+        }
+        return Some(format!(
+            "the import '{name}' is not granted: of WASI there are {} in version 0.2",
+            WASI.join(", ")
+        ));
+    }
+    Some(format!("the import '{name}' is not known: a component may import {} and WASI 0.2", world.package))
+}
+
+fn parse(version: &str) -> Option<(u64, u64, u64)> {
+    let plain = version.split(['-', '+']).next()?;
+    let mut parts = plain.split('.').map(str::parse::<u64>);
+    Some((parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?))
+}
+
+/// Whether an engine of contract `ours` runs what was built against `theirs`: as Cargo reads versions.
+fn is_compatible(theirs: (u64, u64, u64), ours: (u64, u64, u64)) -> bool {
+    let same_line = if ours.0 == 0 { (theirs.0, theirs.1) == (0, ours.1) } else { theirs.0 == ours.0 };
+    same_line && theirs <= ours
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn imports_within_the_grants_pass() {
+        for name in ["granary:belt/logging@1.0.0", "wasi:io/streams@0.2.6", "granary:belt/types@1.0.0"] {
+            assert_eq!(import_problem(&BELT, name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn other_imports_are_named_with_the_reason() {
+        for (name, why) in [
+            ("granary:belt/logging@1.1.0", "of contract version 1.1.0, this engine has granary:belt@1.0.0"),
+            ("granary:belt/logging@0.1.0", "of contract version 0.1.0"),
+            ("granary:belt/money@1.0.0", "not part of granary:belt@1.0.0"),
+            ("wasi:http/outgoing-handler@0.2.0", "not granted"),
+            ("wasi:io/streams@0.3.0", "not granted"),
+            ("env", "not known"),
+        ] {
+            let problem = import_problem(&BELT, name).unwrap_or_default();
+            assert!(problem.contains(why) && problem.contains(name), "{name}: {problem}");
+        }
+    }
+}
