@@ -27,7 +27,8 @@ pub(crate) fn row_id(text: &[u8]) -> Result<String, String> {
     }
     let text = shallow(text)?;
     if !is_object(text.as_bytes()) {
-        return check(text.as_bytes()).and(Err("is not an object".to_owned()));
+        check(text.as_bytes())?;
+        return Err("is not an object".to_owned());
     }
     // Reads the whole text. Two ids are refused: readers of JSON differ about which one counts.
     let row: Row<'_> = serde_json::from_str(text).map_err(not_json)?;

@@ -54,7 +54,7 @@ pub(crate) fn check(component: &Component, engine: &Engine, kind: Kind) -> Resul
     match exports.iter().find(|(name, _)| *name == "execute") {
         Some((_, ComponentItem::ComponentFunc(_))) => {}
         Some(_) => {
-            problems.push(format!("the export 'execute' is no function, expected {}", world.signature))
+            problems.push(format!("the export 'execute' is no function, expected {}", world.signature));
         }
         None => {
             let names: Vec<&str> = exports.iter().map(|(name, _)| *name).collect();
