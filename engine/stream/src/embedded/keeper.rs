@@ -37,6 +37,9 @@ struct Work {
     seals: VecDeque<Sealing>,
     sweep: bool,
     stop: bool,
+    /// A task was taken and is not done.
+    #[cfg(test)]
+    busy: bool,
 }
 
 /// What the committer and others ask of the keeper.
@@ -99,6 +102,15 @@ impl Keeper {
         self.changed.notify_all();
     }
 
+    /// Waits until everything that was asked for so far is done.
+    #[cfg(test)]
+    pub(super) fn settle(&self) {
+        let mut work = self.work();
+        while work.busy || work.sweep || !work.seals.is_empty() || matches!(work.next, Next::Wanted(_)) {
+            work = self.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Lets the thread end when it has done what it was asked.
     pub(super) fn stop(&self) {
         self.work().stop = true;
@@ -124,24 +136,34 @@ enum Task {
 
 fn next_task(keeper: &Keeper) -> Task {
     let mut work = keeper.work();
-    loop {
+    #[cfg(test)]
+    {
+        work.busy = false;
+        keeper.changed.notify_all();
+    }
+    let task = loop {
         // The committer may be waiting for a file, nobody waits for the others.
         if let Next::Wanted(capacity) = work.next
             && !work.stop
         {
-            return Task::Prepare(capacity);
+            break Task::Prepare(capacity);
         }
         if let Some(sealing) = work.seals.pop_front() {
-            return Task::Seal(sealing);
+            break Task::Seal(sealing);
         }
         if std::mem::take(&mut work.sweep) {
-            return Task::Sweep;
+            break Task::Sweep;
         }
         if work.stop {
-            return Task::Stop;
+            break Task::Stop;
         }
         work = keeper.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
+    };
+    #[cfg(test)]
+    {
+        work.busy = !matches!(task, Task::Stop);
     }
+    task
 }
 
 /// The life of the thread. `number` is that of the first file it makes.

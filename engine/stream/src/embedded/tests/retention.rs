@@ -20,6 +20,8 @@ async fn append(log: &EmbeddedLog, topic: &str, partition: u32, times: std::ops:
         let messages = vec![Message { time_ms, ..Message::of("x".repeat(500)) }];
         log.append(vec![Append { topic: topic.to_owned(), partition, messages }]).await.unwrap();
     }
+    // Retention drops closed files, and the keeper closes them in its own time.
+    log.shared.keeper.settle();
 }
 
 fn files(disk: &SimDisk) -> usize {
