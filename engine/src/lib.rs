@@ -25,6 +25,7 @@ pub mod node;
 pub mod object_log;
 pub mod ready;
 pub mod retention;
+pub mod runtimes;
 pub mod telemetry;
 pub mod version;
 

@@ -28,6 +28,7 @@ use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::ready::Readiness;
+use crate::runtimes::Runtimes;
 use crate::stage::book::Book;
 use crate::stage::worker::Shared;
 use crate::supervisor::Supervisor;
@@ -66,9 +67,10 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
 
     let dyn_log: Arc<dyn StreamLog> = Arc::clone(&log) as _;
     let shared = Shared { log: Arc::clone(&dyn_log), db: db.clone(), book: Book::default() };
-    let sandbox = Sandbox::new(granary_sandbox::Options { cache_dir: config.cache_dir.clone() })
-        .context("could not set up the sandbox")?;
-    let supervisor = Supervisor::new(shared.clone(), sandbox, config.python_runtime.clone());
+    let sandbox =
+        Sandbox::new(granary_sandbox::Options { cache_dir: config.cache_dir.clone(), count_fuel: false })
+            .context("could not set up the sandbox")?;
+    let supervisor = Supervisor::new(shared.clone(), Runtimes::new(sandbox, config.runtimes.clone()));
     let collector = Collector::new(
         dyn_log,
         granary_collector::Options {
@@ -85,6 +87,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
         http::App {
             collector,
             db: db.clone(),
+            log: Arc::clone(&shared.log),
             supervisor: supervisor.clone(),
             ready: ready.clone(),
             metrics: metrics.clone(),

@@ -9,6 +9,7 @@
 pub mod api;
 pub mod node;
 pub mod postgres;
+pub mod program;
 pub mod project;
 
 // What the tests post and expect.
@@ -25,4 +26,6 @@ pub mod visible;
 pub mod wait;
 
 // Runs that are both a test and a program.
+pub mod audit;
 pub mod kill;
+pub mod takeover;

@@ -71,7 +71,8 @@ pub fn binary() -> Result<PathBuf> {
 }
 
 /// Compiled guests, shared by all runs, so that the Python runtime is compiled once and not once a test.
-fn cache_dir() -> PathBuf {
+#[must_use]
+pub fn cache_dir() -> PathBuf {
     target_dir().join("granary-cache")
 }
 

@@ -22,6 +22,9 @@ const SLICE_TICKS: u64 = 5;
 /// The most bytes of one answer of a guest; wasmtime refuses to copy more.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// What an event takes in a frame, to begin with.
+const EVENT_BYTES_TYPICAL: usize = 1 << 10;
+
 /// A loaded script. After a [`CallError`] it is dead, and so it is when a call's future was dropped half way.
 pub struct Instance {
     sandbox: Sandbox,
@@ -36,7 +39,7 @@ pub struct Instance {
 /// What runs in the store.
 enum Guest {
     /// A script runtime with its script.
-    Script(Script),
+    Script { script: Script, language: Language },
     /// A component that the user compiled.
     Component(uploaded::Guest),
 }
@@ -55,7 +58,7 @@ impl Instance {
         spec: &ScriptSpec,
     ) -> Result<(Self, Vec<Diagnostic>), Error> {
         match spec.language {
-            Language::Python => Self::script(sandbox, component, spec).await,
+            Language::Python | Language::JavaScript => Self::script(sandbox, component, spec).await,
             Language::Component => Ok((Self::component(sandbox, component, spec).await?, Vec::new())),
         }
     }
@@ -77,7 +80,8 @@ impl Instance {
         let (script, answer) = loaded.await.map_err(Refusal::from)?;
         let diagnostics = |all: Vec<_>| all.into_iter().map(Diagnostic::from).collect::<Vec<_>>();
         let warnings = answer.map(diagnostics).map_err(|all| Refusal::of_diagnostics(diagnostics(all)))?;
-        let instance = Self::of(sandbox, spec, store, Guest::Script(script));
+        let guest = Guest::Script { script, language: spec.language };
+        let instance = Self::of(sandbox, spec, store, guest);
         Ok((instance, warnings))
     }
 
@@ -142,6 +146,13 @@ impl Instance {
         self.memory_bytes_at_start
     }
 
+    /// Fuel that its calls took, roughly one for each WebAssembly instruction; 0 where the sandbox does not count.
+    #[must_use]
+    pub fn fuel(&self) -> u64 {
+        // Fails where the engine counts none.
+        self.store.get_fuel().map_or(0, |left| u64::MAX - left)
+    }
+
     /// Log lines dropped because calls wrote too many.
     #[must_use]
     pub fn log_lines_dropped(&self) -> u64 {
@@ -159,7 +170,24 @@ impl Instance {
         let Self { sandbox, store, guest, encoder, call_timeout, .. } = self;
         let text = |text: String| CallError::Frame { text };
         let outcomes = match guest {
-            Guest::Script(script) => {
+            Guest::Script { script, language: Language::JavaScript } => {
+                let mut question = Vec::with_capacity(batch.len() * EVENT_BYTES_TYPICAL);
+                let unsent = frame::json::encode(batch, &mut question);
+                let answer = call(sandbox, store, *call_timeout, async |store| {
+                    script.granary_script_runtime().call_execute(store, &question).await
+                });
+                let answer = answer.await?.map_err(text)?;
+                let good = |updates| {
+                    F::of_updates(updates).ok_or_else(|| text("JavaScript runs only as a belt".to_owned()))
+                };
+                let outcome = |outcome| match outcome {
+                    Ok(updates) => good(updates).map(Ok),
+                    Err(failure) => Ok(Err(failure)),
+                };
+                let outcomes = frame::json::decode(&answer, unsent).map_err(text)?;
+                outcomes.into_iter().map(outcome).collect::<Result<_, _>>()?
+            }
+            Guest::Script { script, .. } => {
                 let unsent = frame::encode::<F>(batch, encoder);
                 let answer = call(sandbox, store, *call_timeout, async |store| {
                     script.granary_script_runtime().call_execute(store, encoder.bytes()).await
@@ -191,6 +219,9 @@ fn store(sandbox: &Sandbox, spec: &ScriptSpec) -> Store<State> {
     let mut store = Store::new(sandbox.engine(), State::new(log, spec));
     store.limiter(|state| &mut state.limits);
     store.set_hostcall_fuel(ANSWER_BYTES_MAX);
+    if sandbox.counts_fuel() {
+        store.set_fuel(u64::MAX).expect("the engine counts fuel");
+    }
     store.epoch_deadline_callback(|mut store| {
         Ok(match store.data_mut().deadline.left() {
             None => UpdateDeadline::Interrupt,

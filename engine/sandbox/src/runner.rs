@@ -33,6 +33,8 @@ pub struct Stats {
     pub events: u64,
     /// What the linear memories of the present instance hold, in bytes; 0 without one.
     pub memory_bytes: usize,
+    /// Fuel that calls took ([`crate::Options::count_fuel`]).
+    pub fuel: u64,
     /// Log lines dropped because calls wrote too many.
     pub log_lines_dropped: u64,
 }
@@ -80,6 +82,7 @@ impl Runner {
         if let Some(instance) = &self.instance {
             stats.memory_bytes = instance.memory_bytes();
             stats.log_lines_dropped += instance.log_lines_dropped();
+            stats.fuel += instance.fuel();
         }
         stats
     }
@@ -196,6 +199,7 @@ impl Runner {
     fn give_up(&mut self) {
         if let Some(instance) = self.instance.take() {
             self.stats.log_lines_dropped += instance.log_lines_dropped();
+            self.stats.fuel += instance.fuel();
         }
     }
 

@@ -29,6 +29,8 @@ const HOST_STACK_BYTES: usize = 2 << 20;
 pub struct Options {
     /// Where compiled components are kept. Nobody but this user may be able to write there.
     pub cache_dir: PathBuf,
+    /// Count what guests execute ([`crate::Stats::fuel`]). It costs them about a fifth of their speed.
+    pub count_fuel: bool,
 }
 
 /// Why something could not be set up. What a script does wrong in a call is a [`CallError`] or a
@@ -83,6 +85,7 @@ struct Inner {
     linker: Linker<State>,
     ticker: Ticker,
     cache: Arc<Cache>,
+    count_fuel: bool,
 }
 
 impl std::fmt::Debug for Sandbox {
@@ -95,7 +98,7 @@ impl Sandbox {
     /// Sets up the engine and starts its ticker thread, which ends with the last clone.
     pub fn new(options: Options) -> Result<Self, Error> {
         let text = |e: wasmtime::Error| Error::Engine(format!("{e:#}"));
-        let engine = Engine::new(&config()).map_err(text)?;
+        let engine = Engine::new(&config(options.count_fuel)).map_err(text)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(text)?;
         host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
@@ -108,7 +111,7 @@ impl Sandbox {
         belt::eventstore::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
         let ticker = Ticker::start(engine.clone()).map_err(|e| Error::Engine(e.to_string()))?;
         let cache = Arc::new(Cache::open(options.cache_dir, &engine)?);
-        Ok(Self { inner: Arc::new(Inner { engine, linker, ticker, cache }) })
+        Ok(Self { inner: Arc::new(Inner { engine, linker, ticker, cache, count_fuel: options.count_fuel }) })
     }
 
     /// Loads a component from a file; compiled on first sight, which takes seconds for a script runtime.
@@ -146,6 +149,10 @@ impl Sandbox {
         &self.inner.linker
     }
 
+    pub(crate) fn counts_fuel(&self) -> bool {
+        self.inner.count_fuel
+    }
+
     pub(crate) fn ticker(&self) -> &Ticker {
         &self.inner.ticker
     }
@@ -158,13 +165,14 @@ impl From<CallError> for Refusal {
     }
 }
 
-fn config() -> Config {
+fn config(count_fuel: bool) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         // Bookkeeping for concurrent calls, which WASI p2 does not have, makes every call dearer.
         .concurrency_support(false)
         .epoch_interruption(true)
+        .consume_fuel(count_fuel)
         .max_wasm_stack(STACK_BYTES_MAX)
         .async_stack_size(STACK_BYTES_MAX + HOST_STACK_BYTES)
         // A fresh instance maps the memory of its component and copies pages as it writes them.

@@ -33,6 +33,8 @@ impl Kind {
 pub enum Language {
     /// Source text, run by the Python runtime component.
     Python,
+    /// Source text, JavaScript or TypeScript, run by the JavaScript runtime component.
+    JavaScript,
     /// A component that the user compiled: the program is the component itself.
     Component,
 }

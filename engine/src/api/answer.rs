@@ -1,6 +1,7 @@
 //! What all answers have in common: links, audit fields, warnings.
 
 use axum::Json;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use granary_catalog::Audit;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -47,4 +48,12 @@ pub(super) fn with_warnings(mut body: Map<String, Value>, warnings: &[String]) -
         body.insert("warnings".to_owned(), json!(warnings));
     }
     Json(Value::Object(body))
+}
+
+/// Bytes as text where they are UTF-8, else in base64; and which of the two.
+pub(super) fn text_or_base64(bytes: &[u8]) -> (Value, &'static str) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (json!(text), "text"),
+        Err(_) => (json!(STANDARD.encode(bytes)), "base64"),
+    }
 }

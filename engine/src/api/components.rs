@@ -3,6 +3,7 @@
 use axum::{
     Json,
     extract::{FromRequest, Request, State},
+    http::header,
 };
 use bytes::Bytes;
 use granary_db::definitions::component;
@@ -28,7 +29,7 @@ const HOW: &str = "`granary belt build` makes one, and so does a Rust compiler f
 
 /// The routes.
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(upload))
+    OpenApiRouter::new().routes(routes!(upload)).routes(routes!(download))
 }
 
 /// The bytes of a component.
@@ -95,6 +96,21 @@ async fn upload(
 ) -> Result<Json<Value>, Error> {
     let sha256 = store(&state, &scope, &bytes).await?;
     Ok(Json(json!({"sha256": sha256, "bytes": bytes.len()})))
+}
+
+/// The bytes of a component that the project has.
+#[utoipa::path(get, path = "/components/{sha256}", tag = "components", security(("bearer" = ["editor"])),
+    params(("sha256" = String, Path, description = "64 hex digits")),
+    responses((status = 200, content_type = "application/wasm")))]
+async fn download(
+    State(state): State<ApiState>,
+    scope: In<Editor>,
+) -> Result<([(header::HeaderName, &'static str); 1], Vec<u8>), Error> {
+    let sha256 = scope.path("sha256");
+    let client = state.db.client().await?;
+    let bytes = component::load(&client, &scope.project, sha256).await?;
+    let bytes = bytes.ok_or_else(|| Error::not_found("Component", sha256, None))?;
+    Ok(([(header::CONTENT_TYPE, "application/wasm")], bytes))
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! `/projects/{project}/dead-letters`: what could not be processed, under the stream names of the original.
 
 use axum::{Json, extract::State};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use granary_db::dead_letters::{self, Stored};
 use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     ApiState,
-    answer::iso,
+    answer::{iso, text_or_base64},
     caller::{In, Viewer},
     error::Error,
     query::{Params, encode},
@@ -22,18 +21,10 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(list))
 }
 
-/// Bytes as text where they are UTF-8, else in base64; and which of the two.
-fn bytes(bytes: &[u8]) -> (Value, &'static str) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => (json!(text), "text"),
-        Err(_) => (json!(STANDARD.encode(bytes)), "base64"),
-    }
-}
-
 fn render(stored: &Stored) -> Value {
     let letter = &stored.letter;
-    let (payload, payload_encoding) = bytes(&letter.payload);
-    let (key, key_encoding) = letter.key.as_deref().map_or((Value::Null, "text"), bytes);
+    let (payload, payload_encoding) = text_or_base64(&letter.payload);
+    let (key, key_encoding) = letter.key.as_deref().map_or((Value::Null, "text"), text_or_base64);
     // Names can occur twice, so pairs and no object.
     let headers: Vec<(String, String)> =
         letter.headers.iter().cloned().chain(letter.reason_headers()).collect();

@@ -50,6 +50,7 @@ use granary_db::{
     Db,
     sql_read::{SqlLimits, SqlReader},
 };
+use granary_stream::StreamLog;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -65,6 +66,8 @@ pub struct ApiState {
     pub db: Db,
     /// What runs the stages.
     pub runtime: Arc<dyn Runtime>,
+    /// The streams.
+    pub log: Arc<dyn StreamLog>,
     /// Scheme, host and port that links begin with, without a slash at the end.
     pub public_url: String,
     /// Version of the engine, for the OpenAPI document.

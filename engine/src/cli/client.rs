@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Failure;
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(super) struct Target {
     /// Address of the engine, such as http://127.0.0.1:8080
     #[arg(long, env = "GRANARY_URL")]
@@ -60,12 +60,58 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer =
-            request.send().await.with_context(|| format!("no answer from the engine at {}", self.url))?;
+        self.answer(request).await
+    }
+
+    /// Sends WebAssembly.
+    pub(super) async fn upload(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        component: Vec<u8>,
+    ) -> Result<Value, Failure> {
+        let request = self.request(method, path).header("content-type", "application/wasm");
+        self.answer(request.body(component)).await
+    }
+
+    /// Fetches bytes.
+    pub(super) async fn download(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let answer = self.sent(self.request(reqwest::Method::GET, path)).await?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.context("the answer broke off")?;
+        if status.is_success() {
+            return Ok(bytes.into());
+        }
+        let body = serde_json::from_slice(&bytes).unwrap_or_default();
+        Err(Failure::Failed(anyhow::anyhow!(describe(status.as_u16(), &body))))
+    }
+
+    /// Posts an event to the collector, which wants no token.
+    pub(super) async fn post_event(&self, path: &str, payload: Vec<u8>) -> Result<(), Failure> {
+        let request = self.http.post(format!("{}{path}", self.url));
+        let answer = self.sent(request.header("content-type", "application/json").body(payload)).await?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let text = answer.text().await.unwrap_or_default();
+        Err(Failure::Failed(anyhow::anyhow!("the collector answered {status}: {text}")))
+    }
+
+    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
+    }
+
+    async fn sent(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
+        Ok(request.send().await.with_context(|| format!("no answer from the engine at {}", self.url))?)
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+        let answer = self.sent(request).await?;
         let status = answer.status();
         let text = answer.text().await.context("the answer broke off")?;
         let value: Value = if text.is_empty() {

@@ -1,5 +1,6 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod belt;
 mod client;
 mod config;
 mod sql;
@@ -27,6 +28,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 #[derive(Subcommand)]
 enum Commands {
+    /// Write a belt, test it, upload it, look after it
+    Belt(Box<belt::Belt>),
     /// Run one SQL statement in a project and print the rows; without a statement, open psql
     Sql(sql::Sql),
     /// Make, list and revoke access tokens
@@ -60,6 +63,7 @@ pub fn run() -> ExitCode {
         up::run(up)
     } else {
         match Commands::from_arg_matches(&matches) {
+            Ok(Commands::Belt(belt)) => block_on(belt.run()),
             Ok(Commands::Sql(sql)) => block_on(sql.run()),
             Ok(Commands::Token(token)) => block_on(token.run()),
             Ok(Commands::Config) => config::run(),

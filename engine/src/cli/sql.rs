@@ -55,7 +55,7 @@ fn open_psql(login: &Value) -> Failure {
 }
 
 /// The rows with aligned columns, a head and a count, as psql prints them.
-fn table(answer: &Value) -> String {
+pub(super) fn table(answer: &Value) -> String {
     let list = |v: &Value| v.as_array().cloned().unwrap_or_default();
     let heads: Vec<String> = list(&answer["columns"]).iter().map(|c| cell(&c["name"])).collect();
     let rows: Vec<Vec<String>> =

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::runtimes::Places;
 use setting::SETTINGS;
 
 /// Format of the engine's own log.
@@ -32,7 +33,7 @@ pub struct Config {
     pub postgres_bin: Option<PathBuf>,
     pub postgres_port: u16,
     pub cache_dir: PathBuf,
-    pub python_runtime: Option<PathBuf>,
+    pub runtimes: Places,
     pub log_disk_bytes_max: Option<u64>,
     pub log_disk_bytes_reserve: u64,
     pub log_queue_bytes_max: usize,
@@ -87,7 +88,10 @@ impl Config {
             postgres_bin: take.optional("postgres-bin").map(PathBuf::from),
             postgres_port: take.parse("postgres-port", "a port from 0 to 65535").unwrap_or_default(),
             cache_dir: take.optional("cache-dir").map_or_else(|| data_dir.join("cache"), PathBuf::from),
-            python_runtime: take.optional("python-runtime").map(PathBuf::from),
+            runtimes: Places {
+                python: take.optional("python-runtime").map(PathBuf::from),
+                javascript: take.optional("javascript-runtime").map(PathBuf::from),
+            },
             log_disk_bytes_max: take.bytes("log-disk-max").filter(|b| *b > 0),
             log_disk_bytes_reserve: take.bytes("log-disk-reserve").unwrap_or_default(),
             log_queue_bytes_max: take

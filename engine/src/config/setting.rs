@@ -64,6 +64,12 @@ pub const SETTINGS: &[Setting] = &[
         help: "The Python runtime component. The default looks for share/granary/python.wasm beside the program, then target/guest/python.wasm",
     },
     Setting {
+        name: "javascript-runtime",
+        value: "FILE",
+        default: "",
+        help: "The JavaScript runtime component. The default looks for javascript.wasm in the same places",
+    },
+    Setting {
         name: "log-disk-max",
         value: "BYTES",
         default: "0",

@@ -11,6 +11,7 @@ use axum::routing::get;
 use axum::serve::ListenerExt as _;
 use granary_collector::Collector;
 use granary_db::Db;
+use granary_stream::StreamLog;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,7 @@ use crate::supervisor::Supervisor;
 pub(super) struct App {
     pub(super) collector: Collector,
     pub(super) db: Db,
+    pub(super) log: Arc<dyn StreamLog>,
     pub(super) supervisor: Supervisor,
     pub(super) ready: Readiness,
     pub(super) metrics: PrometheusHandle,
@@ -36,6 +38,7 @@ pub(super) async fn serve(listener: TcpListener, app: App, stop: CancellationTok
     let state = ApiState {
         db: app.db.clone(),
         runtime: Arc::new(app.supervisor.clone()),
+        log: Arc::clone(&app.log),
         public_url: app.public_url.clone(),
         version: crate::version::VERSION,
     };

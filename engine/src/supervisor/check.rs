@@ -22,14 +22,14 @@ impl Inner {
         let spec = belt_spec(belt, outputs, &Ring::default());
         let component = match belt.program() {
             belt::Program::Dbt => return Ok(Vec::new()),
-            belt::Program::Python(_) => self.python().await,
+            belt::Program::Python(_) | belt::Program::JavaScript(_) => self.runtimes.of(spec.language).await,
             belt::Program::Component(hash) => self.component(&belt.project, hash).await,
         };
         self.check(component, spec).await
     }
 
     pub(super) async fn check_component(&self, kind: ComponentKind, bytes: Bytes) -> Result<(), CheckError> {
-        let component = match self.sandbox.load_bytes(bytes.into()).await {
+        let component = match self.runtimes.sandbox().load_bytes(bytes.into()).await {
             Ok(component) => component,
             Err(error @ Error::Compile(_)) => return Err(CheckError::Script(vec![plain(error.to_string())])),
             Err(error) => return Err(failed(error.to_string())),
@@ -47,7 +47,7 @@ impl Inner {
         match harvester.transform.program() {
             Program::Python(source) => {
                 let spec = transform_spec(source, Arc::new(RingSink(Ring::default())));
-                self.check(self.python().await, spec).await
+                self.check(self.runtimes.of(Language::Python).await, spec).await
             }
             Program::Identity | Program::Component(_) | Program::Unsupported(_) => Ok(Vec::new()),
         }
@@ -59,7 +59,7 @@ impl Inner {
         spec: ScriptSpec,
     ) -> Result<Vec<String>, CheckError> {
         let component = component.map_err(failed)?;
-        match self.sandbox.check(&component, &spec).await {
+        match self.runtimes.sandbox().check(&component, &spec).await {
             Ok(warnings) => Ok(warnings.iter().map(described).collect()),
             Err(Error::Refused(refusal)) if refusal.diagnostics.is_empty() => {
                 Err(CheckError::Script(vec![plain(refusal.reason)]))

@@ -88,8 +88,9 @@ async fn build_harvester(
         Program::Identity => Transform::PassThrough,
         Program::Python(source) => {
             let spec = transform_spec(source, Arc::new(RingSink(transform_log.clone())));
-            let runtime = inner.python().await.map_err(Error::Final)?;
-            let runner = Runner::new(inner.sandbox.clone(), runtime, spec).await.map_err(script_error)?;
+            let runtime = inner.runtimes.of(Language::Python).await.map_err(Error::Final)?;
+            let runner =
+                Runner::new(inner.runtimes.sandbox().clone(), runtime, spec).await.map_err(script_error)?;
             Transform::Guest(Box::new(runner), Meter::new("harvester", &stored.project, name))
         }
         Program::Component(hash) => {
@@ -98,7 +99,8 @@ async fn build_harvester(
                 language: Language::Component,
                 ..transform_spec(String::new(), Arc::new(RingSink(transform_log.clone())))
             };
-            let runner = Runner::new(inner.sandbox.clone(), component, spec).await.map_err(script_error)?;
+            let runner =
+                Runner::new(inner.runtimes.sandbox().clone(), component, spec).await.map_err(script_error)?;
             Transform::Guest(Box::new(runner), Meter::new("harvester", &stored.project, name))
         }
         Program::Unsupported(language) => {
@@ -161,7 +163,7 @@ async fn build_belt(
             EventKind::Profile => (routing::Kind::Profile, raw_topic(log, PROFILE_UPDATE_TOPIC).await?),
             other => {
                 return Err(Error::Final(format!(
-                    "the output type '{}' is of kind {}, which a Python belt cannot write",
+                    "the output type '{}' is of kind {}, which a belt cannot write",
                     target.name,
                     other.as_str()
                 )));
@@ -179,12 +181,12 @@ async fn build_belt(
         None
     };
     let ring = inner.logs.ring(&object.stage_id(), "callback");
+    let script = belt_spec(&stored, &outputs, &ring);
     let component = match stored.program() {
         granary_catalog::belt::Program::Component(hash) => inner.component(&stored.project, hash).await,
-        _ => inner.python().await,
+        _ => inner.runtimes.of(script.language).await,
     };
-    let script = belt_spec(&stored, &outputs, &ring);
-    let runner = Runner::new(inner.sandbox.clone(), component.map_err(Error::Final)?, script)
+    let runner = Runner::new(inner.runtimes.sandbox().clone(), component.map_err(Error::Final)?, script)
         .await
         .map_err(script_error)?;
     let offsets: HashMap<String, Vec<u64>> = stored.partition_offsets.clone().into_iter().collect();
@@ -301,9 +303,10 @@ fn start(from: Option<StartPosition>, first: Start) -> Start {
 }
 
 /// The program of a belt, with the limits of its definition.
-pub(super) fn belt_spec(belt: &Belt, outputs: &[(String, EventKind)], ring: &Ring) -> ScriptSpec {
+pub(crate) fn belt_spec(belt: &Belt, outputs: &[(String, EventKind)], ring: &Ring) -> ScriptSpec {
     let (language, source) = match belt.program() {
         granary_catalog::belt::Program::Component(_) => (Language::Component, String::new()),
+        granary_catalog::belt::Program::JavaScript(source) => (Language::JavaScript, source.to_owned()),
         _ => (Language::Python, granary_catalog::harvester::unescape(&belt.extractor_fn)),
     };
     let outputs: Vec<_> =

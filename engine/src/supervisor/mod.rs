@@ -17,22 +17,24 @@ mod check;
 mod launch;
 mod runtime;
 
+pub(crate) use launch::belt_spec;
+
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use granary_catalog::{Object, StartPosition, Status};
 use granary_db::definitions;
-use granary_sandbox::{Component, Sandbox};
-use tokio::sync::{OnceCell, watch};
+use granary_sandbox::Component;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::api::runtime::StatusReport;
 use crate::object_log::ObjectLogs;
+use crate::runtimes::Runtimes;
 use crate::stage::Error;
 use crate::stage::worker::{Relay, Shared, Trouble, Worker};
 
@@ -68,9 +70,7 @@ struct Running {
 
 struct Inner {
     shared: Shared,
-    sandbox: Sandbox,
-    python_path: Option<PathBuf>,
-    python: OnceCell<Arc<Component>>,
+    runtimes: Runtimes,
     logs: ObjectLogs,
     objects: Mutex<HashMap<Object, Arc<Running>>>,
     tasks: TaskTracker,
@@ -83,12 +83,10 @@ pub struct Supervisor(Arc<Inner>);
 impl Supervisor {
     /// A supervisor that runs nothing yet.
     #[must_use]
-    pub fn new(shared: Shared, sandbox: Sandbox, python_runtime: Option<PathBuf>) -> Self {
+    pub fn new(shared: Shared, runtimes: Runtimes) -> Self {
         Self(Arc::new(Inner {
             shared,
-            sandbox,
-            python_path: python_runtime,
-            python: OnceCell::new(),
+            runtimes,
             logs: ObjectLogs::default(),
             objects: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -327,40 +325,12 @@ impl Inner {
             .map_err(|e| e.to_string())?
             .ok_or_else(|| format!("the component {hash} is not there any more"))?;
         drop(client);
-        self.sandbox
+        self.runtimes
+            .sandbox()
             .load_bytes(bytes)
             .await
             .map_err(|e| format!("the component {hash} cannot be loaded: {e}"))
     }
-
-    /// The Python runtime component, compiled once.
-    async fn python(&self) -> Result<Arc<Component>, String> {
-        self.python
-            .get_or_try_init(|| async {
-                let path = self.python_path.clone().map_or_else(find_python_runtime, Ok)?;
-                self.sandbox
-                    .load_file(&path)
-                    .await
-                    .map_err(|e| format!("the Python runtime {} cannot be loaded: {e}", path.display()))
-            })
-            .await
-            .cloned()
-    }
-}
-
-/// Beside the program, then where the set-up of a checkout leaves it.
-fn find_python_runtime() -> Result<PathBuf, String> {
-    let program = std::env::current_exe().unwrap_or_default();
-    let beside = program.parent().map(|dir| dir.join("../share/granary/python.wasm"));
-    let built = PathBuf::from("target/guest/python.wasm");
-    let places: Vec<PathBuf> = beside.into_iter().chain([built]).collect();
-    places.iter().find(|p| p.is_file()).cloned().ok_or_else(|| {
-        let places: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
-        format!(
-            "the Python runtime is in none of {}: run `make setup`, or give --python-runtime",
-            places.join(", ")
-        )
-    })
 }
 
 async fn wait_until(running: &Running, reached: impl Fn(Status) -> bool) {

@@ -140,8 +140,13 @@ impl BeltBody {
             }
         }
         fields.without_effect(&WITHOUT_EFFECT, &mut other);
-        let types = [BeltType::PythonCallback, BeltType::Component, BeltType::DbtSegment]
-            .map(|kind| (kind.as_str(), kind));
+        let types = [
+            BeltType::PythonCallback,
+            BeltType::JavascriptCallback,
+            BeltType::Component,
+            BeltType::DbtSegment,
+        ]
+        .map(|kind| (kind.as_str(), kind));
         let read = Self {
             name: fields.text("name"),
             description: fields.text("description"),

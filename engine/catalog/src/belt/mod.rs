@@ -26,6 +26,13 @@ def execute(event_headers, event_payload, profile=None):
     print('Hello, world!')
     return []
 ";
+/// The callback of a JavaScript belt that gives none.
+pub const DEFAULT_EXTRACTOR_JAVASCRIPT: &str = "\
+export function execute(headers, payload) {
+  console.log('Hello, world!');
+  return [];
+}
+";
 const NAME_CHARS_MAX: usize = 255;
 const SOURCE_BYTES_MAX: usize = 1_048_576;
 /// Memory of a belt in MiB when the body sets none.
@@ -64,6 +71,8 @@ const LEGACY: [&str; 5] = ["affectedPaths", "assumedRole", "runtime", "parameter
 pub enum BeltType {
     /// A Python function run per message.
     PythonCallback,
+    /// The same in JavaScript or TypeScript.
+    JavascriptCallback,
     /// A component of the world `granary:belt/belt`, compiled by the user from whatever language.
     Component,
     /// A scheduled SQL model; stored, does not run yet.
@@ -76,6 +85,7 @@ impl BeltType {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PythonCallback => "python-callback",
+            Self::JavascriptCallback => "javascript-callback",
             Self::Component => "component",
             Self::DbtSegment => "dbt-segment",
         }
@@ -87,6 +97,8 @@ impl BeltType {
 pub enum Program<'a> {
     /// Python source, un-escaped.
     Python(&'a str),
+    /// JavaScript or TypeScript source.
+    JavaScript(&'a str),
     /// An uploaded component, by the SHA-256 of its bytes in hex.
     Component(&'a str),
     /// A SQL model; does not run yet.
@@ -220,7 +232,11 @@ impl Belt {
         let of_program =
             if body.component.is_some() { BeltType::Component } else { BeltType::PythonCallback };
         let belt_type = body.belt_type.unwrap_or(of_program);
-        let default_source = if belt_type == BeltType::Component { "" } else { DEFAULT_EXTRACTOR };
+        let default_source = match belt_type {
+            BeltType::Component => "",
+            BeltType::JavascriptCallback => DEFAULT_EXTRACTOR_JAVASCRIPT,
+            BeltType::PythonCallback | BeltType::DbtSegment => DEFAULT_EXTRACTOR,
+        };
         let mut belt = Self {
             project: project.to_owned(),
             id,
@@ -290,7 +306,7 @@ impl Belt {
                     "Belts of type 'dbt-segment' are stored but do not run in this version of the engine.",
                 );
             }
-            BeltType::PythonCallback | BeltType::Component => {
+            BeltType::PythonCallback | BeltType::JavascriptCallback | BeltType::Component => {
                 for field in DBT_FIELDS.iter().filter(|field| self.other.contains_key(**field)) {
                     let kind = self.belt_type.as_str();
                     report.warn(format!("Field '{field}' has no effect for a {kind} belt."));
@@ -339,6 +355,7 @@ impl Belt {
         match (self.belt_type, &self.component) {
             (BeltType::Component, Some(hash)) => Program::Component(hash),
             (BeltType::DbtSegment, _) => Program::Dbt,
+            (BeltType::JavascriptCallback, _) => Program::JavaScript(&self.extractor_fn),
             _ => Program::Python(&self.extractor_fn),
         }
     }
@@ -348,7 +365,7 @@ impl Belt {
     pub fn program_sha256(&self) -> String {
         match self.program() {
             Program::Component(hash) => hash.to_owned(),
-            Program::Python(_) | Program::Dbt => {
+            Program::Python(_) | Program::JavaScript(_) | Program::Dbt => {
                 let digest = Sha256::digest(self.extractor_fn.as_bytes());
                 digest.iter().map(|byte| format!("{byte:02x}")).collect()
             }
@@ -408,7 +425,7 @@ impl Belt {
             let field = format!("outputTypes[{index}].name");
             let Some(entry) = event_types.resolve(&field, &output.name, report) else { continue };
             let (allowed, expected) = match self.belt_type {
-                BeltType::PythonCallback | BeltType::Component => {
+                BeltType::PythonCallback | BeltType::JavascriptCallback | BeltType::Component => {
                     (entry.kind.is_belt_output(), "live_segment, data_in or profile")
                 }
                 BeltType::DbtSegment => (entry.kind == EventKind::Segment, "segment"),
@@ -482,7 +499,8 @@ impl Belt {
     /// Why it can not be started in this engine, if so.
     pub fn start_obstacle(&self) -> Option<String> {
         (self.belt_type == BeltType::DbtSegment).then(|| {
-            "belts of type 'dbt-segment' do not run in this version of the engine; 'python-callback' and 'component' do"
+            "belts of type 'dbt-segment' do not run in this version of the engine; 'python-callback', \
+             'javascript-callback' and 'component' do"
                 .to_owned()
         })
     }

@@ -18,6 +18,10 @@ impl Frame for Belt {
         }
     }
 
+    fn of_updates(updates: Vec<Update>) -> Option<Vec<Update>> {
+        Some(updates)
+    }
+
     fn encode(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure> {
         match to.json(event.payload) {
             Ok(()) => Ok(()),

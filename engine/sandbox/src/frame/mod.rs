@@ -1,15 +1,16 @@
-//! The batch frames between the host and the Python runtime: what is asked, and what came back.
+//! The batch frames between the host and the script runtimes: what is asked, and what came back.
 //!
-//! The shapes are written down beside the runtime, in `guest-sdk/python-runtime/FRAME.md`; [`crate::marshal`] is the
+//! That of JavaScript is in [`json`]. For Python, the shapes are written down beside the runtime, in `guest-sdk/python-runtime/FRAME.md`; [`crate::marshal`] is the
 //! alphabet. One event that cannot be sent, or one answer that cannot be used, is a failure of that event alone.
 
 mod belt;
+pub(crate) mod json;
 #[cfg(test)]
 mod tests;
 mod transform;
 
 use crate::marshal::{Decoder, Encoder, Fault, FrameError};
-use crate::outcome::{Failure, FailureKind};
+use crate::outcome::{Failure, FailureKind, Update};
 use crate::uploaded::Answer;
 
 pub(crate) use belt::Belt;
@@ -39,6 +40,10 @@ pub(crate) trait Frame {
 
     /// What an uploaded component yields as what this kind of frame yields; `None` where they do not go together.
     fn of_component(answer: Answer) -> Option<Self::Good>;
+
+    /// What a successful event of a JavaScript belt yields as what this kind of frame yields; `None` where they do not go
+    /// together.
+    fn of_updates(updates: Vec<Update>) -> Option<Self::Good>;
 
     /// Writes one event, all or nothing.
     fn encode(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure>;
@@ -117,6 +122,9 @@ pub(crate) fn decode_hostile(data: &[u8]) {
     let _ = decode::<Transform>(data, vec![None; count]);
     let _ = Decoder::new(data, JSON_BYTES_MAX).json(&mut Vec::new());
     let _ = Decoder::new(data, JSON_BYTES_MAX).skip();
+    for events in 0..3 {
+        let _ = json::decode(data, vec![None; events]);
+    }
 }
 
 /// Reads an item of the form `("e", type, message, traceback, retryable)` behind its tag.

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::{EventIn, Frame, failure, of_event, optional_text};
 use crate::json::nests_deeper_than;
 use crate::marshal::{DEPTH_MAX, Decoder, Encoder, Fault, FrameError};
-use crate::outcome::{Failure, FailureKind, TransformMessage, Transformed};
+use crate::outcome::{Failure, FailureKind, TransformMessage, Transformed, Update};
 use crate::uploaded::Answer;
 
 /// Records in, messages out.
@@ -19,6 +19,10 @@ impl Frame for Transform {
             Answer::Messages(messages) => Some(messages),
             Answer::Updates(_) => None,
         }
+    }
+
+    fn of_updates(_: Vec<Update>) -> Option<Transformed> {
+        None
     }
 
     fn encode(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use granary_sandbox::{Error, Options, Sandbox};
 const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 
 fn sandbox(dir: &Path) -> Sandbox {
-    Sandbox::new(Options { cache_dir: dir.to_owned() }).unwrap()
+    Sandbox::new(Options { cache_dir: dir.to_owned(), count_fuel: false }).unwrap()
 }
 
 fn entries(dir: &Path, extension: &str) -> Vec<PathBuf> {

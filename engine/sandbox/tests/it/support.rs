@@ -49,7 +49,8 @@ pub(crate) fn guest_path(name: &str) -> PathBuf {
 
 /// A sandbox that keeps its compiled components in the target folder, and the Python runtime.
 pub(crate) async fn python() -> (Sandbox, Arc<Component>) {
-    let sandbox = Sandbox::new(Options { cache_dir: target().join("test-cache") }).unwrap();
+    let sandbox =
+        Sandbox::new(Options { cache_dir: target().join("test-cache"), count_fuel: false }).unwrap();
     let runtime = sandbox.load_file(runtime_path()).await.unwrap();
     (sandbox, runtime)
 }

@@ -111,7 +111,7 @@ async fn require_component(client: &Client, belt: &Belt) -> Result<(), Error> {
 /// Loads the program with the outputs that it may write.
 async fn check(state: &ApiState, belt: &Belt, directory: &Directory) -> Result<Vec<String>, Error> {
     let field = match belt.program() {
-        Program::Python(_) => "extractorFn",
+        Program::Python(_) | Program::JavaScript(_) => "extractorFn",
         Program::Component(_) => "component",
         Program::Dbt => return Ok(Vec::new()),
     };

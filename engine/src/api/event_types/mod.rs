@@ -1,5 +1,6 @@
 //! `/projects/{project}/event-types`.
 
+mod events;
 mod persisters;
 mod read;
 mod render;
@@ -17,6 +18,7 @@ pub(super) fn read_routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(read::list))
         .routes(routes!(read::versions))
+        .routes(routes!(events::list))
         .routes(routes!(read::version))
 }
 

@@ -58,6 +58,15 @@ async fn an_uploaded_component_is_the_next_version_and_takes_over() {
 }
 
 #[tokio::test]
+async fn a_component_can_be_fetched_again_byte_for_byte() {
+    let api = Api::with_guide().await;
+    let (_, path) = made(&api).await;
+    let sha256 = put_component(&api, &path, COMPONENT).await.ok()["component"].as_str().unwrap().to_owned();
+    assert_eq!(api.bytes(&format!("/projects/p/components/{sha256}")).await, COMPONENT);
+    api.get("/projects/p/components/none").await.refused(404, "entity_not_found");
+}
+
+#[tokio::test]
 async fn a_component_that_does_not_fit_is_refused_and_not_kept() {
     let api = Api::with_guide().await;
     let (_, path) = made(&api).await;

@@ -4,6 +4,7 @@ mod access;
 mod belt_versions;
 mod belts;
 mod definitions;
+mod events;
 mod harvesters;
 mod refusals;
 mod support;

@@ -16,6 +16,10 @@ use granary_catalog::{
     Access, Belt, EventKind, EventType, Harvester, Object, Project, Role, StartPosition, Status,
 };
 use granary_db::{Db, definitions::token, roles, test_util::TestDatabase};
+use granary_stream::{
+    StreamLog,
+    embedded::{EmbeddedLog, Options},
+};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -155,6 +159,8 @@ pub(super) struct Api {
     pub(super) runtime: Arc<Recorder>,
     pub(super) admin: String,
     pub(super) database: TestDatabase,
+    pub(super) log: Arc<dyn StreamLog>,
+    _streams: tempfile::TempDir,
 }
 
 /// An answer; an empty body is `null`.
@@ -205,8 +211,19 @@ impl Api {
             check: Mutex::new(Ok(Vec::new())),
             failing: Mutex::default(),
         });
-        let state = ApiState { db, runtime: runtime.clone(), public_url: URL.to_owned(), version: "0" };
-        Self { router: crate::api::router(state), runtime, admin, database }
+        let streams = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::open(streams.path(), Options { file_bytes: 1 << 20, ..Options::default() })
+            .await
+            .unwrap();
+        let log: Arc<dyn StreamLog> = Arc::new(log);
+        let state = ApiState {
+            db,
+            runtime: runtime.clone(),
+            log: log.clone(),
+            public_url: URL.to_owned(),
+            version: "0",
+        };
+        Self { router: crate::api::router(state), runtime, admin, database, log, _streams: streams }
     }
 
     /// With a project `p`.
@@ -247,6 +264,15 @@ impl Api {
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
         Answer { status, body }
+    }
+
+    /// The bytes of an answer.
+    pub(super) async fn bytes(&self, path: &str) -> Vec<u8> {
+        let request =
+            Request::builder().uri(path).header(header::AUTHORIZATION, format!("Bearer {}", self.admin));
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        to_bytes(response.into_body(), usize::MAX).await.unwrap().into()
     }
 
     async fn json(&self, method: Method, path: &str, body: &Value) -> Answer {

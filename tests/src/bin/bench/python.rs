@@ -91,7 +91,8 @@ struct Belt {
 
 impl Belt {
     async fn start(payloads: Vec<Vec<u8>>) -> Result<Self> {
-        let sandbox = Sandbox::new(Options { cache_dir: target_dir().join("granary-cache") })?;
+        let sandbox =
+            Sandbox::new(Options { cache_dir: target_dir().join("granary-cache"), count_fuel: false })?;
         let runtime = std::env::var_os("GRANARY_PYTHON_RUNTIME")
             .map_or_else(|| target_dir().join("guest").join("python.wasm"), Into::into);
         let runtime = sandbox.load_file(&runtime).await.context("run `make setup` for the Python runtime")?;

@@ -1,0 +1,259 @@
+//! The batch frame of the JavaScript runtime: JSON both ways, because a JavaScript engine reads and writes nothing
+//! faster. The shapes are written down beside the runtime, in `guest-sdk/javascript-runtime/FRAME.md`.
+//!
+//! Payloads and rows are passed on byte for byte: they are looked at, never rebuilt. The guest is trusted no more than
+//! any other.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{EVENT_BYTES_MAX, EventIn};
+use crate::json::{check, check_object, nests_deeper_than, row_id};
+use crate::marshal::DEPTH_MAX;
+use crate::outcome::{BeltOutcome, Failure, FailureKind, Update};
+
+/// Brackets around a value of a guest's answer: the list of events, that of updates, the update itself.
+const FRAME_DEPTH: usize = 4;
+
+/// Writes a frame. Answers which events are not in it, and why: one entry per event, in order.
+pub(crate) fn encode(events: &[EventIn<'_>], to: &mut Vec<u8>) -> Vec<Option<Failure>> {
+    to.clear();
+    to.push(b'[');
+    let unsent = events.iter().map(|event| write(event, to).err()).collect();
+    if to.last() == Some(&b',') {
+        to.pop();
+    }
+    to.push(b']');
+    unsent
+}
+
+/// Writes one event and a comma, all or nothing.
+fn write(event: &EventIn<'_>, to: &mut Vec<u8>) -> Result<(), Failure> {
+    let header_bytes: usize = event.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if event.payload.len() > EVENT_BYTES_MAX || header_bytes > EVENT_BYTES_MAX {
+        let text =
+            format!("the event is larger than {EVENT_BYTES_MAX} bytes and cannot be given to a script");
+        return Err(Failure::new(FailureKind::Input, "EventTooLarge", text));
+    }
+    let start = to.len();
+    to.extend_from_slice(b"[{");
+    for (index, (name, value)) in event.headers.iter().enumerate() {
+        if index > 0 {
+            to.push(b',');
+        }
+        text(name, to);
+        to.push(b':');
+        text(value, to);
+    }
+    to.extend_from_slice(b"},");
+    match std::str::from_utf8(event.payload) {
+        Ok(payload) if nests_deeper_than(DEPTH_MAX, payload) => {
+            to.truncate(start);
+            let text =
+                format!("the payload cannot be given to a belt: it is nested deeper than {DEPTH_MAX} levels");
+            return Err(Failure::new(FailureKind::Input, "PayloadError", text));
+        }
+        Ok(payload) if serde_json::from_str::<&RawValue>(payload).is_ok() => {
+            to.extend_from_slice(event.payload);
+        }
+        _ => {
+            to.extend_from_slice(b"null,\"");
+            to.extend_from_slice(STANDARD.encode(event.payload).as_bytes());
+            to.push(b'"');
+        }
+    }
+    to.extend_from_slice(b"],");
+    Ok(())
+}
+
+fn text(text: &str, to: &mut Vec<u8>) {
+    serde_json::to_writer(to, text).expect("writing text into memory does not fail");
+}
+
+/// Reads an answer: one outcome per event of the frame that was sent, `unsent` put in between. The error says what was
+/// not understood.
+pub(crate) fn decode(answer: &[u8], unsent: Vec<Option<Failure>>) -> Result<Vec<BeltOutcome>, String> {
+    let text = std::str::from_utf8(answer).map_err(|e| format!("the answer is not UTF-8: {e}"))?;
+    if nests_deeper_than(DEPTH_MAX + FRAME_DEPTH, text) {
+        return Err(format!("the answer is nested deeper than {} levels", DEPTH_MAX + FRAME_DEPTH));
+    }
+    let wrong = |e: serde_json::Error| format!("the answer is not a list of outcomes: {e}");
+    let items: Vec<&RawValue> = serde_json::from_str(text).map_err(wrong)?;
+    let sent = unsent.iter().filter(|failure| failure.is_none()).count();
+    if items.len() != sent {
+        return Err(format!("{} outcomes for {sent} events", items.len()));
+    }
+    let mut items = items.into_iter();
+    let mut outcomes = Vec::with_capacity(unsent.len());
+    for failure in unsent {
+        outcomes.push(match failure {
+            Some(failure) => Err(failure),
+            // As many as there are events without a failure, as was seen above.
+            None => items.next().map_or_else(|| Err("an outcome is missing".to_owned()), outcome)?,
+        });
+    }
+    Ok(outcomes)
+}
+
+/// `{"e": [type, message, traceback, retryable]}`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Failed {
+    e: (String, String, String, bool),
+}
+
+fn outcome(item: &RawValue) -> Result<BeltOutcome, String> {
+    if item.get().starts_with('{') {
+        let failed: Failed =
+            serde_json::from_str(item.get()).map_err(|e| format!("a failure is not one: {e}"))?;
+        let (type_name, message, traceback, retryable) = failed.e;
+        let kind = if type_name == "MemoryError" { FailureKind::Memory } else { FailureKind::Exception };
+        return Ok(Err(Failure { kind, type_name, message, traceback, retryable }.bounded()));
+    }
+    let updates: Vec<&RawValue> =
+        serde_json::from_str(item.get()).map_err(|e| format!("an outcome is no list of updates: {e}"))?;
+    let mut read = Vec::with_capacity(updates.len());
+    for item in updates {
+        match update(item)? {
+            Ok(update) => read.push(update),
+            Err(why) => {
+                let text = format!("the belt returned an update that cannot be used: {why}");
+                return Ok(Err(Failure::new(FailureKind::Output, "ValueError", text).bounded()));
+            }
+        }
+    }
+    Ok(Ok(read))
+}
+
+type Headers = Option<std::collections::BTreeMap<String, String>>;
+
+/// Text of a generic update, or its bytes.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Bytes { base64: String },
+}
+
+/// One update: the outer error is the frame's, the inner one that of the event.
+fn update(item: &RawValue) -> Result<Result<Update, String>, String> {
+    let text = item.get();
+    let tag = text.get(2..3).filter(|_| text.starts_with("[\""));
+    let frame = |e: serde_json::Error| format!("an update of kind {tag:?} is not one: {e}");
+    Ok(match tag {
+        Some("d") => {
+            let (_, event_type, _, value): (&str, String, String, &RawValue) =
+                serde_json::from_str(text).map_err(frame)?;
+            let value = value.get().as_bytes();
+            row_id(value)
+                .map(|id| Update::Direct { event_type, id, value: value.to_vec() })
+                .map_err(|why| format!("its value {why}"))
+        }
+        Some("u") => {
+            let (_, value): (&str, &RawValue) = serde_json::from_str(text).map_err(frame)?;
+            let value = value.get().as_bytes();
+            check_object(value)
+                .map(|()| Update::Profile(value.to_vec()))
+                .map_err(|why| format!("its value {why}"))
+        }
+        Some("g") => {
+            type Event<'a> = (&'a str, String, String, Option<String>, Option<String>, Headers, &'a RawValue);
+            let (_, event_type, correlation_id, event_id, timestamp, headers, payload): Event<'_> =
+                serde_json::from_str(text).map_err(frame)?;
+            let payload = payload.get().as_bytes().to_vec();
+            let headers = headers.map(|all| all.into_iter().collect());
+            check(&payload).map_err(|why| format!("its payload {why}")).map(|()| Update::Event {
+                event_type,
+                correlation_id,
+                event_id,
+                timestamp,
+                headers,
+                payload,
+            })
+        }
+        Some("r") => {
+            let (_, id, content, headers): (&str, String, Content, Headers) =
+                serde_json::from_str(text).map_err(frame)?;
+            let headers = headers.map(|all| all.into_iter().collect());
+            match content {
+                Content::Text(text) => Ok(Update::Generic { id, value: text.into_bytes(), headers }),
+                Content::Bytes { base64 } => STANDARD
+                    .decode(base64)
+                    .map(|value| Update::Generic { id, value, headers })
+                    .map_err(|e| format!("its bytes are not Base64: {e}")),
+            }
+        }
+        _ => return Err("an update of an unknown kind".to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_written_and_what_is_not_json_as_base64() {
+        let headers = [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "\"".to_owned())];
+        let deep = "[".repeat(200);
+        let event = |payload| EventIn { headers: &headers, payload };
+        let events =
+            [event(&b"{\"x\": 1}"[..]), event(deep.as_bytes()), event(&b"\xff"[..]), event(&b"hello"[..])];
+        let mut to = Vec::new();
+        let unsent = encode(&events, &mut to);
+        assert_eq!(unsent.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, false, false]);
+        let head = r#"{"a":"1","b":"\""}"#;
+        let wanted = format!(r#"[[{head},{{"x": 1}}],[{head},null,"/w=="],[{head},null,"aGVsbG8="]]"#);
+        assert_eq!(std::str::from_utf8(&to).unwrap(), wanted);
+        assert!(encode(&[], &mut to).is_empty());
+        assert_eq!(to, b"[]");
+    }
+
+    #[test]
+    fn answers_are_read_update_by_update() {
+        let answer = r#"[
+            [["d","rows","7",{"id":7,"v":1.50}],["r","k",{"base64":"/w=="},{"h":"1"}],["r","k","t",null]],
+            {"e":["TypeError","no","at execute",false]},
+            [["g","next","c",null,"5",null,{"a":1}],["u",{"_id":"x"}]],
+            [["d","rows","",{"name":1}]]
+        ]"#;
+        let outcomes = decode(answer.as_bytes(), vec![None, None, None, None]).unwrap();
+        let first = outcomes[0].as_ref().unwrap();
+        let row = Update::Direct {
+            event_type: "rows".into(),
+            id: "7".into(),
+            value: br#"{"id":7,"v":1.50}"#.to_vec(),
+        };
+        assert_eq!(first[0], row);
+        let Update::Generic { value, headers, .. } = &first[1] else { panic!("{first:?}") };
+        assert_eq!((value.as_slice(), headers.as_ref().map(Vec::len)), (&b"\xff"[..], Some(1)));
+        assert_eq!(outcomes[1].as_ref().unwrap_err().type_name, "TypeError");
+        assert_eq!(outcomes[2].as_ref().unwrap().len(), 2);
+        assert!(outcomes[3].as_ref().unwrap_err().message.contains("needs to contain an id"));
+    }
+
+    #[test]
+    fn nonsense_is_the_frames_fault_and_never_a_panic() {
+        for bad in [
+            "",
+            "{}",
+            "[1]",
+            "[[1]]",
+            "[[\"x\"]]",
+            "[[[\"d\"]]]",
+            "[[[\"d\",1,2,3]]]",
+            "[{\"e\":[]}]",
+            "[[]",
+            "[[],[]]",
+            "[[[\"é\"]]]",
+            "\u{7f}",
+            "[[[\"",
+            "[\"a\"]",
+        ] {
+            assert!(decode(bad.as_bytes(), vec![None]).is_err(), "{bad}");
+        }
+        assert!(decode(b"\xff", vec![None]).is_err());
+        assert!(decode("[".repeat(1_000_000).as_bytes(), vec![None]).is_err());
+    }
+}

@@ -1,0 +1,143 @@
+//! A belt that runs here, in the same sandbox as the engine's.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use granary_catalog::{Belt, EventKind};
+use granary_sandbox::{BeltOutcome, Error, EventIn, Language, Level, LogSink, Options, Runner, Sandbox};
+
+use super::build::Program;
+use super::folder::Folder;
+use super::samples::Sample;
+use super::{Failure, Sandboxed};
+use crate::object_log::Ring;
+use crate::runtimes::{Places, Runtimes};
+use crate::supervisor::belt_spec;
+
+/// What the program logged since it was last asked.
+#[derive(Default)]
+struct Lines(Mutex<Vec<String>>);
+
+impl LogSink for Lines {
+    fn line(&self, level: Level, logger: &str, message: &str) {
+        let line = format!("{} [{logger}] {message}", level.as_str());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+}
+
+/// What came of one event, and what it took.
+pub(super) struct Ran {
+    pub(super) outcome: BeltOutcome,
+    pub(super) logs: Vec<String>,
+    pub(super) took: Duration,
+    /// Roughly one for each WebAssembly instruction.
+    pub(super) fuel: u64,
+    /// What the instance's memory holds.
+    pub(super) memory_bytes: usize,
+}
+
+/// A loaded belt.
+pub(super) struct Local {
+    runner: Runner,
+    lines: Arc<Lines>,
+    warnings: Vec<String>,
+    belt: Belt,
+}
+
+impl Local {
+    /// Loads the program of a folder.
+    pub(super) async fn load(
+        folder: &Folder,
+        program: &Program,
+        sandboxed: &Sandboxed,
+    ) -> Result<Self, Failure> {
+        let (mut belt, outputs) = folder.belt()?;
+        if let Program::Source(text) = program {
+            text.clone_into(&mut belt.extractor_fn);
+        }
+        let component = match program {
+            Program::Component(_, bytes) => Some(bytes.clone()),
+            Program::Source(_) => None,
+        };
+        Self::of(belt, &outputs, component, sandboxed).await
+    }
+
+    /// Loads a belt; `component` is what it runs where that is no source text.
+    pub(super) async fn of(
+        belt: Belt,
+        outputs: &[(String, EventKind)],
+        component: Option<Vec<u8>>,
+        sandboxed: &Sandboxed,
+    ) -> Result<Self, Failure> {
+        let sandbox = Sandbox::new(Options { cache_dir: cache_dir(sandboxed)?, count_fuel: true })?;
+        let places = Places {
+            python: sandboxed.python_runtime.clone(),
+            javascript: sandboxed.javascript_runtime.clone(),
+        };
+        let runtimes = Runtimes::new(sandbox.clone(), places);
+        let lines = Arc::new(Lines::default());
+        let spec = granary_sandbox::ScriptSpec {
+            log: Arc::clone(&lines) as Arc<dyn LogSink>,
+            metrics: Arc::new(granary_sandbox::NoMetrics),
+            ..belt_spec(&belt, outputs, &Ring::default())
+        };
+        let component = match (component, spec.language) {
+            (Some(bytes), Language::Component) => sandbox.load_bytes(bytes).await?,
+            (None, language @ (Language::Python | Language::JavaScript)) => {
+                runtimes.of(language).await.map_err(|e| anyhow!(e))?
+            }
+            _ => return Err(Failure::Failed(anyhow!("the belt's type and its program do not go together"))),
+        };
+        let refused = |error: Error| match error {
+            Error::Refused(refusal) => anyhow!("the belt cannot run: {refusal}"),
+            other => anyhow!("{other}"),
+        };
+        let warnings = sandbox.check(&component, &spec).await.map_err(refused)?;
+        let runner = Runner::new(sandbox, component, spec).await.map_err(refused)?;
+        // What the module printed while it was checked, it printed again while it was loaded.
+        lines.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let warnings = warnings.iter().map(ToString::to_string).collect();
+        Ok(Self { runner, lines, warnings, belt })
+    }
+
+    /// What is odd about the program.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Runs one event.
+    pub(super) async fn run(&mut self, sample: &Sample) -> Result<Ran, Failure> {
+        let mut headers = sample.headers.clone();
+        let most = self.belt.retry().retries_max.map_or_else(|| "-1".to_owned(), |most| most.to_string());
+        for (name, value) in [("grnry-retry-count", "0".to_owned()), ("grnry-retry-max-count", most)] {
+            headers.retain(|(known, _)| known != name);
+            headers.push((name.to_owned(), value));
+        }
+        let event = EventIn { headers: &headers, payload: &sample.payload };
+        let (fuel, begun) = (self.runner.stats().fuel, Instant::now());
+        let mut outcomes = self.runner.run_belt(&[event]).await?;
+        let took = begun.elapsed();
+        let outcome = outcomes.pop().ok_or_else(|| anyhow!("the sandbox answered nothing"))?;
+        let stats = self.runner.stats();
+        Ok(Ran {
+            outcome,
+            logs: std::mem::take(&mut *self.lines.0.lock().unwrap_or_else(PoisonError::into_inner)),
+            took,
+            fuel: stats.fuel - fuel,
+            memory_bytes: stats.memory_bytes,
+        })
+    }
+}
+
+fn cache_dir(sandboxed: &Sandboxed) -> Result<std::path::PathBuf, Failure> {
+    if let Some(given) = &sandboxed.cache_dir {
+        return Ok(given.clone());
+    }
+    let home = std::env::var_os("XDG_CACHE_HOME")
+        .map(std::path::PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| std::path::Path::new(&home).join(".cache")));
+    home.map(|home| home.join("granary")).ok_or_else(|| {
+        Failure::Usage("there is no home directory for compiled WebAssembly: give --cache-dir".to_owned())
+    })
+}

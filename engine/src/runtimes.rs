@@ -1,0 +1,76 @@
+//! The script runtimes that ship with the engine: components that run a user's source text, one per language, loaded
+//! when the first script needs them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use granary_sandbox::{Component, Language, Sandbox};
+use tokio::sync::OnceCell;
+
+/// Where the runtimes are; the usual places where nothing is given.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The Python runtime.
+    pub python: Option<PathBuf>,
+    /// The JavaScript runtime.
+    pub javascript: Option<PathBuf>,
+}
+
+/// The sandbox and its runtimes.
+pub struct Runtimes {
+    sandbox: Sandbox,
+    places: Places,
+    python: OnceCell<Arc<Component>>,
+    javascript: OnceCell<Arc<Component>>,
+}
+
+impl Runtimes {
+    /// Runtimes that are looked for when they are needed.
+    #[must_use]
+    pub fn new(sandbox: Sandbox, places: Places) -> Self {
+        Self { sandbox, places, python: OnceCell::new(), javascript: OnceCell::new() }
+    }
+
+    /// What runs them.
+    #[must_use]
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// The runtime of a language, compiled once. The error says where it was looked for and what to do.
+    pub async fn of(&self, language: Language) -> Result<Arc<Component>, String> {
+        let (cell, given, name, title) = match language {
+            Language::Python => (&self.python, &self.places.python, "python", "Python"),
+            Language::JavaScript => (&self.javascript, &self.places.javascript, "javascript", "JavaScript"),
+            Language::Component => return Err("a component runs without a script runtime".to_owned()),
+        };
+        cell.get_or_try_init(|| async {
+            let path = given.clone().map_or_else(|| find(name, title), Ok)?;
+            self.sandbox
+                .load_file(&path)
+                .await
+                .map_err(|e| format!("the {title} runtime {} cannot be loaded: {e}", path.display()))
+        })
+        .await
+        .cloned()
+    }
+}
+
+/// Beside the program, then where the set-up of a checkout leaves it.
+fn find(name: &str, title: &str) -> Result<PathBuf, String> {
+    let file = format!("{name}.wasm");
+    let program = std::env::current_exe().unwrap_or_default();
+    let folder = program.parent().unwrap_or_else(|| Path::new("."));
+    let places = [
+        folder.join("../share/granary").join(&file),
+        folder.join("../guest").join(&file),
+        Path::new("target/guest").join(&file),
+    ];
+    places.iter().find(|place| place.is_file()).cloned().ok_or_else(|| {
+        let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+        format!(
+            "the {title} runtime is in none of {}: run `make setup`, or give --{name}-runtime",
+            places.join(", ")
+        )
+    })
+}

@@ -1,0 +1,109 @@
+//! Belts as compiled components, and versions that take over from one another.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use granary_tests::node::{Node, target_dir};
+use granary_tests::takeover::{self, Settings};
+use granary_tests::walkthrough::{BELT_BODY, EVENT, HARVESTER_BODY, INPUT, Walkthrough, json_of};
+use reqwest::Method;
+use serde_json::json;
+
+fn guest(name: &str) -> Result<Vec<u8>> {
+    let path: PathBuf = target_dir().join("guest").join(name);
+    std::fs::read(&path).with_context(|| format!("{} (made by scripts/guests.sh)", path.display()))
+}
+
+/// A form of parts: name and content.
+fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, content) in parts {
+        let head = format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"f\"\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--b--\r\n");
+    body
+}
+
+#[tokio::test]
+async fn a_compiled_belt_makes_rows_fails_with_its_line_and_gives_way_to_python() -> Result<()> {
+    let node = Node::start().await?;
+    let project = Walkthrough::harvester(&node.api()?).await?;
+    let mut definition = json_of(BELT_BODY);
+    for field in ["extractorFn", "beltType"] {
+        definition.as_object_mut().context("an object")?.remove(field);
+    }
+    let text = definition.to_string();
+    let component = guest("belt-rust.wasm")?;
+    let body = form(&[("definition", text.as_bytes()), ("component", &component)]);
+    let content = Some(("multipart/form-data; boundary=b", body));
+    let belt = project.api.send(Method::POST, &project.path("/belts"), content).await?.ok()?;
+    assert_eq!(belt["beltType"], "component");
+    let walk = Walkthrough { project, belt: belt["id"].as_str().context("an id")?.to_owned() };
+    walk.project.run_belt(&walk.belt).await?;
+    walk.project.api.event(EVENT).await?;
+    walk.await_rows(1).await?;
+
+    walk.project.api.event(r#"{"appId": "liveSegmenttest", "lastName": "Peterson"}"#).await?;
+    let letters = walk.project.await_dead_letters(&walk.belt_dead_letters(), 1).await?;
+    assert!(letters[0].everything().contains("firstName"), "{letters:?}");
+
+    // The same belt goes on in another language, and back.
+    let path = walk.project.belt_path(&walk.belt);
+    let mut python = json_of(BELT_BODY);
+    python["beltType"] = json!("python-callback");
+    let next = walk.project.api.put(&format!("{path}?apply=true"), &python).await?.ok()?;
+    assert_eq!(next["version"], "2");
+    walk.project.api.event(EVENT).await?;
+    walk.await_rows(2).await?;
+    let back = walk.project.api.post(&format!("{path}/rollback"), &json!({})).await?.ok()?;
+    assert_eq!((&back["version"], &back["component"]), (&json!("3"), &belt["component"]));
+    walk.project.api.event(EVENT).await?;
+    walk.await_rows(3).await?;
+    let state = walk.project.api.get(&format!("{path}/state")).await?.ok()?;
+    assert_eq!(state["status"], "RUNNING");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_component_of_another_world_is_refused_with_what_is_missing() -> Result<()> {
+    let node = Node::start().await?;
+    let project = Walkthrough::event_types(&node.api()?).await?;
+    let belt = project.create_belt(&json_of(BELT_BODY)).await?;
+    let transform = guest("transform-rust.wasm")?;
+    let path = format!("{}/component", project.belt_path(&belt));
+    let content = Some(("application/wasm", transform.clone()));
+    let refused = project.api.send(Method::PUT, &path, content).await?;
+    refused.refused(400, "bad_parameter_value", &["granary:belt", "granary:transform/types"])?;
+    let content = Some(("application/wasm", transform[..transform.len() / 2].to_vec()));
+    project.api.send(Method::PUT, &path, content).await?.refused(
+        400,
+        "bad_parameter_value",
+        &["component"],
+    )?;
+    // The transform is one for a harvester, and the belt is none.
+    let mut harvester = json_of(HARVESTER_BODY);
+    harvester["eventType"]["name"] = json!(INPUT);
+    let name = project.create_harvester(&harvester).await?;
+    let path = format!("{}/component", project.harvester_path(&name));
+    let content = Some(("application/wasm", guest("belt-rust.wasm")?));
+    project.api.send(Method::PUT, &path, content).await?.refused(
+        400,
+        "bad_parameter_value",
+        &["granary:transform"],
+    )?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_takes_over_under_load_without_losing_or_repeating_a_row() -> Result<()> {
+    let node = Node::start().await?;
+    let settings = Settings { per_second: 2_000.0, events: 12_000, takeovers: 6 };
+    let verdict = takeover::run(&node, settings).await?;
+    verdict.check()?;
+    assert_eq!(verdict.acknowledged, settings.events);
+    assert!(verdict.versions_seen >= 4, "{} versions wrote rows", verdict.versions_seen);
+    Ok(())
+}
