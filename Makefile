@@ -22,7 +22,7 @@ setup: ## Arrange toolchains, the Python runtime component and Postgres; does no
 build: setup ## Build target/release/granary
 	@echo "build: the engine and its tools (the first time takes some minutes)"
 	@$(CARGO) build --release --locked --workspace --bins
-	@mkdir -p target/share/granary && cp -u target/guest/python.wasm target/share/granary/python.wasm
+	@scripts/share.sh
 	@echo "build: target/release/granary"
 
 demo: build ## Run the live-segment guide with 10,000 events; KEEP=1 leaves it running

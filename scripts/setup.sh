@@ -2,14 +2,15 @@
 # Arranges what a fresh Linux machine lacks to build and run Granary. Idempotent, safe to interrupt, needs no root.
 #
 #   scripts/setup.sh                    everything
-#   scripts/setup.sh --only STEP        one step; may be repeated: python, postgres, rust
+#   scripts/setup.sh --only STEP        one step; may be repeated: python, javascript, postgres, rust
 #   scripts/setup.sh --force            does the steps again even where they are done
 #
-# | step     | makes                                                                                          |
-# |----------|------------------------------------------------------------------------------------------------|
-# | python   | .granary/venv with componentize-py, and target/guest/python.wasm: the runtime of Python belts  |
-# | postgres | .granary/postgres with a server, where the machine has none of version 14 or later             |
-# | rust     | .granary/toolchain: a Rust compiler for the target wasm32-wasip2, where rustup has none        |
+# | step       | makes                                                                                          |
+# |------------|------------------------------------------------------------------------------------------------|
+# | python     | .granary/venv with componentize-py, and target/guest/python.wasm: the runtime of Python belts  |
+# | javascript | .granary/node with componentize-js, and target/guest/javascript.wasm: that of JavaScript belts |
+# | postgres   | .granary/postgres with a server, where the machine has none of version 14 or later             |
+# | rust       | .granary/toolchain: a Rust compiler for the target wasm32-wasip2, where rustup has none        |
 #
 # Everything lies in the checkout: .granary and target. A step writes under a temporary name and renames at its end, so
 # what bears its final name is whole. A stamp in .granary/stamps holds the hash of the inputs that a result was made of.
@@ -117,6 +118,41 @@ step_python() {
     mark_done runtime "$hash"
 }
 
+step_javascript() {
+    local sources=("$root/guest-sdk/javascript-runtime" "$root/guest-sdk/javascript") hash stage="$work/javascript"
+    hash=$(inputs_hash "${sources[@]}" "$root/wit/script.wit" "$root/scripts/setup.sh")
+    if is_done javascript "$hash" "$guest/javascript.wasm"; then
+        say "javascript runtime component: up to date"
+        return
+    fi
+    # Everything else works without it, so a machine without Node.js is no reason to stop.
+    if ! command -v npm >/dev/null 2>&1 || ! node -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null; then
+        say "javascript runtime component: skipped, JavaScript belts will not run: install Node.js 20 or later with npm, and run this again"
+        return
+    fi
+    local packages
+    packages=$(inputs_hash "$root/guest-sdk/javascript-runtime/package-lock.json")
+    if ! is_done node "$packages" "$state/node/node_modules"; then
+        say "javascript: installing the pinned packages into .granary/node (about 400 MB)"
+        mkdir -p "$work/node"
+        cp "$root/guest-sdk/javascript-runtime/package.json" "$root/guest-sdk/javascript-runtime/package-lock.json" "$work/node"
+        # The lock file carries their hashes.
+        quietly "npm could not install the packages of guest-sdk/javascript-runtime/package-lock.json: check npm's access to its registry" \
+            npm ci --prefix "$work/node" --ignore-scripts --no-audit --no-fund
+        replace "$work/node" "$state/node"
+        mark_done node "$packages"
+    fi
+    say "javascript runtime component: building target/guest/javascript.wasm (about 10 s)"
+    # From a copy beside the packages, so that nothing is written into the sources.
+    mkdir -p "$stage"
+    cp -R "${sources[@]}" "$stage"
+    ln -s "$state/node/node_modules" "$stage/node_modules"
+    quietly "the JavaScript runtime component could not be built: see above" \
+        node "$stage/javascript-runtime/build.mjs" "$root/wit/script.wit" "$work/javascript.wasm"
+    replace "$work/javascript.wasm" "$guest/javascript.wasm"
+    mark_done javascript "$hash"
+}
+
 # Prints the folder of a server of version 14 or later that the machine has.
 find_postgres() {
     local folder version
@@ -201,7 +237,7 @@ step_rust() {
 while [ $# -gt 0 ]; do
     case $1 in
         --only)
-            [ $# -gt 1 ] || fail "--only needs a step: python, postgres or rust"
+            [ $# -gt 1 ] || fail "--only needs a step: python, javascript, postgres or rust"
             steps+=("$2")
             shift
             ;;
@@ -215,9 +251,9 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#steps[@]} -gt 0 ] || steps=(python postgres rust)
+[ ${#steps[@]} -gt 0 ] || steps=(python javascript postgres rust)
 for step in "${steps[@]}"; do
-    case $step in python | postgres | rust) ;; *) fail "unknown step '$step', expected python, postgres or rust" ;; esac
+    case $step in python | javascript | postgres | rust) ;; *) fail "unknown step '$step', expected python, javascript, postgres or rust" ;; esac
 done
 
 need sha256sum "install coreutils"

@@ -14,12 +14,19 @@ export RUST_BACKTRACE=0
 echo "test: the Python SDK and the runtime's core, on this machine's Python"
 python3 -m unittest discover -s guest-sdk/python/tests -t guest-sdk/python
 
+if command -v node >/dev/null; then
+    echo "test: the JavaScript SDK, on this machine's Node.js"
+    (cd guest-sdk/javascript && node --test)
+else
+    echo "test: Node.js is not installed, the JavaScript SDK is not tested by itself"
+fi
+
 echo "test: building the example components"
 scripts/guests.sh
 
 echo "test: building the engine and all tests (the first time takes some minutes)"
 cargo build --locked --workspace --all-targets
-mkdir -p target/share/granary && cp -u target/guest/python.wasm target/share/granary/python.wasm
+scripts/share.sh
 
 if command -v cargo-nextest >/dev/null; then
     echo "test: the workspace"

@@ -33,6 +33,11 @@ async fn in_python() -> Result<()> {
 }
 
 #[tokio::test]
+async fn in_typescript() -> Result<()> {
+    path_of("js").await
+}
+
+#[tokio::test]
 async fn in_rust() -> Result<()> {
     path_of("rust").await
 }

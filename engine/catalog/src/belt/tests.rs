@@ -49,6 +49,32 @@ fn names(problems: &[crate::Problem]) -> Vec<&str> {
 }
 
 #[test]
+fn a_belt_may_be_javascript() {
+    let body = |extra: serde_json::Value| {
+        let mut body =
+            serde_json::json!({"name": "a", "beltType": "javascript-callback", "eventTypes": ["in"]});
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        body
+    };
+    let directory = Directory(vec![Entry {
+        name: "in".into(),
+        display_name: "in".into(),
+        kind: EventKind::DataIn,
+        version: 1,
+    }]);
+    let make = |body: serde_json::Value| {
+        let mut report = Report::default();
+        let body = BeltBody::read(&body, &mut report);
+        Belt::create("p", 1, 0, body, &directory, &mut report).ok_or(report.problems)
+    };
+    let made = make(body(serde_json::json!({}))).unwrap();
+    assert_eq!(made.program(), Program::JavaScript(DEFAULT_EXTRACTOR_JAVASCRIPT));
+    assert_eq!(made.to_json()["beltType"], "javascript-callback");
+    let problems = make(body(serde_json::json!({"component": "0"}))).unwrap_err();
+    assert_eq!(problems[0].name, "component");
+}
+
+#[test]
 fn the_guides_belt_gets_its_names_and_defaults() {
     let (belt, warnings) = create(&body()).unwrap();
     assert_eq!(warnings, Vec::<String>::new());

@@ -14,8 +14,8 @@ use crate::json::{check, check_object, nests_deeper_than, row_id};
 use crate::marshal::DEPTH_MAX;
 use crate::outcome::{BeltOutcome, Failure, FailureKind, Update};
 
-/// Brackets around a value of a guest's answer: the list of events, that of updates, the update itself.
-const FRAME_DEPTH: usize = 4;
+/// Brackets around a value of an outcome: the list of updates, and the update itself.
+const FRAME_DEPTH: usize = 2;
 
 /// Writes a frame. Answers which events are not in it, and why: one entry per event, in order.
 pub(crate) fn encode(events: &[EventIn<'_>], to: &mut Vec<u8>) -> Vec<Option<Failure>> {
@@ -76,9 +76,6 @@ fn text(text: &str, to: &mut Vec<u8>) {
 /// not understood.
 pub(crate) fn decode(answer: &[u8], unsent: Vec<Option<Failure>>) -> Result<Vec<BeltOutcome>, String> {
     let text = std::str::from_utf8(answer).map_err(|e| format!("the answer is not UTF-8: {e}"))?;
-    if nests_deeper_than(DEPTH_MAX + FRAME_DEPTH, text) {
-        return Err(format!("the answer is nested deeper than {} levels", DEPTH_MAX + FRAME_DEPTH));
-    }
     let wrong = |e: serde_json::Error| format!("the answer is not a list of outcomes: {e}");
     let items: Vec<&RawValue> = serde_json::from_str(text).map_err(wrong)?;
     let sent = unsent.iter().filter(|failure| failure.is_none()).count();
@@ -105,6 +102,10 @@ struct Failed {
 }
 
 fn outcome(item: &RawValue) -> Result<BeltOutcome, String> {
+    if nests_deeper_than(DEPTH_MAX + FRAME_DEPTH, item.get()) {
+        let text = format!("the belt returned a value that is nested deeper than {DEPTH_MAX} levels");
+        return Ok(Err(Failure::new(FailureKind::Output, "ValueError", text)));
+    }
     if item.get().starts_with('{') {
         let failed: Failed =
             serde_json::from_str(item.get()).map_err(|e| format!("a failure is not one: {e}"))?;
@@ -144,7 +145,7 @@ fn update(item: &RawValue) -> Result<Result<Update, String>, String> {
     let frame = |e: serde_json::Error| format!("an update of kind {tag:?} is not one: {e}");
     Ok(match tag {
         Some("d") => {
-            let (_, event_type, _, value): (&str, String, String, &RawValue) =
+            let (_, event_type, value): (&str, String, &RawValue) =
                 serde_json::from_str(text).map_err(frame)?;
             let value = value.get().as_bytes();
             row_id(value)
@@ -213,10 +214,10 @@ mod tests {
     #[test]
     fn answers_are_read_update_by_update() {
         let answer = r#"[
-            [["d","rows","7",{"id":7,"v":1.50}],["r","k",{"base64":"/w=="},{"h":"1"}],["r","k","t",null]],
+            [["d","rows",{"id":7,"v":1.50}],["r","k",{"base64":"/w=="},{"h":"1"}],["r","k","t",null]],
             {"e":["TypeError","no","at execute",false]},
             [["g","next","c",null,"5",null,{"a":1}],["u",{"_id":"x"}]],
-            [["d","rows","",{"name":1}]]
+            [["d","rows",{"name":1}]]
         ]"#;
         let outcomes = decode(answer.as_bytes(), vec![None, None, None, None]).unwrap();
         let first = outcomes[0].as_ref().unwrap();
@@ -242,7 +243,7 @@ mod tests {
             "[[1]]",
             "[[\"x\"]]",
             "[[[\"d\"]]]",
-            "[[[\"d\",1,2,3]]]",
+            "[[[\"d\",1,2]]]",
             "[{\"e\":[]}]",
             "[[]",
             "[[],[]]",
@@ -255,5 +256,8 @@ mod tests {
         }
         assert!(decode(b"\xff", vec![None]).is_err());
         assert!(decode("[".repeat(1_000_000).as_bytes(), vec![None]).is_err());
+        let deep = format!("[{}{}]", "[".repeat(200_000), "]".repeat(200_000));
+        let outcomes = decode(deep.as_bytes(), vec![None]).unwrap();
+        assert!(outcomes[0].as_ref().unwrap_err().message.contains("nested deeper"));
     }
 }

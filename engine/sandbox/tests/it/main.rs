@@ -6,6 +6,7 @@ mod belt;
 mod cache;
 mod component;
 mod corpus;
+mod javascript;
 mod limits;
 mod script;
 mod support;

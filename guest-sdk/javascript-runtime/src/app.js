@@ -1,0 +1,36 @@
+// The component: the world `script` of `wit/script.wit` over the runtime, which knows nothing of WebAssembly.
+
+import { log } from "granary:script/host@1.0.0";
+
+import { Refused } from "./diagnostic.js";
+import * as entropy from "./entropy.js";
+import * as logs from "./logs.js";
+import * as refusal from "./refusal.js";
+import { Runtime } from "./runtime.js";
+
+const core = new Runtime();
+
+/** An error of the contract, with what it carries. */
+function contractError(payload) {
+  return Object.assign(new Error("refused"), { payload });
+}
+
+export const runtime = {
+  init(kind, source, config) {
+    entropy.install();
+    logs.install((level, logger, message) => log(level, logger, message));
+    refusal.install(kind);
+    try {
+      return core.init(kind, source, config);
+    } catch (error) {
+      if (error instanceof Refused) throw contractError(error.diagnostics);
+      throw error;
+    }
+  },
+
+  execute(batch) {
+    const answer = core.execute(batch);
+    if (typeof answer === "string") throw contractError(answer);
+    return answer;
+  },
+};

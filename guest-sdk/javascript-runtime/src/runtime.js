@@ -1,0 +1,65 @@
+// The runtime: one script per instance, batches in, batches out. The frame is described in `FRAME.md`.
+
+import { env } from "../../javascript/index.js";
+import { loadBelt } from "./belt.js";
+import { refuse } from "./diagnostic.js";
+import { outcome } from "./failure.js";
+import { setDebug } from "./logs.js";
+
+// Taken before any script can replace them.
+const { parse } = JSON;
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+const decode = decoder.decode.bind(decoder);
+const encode = encoder.encode.bind(encoder);
+const fromBase64 = globalThis.atob.bind(globalThis);
+
+export class Runtime {
+  #script = null;
+  #source = "";
+
+  /** Loads a script and answers its warnings. Throws `Refused` with what is wrong. */
+  init(kind, source, config) {
+    if (kind !== "belt") {
+      refuse("JavaScript runs as a belt; the script of a harvester is Python, or a component", source);
+    }
+    const settings = parse(config || "{}");
+    setDebug(Boolean(settings.debug));
+    Object.assign(env, settings.env ?? {});
+    globalThis.process = { env };
+    this.#source = source;
+    this.#script = loadBelt(source, settings);
+    return [];
+  }
+
+  /** Runs the script on each event of a batch. A text says what was not understood. */
+  execute(batch) {
+    const script = this.#script;
+    if (script === null) return "init was not called, or refused the script";
+    let events;
+    try {
+      events = parse(decode(batch));
+    } catch (error) {
+      return `the frame is not JSON: ${error.message}`;
+    }
+    let answer = "[";
+    for (let index = 0; index < events.length; index += 1) {
+      const item = events[index];
+      let text;
+      try {
+        text = script.run(item[0], item.length > 2 ? bytes(item[2]) : item[1]);
+      } catch (error) {
+        text = outcome(error, this.#source);
+      }
+      answer += index > 0 ? `,${text}` : text;
+    }
+    return encode(`${answer}]`);
+  }
+}
+
+function bytes(text) {
+  const binary = fromBase64(text);
+  const found = new Uint8Array(binary.length);
+  for (let at = 0; at < binary.length; at += 1) found[at] = binary.charCodeAt(at);
+  return found;
+}
