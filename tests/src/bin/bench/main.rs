@@ -5,10 +5,13 @@
 //! least three runs. `--quick` runs everything once and shortly, to see that it still works: its figures mean nothing.
 
 mod bare;
+mod compiled;
 mod disk;
 mod end_to_end;
 mod ingest;
+mod javascript;
 mod python;
+mod sandboxed;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,6 +28,9 @@ struct Arguments {
     /// One short run of everything, without verdict (the environment variable QUICK=1 does the same)
     #[arg(long)]
     quick: bool,
+    /// Measure belts (`make bench-belts`) and not the engine
+    #[arg(long)]
+    belts: bool,
     /// Measure only these parts
     #[arg(long, value_enum)]
     only: Vec<Part>,
@@ -44,7 +50,14 @@ enum Part {
     Log,
     /// Throughput, latency and memory of the whole path.
     EndToEnd,
+    /// A compiled belt against the same function in native Rust.
+    Rust,
+    /// A JavaScript belt against the same callback in Node.js.
+    Javascript,
 }
+
+const ENGINE: &[Part] = &[Part::Ingest, Part::Python, Part::Log, Part::EndToEnd];
+const BELTS: &[Part] = &[Part::Rust, Part::Python, Part::Javascript];
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +108,12 @@ fn main() -> Result<ExitCode> {
 async fn measure(arguments: &Arguments) -> Result<ExitCode> {
     let quick = arguments.quick || std::env::var("QUICK").is_ok_and(|v| !["", "0"].contains(&v.as_str()));
     let size = Size::new(quick);
-    let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    let belts = arguments.belts;
+    let by_default = if belts { BELTS } else { ENGINE };
+    let wanted = |part| match arguments.only.as_slice() {
+        [] => by_default.contains(&part),
+        only => only.contains(&part),
+    };
     let mut passes = true;
     let mut print = |figures: Vec<Figure>| {
         for figure in figures {
@@ -107,10 +125,16 @@ async fn measure(arguments: &Arguments) -> Result<ExitCode> {
         print(ingest::measure(size).await.context("ingest")?);
     }
     if wanted(Part::Python) {
-        print(python::measure(size).await.context("python")?);
+        print(python::measure(size, if belts { 0.85 } else { 0.7 }).await.context("python")?);
     }
     if wanted(Part::Log) {
         print(disk::measure(size).await.context("log")?);
+    }
+    if wanted(Part::Rust) {
+        print(compiled::measure(size).await.context("rust")?);
+    }
+    if wanted(Part::Javascript) {
+        print(javascript::measure(size).await.context("javascript")?);
     }
     if wanted(Part::EndToEnd) {
         print(end_to_end::measure(size).await.context("end to end")?);
