@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod body;
+pub mod chain;
 mod environment;
 mod render;
 

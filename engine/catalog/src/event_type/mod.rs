@@ -15,6 +15,8 @@ const REPLICATION_DEFAULT: u32 = 3;
 pub const RETENTION_MS_DEFAULT: u64 = 345_600_000;
 /// A hundred thousand years; keeps sums of times within 64 bits.
 const RETENTION_MS_MAX: u64 = 3_155_760_000_000_000;
+/// What the streams of `data_in` types begin with; the type's name follows.
+pub(crate) const DATA_IN_PREFIX: &str = "grnry_data_in_";
 const TTL_DEFAULT: &str = "P100Y";
 const TIMESTAMP_DEFAULT: &str = "#nowMillis()";
 const EXPRESSION_CHARS_MAX: usize = 10_000;
@@ -585,7 +587,7 @@ impl EventType {
     /// The stream, for kinds that have one.
     pub fn topic_name(&self) -> Option<String> {
         let prefix = match self.kind {
-            EventKind::DataIn => "grnry_data_in_",
+            EventKind::DataIn => DATA_IN_PREFIX,
             EventKind::LiveSegment => "grnry_live_segment_",
             EventKind::Ttl => "grnry_ttl_",
             EventKind::Ttn => "grnry_ttn_",

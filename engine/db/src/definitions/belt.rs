@@ -35,6 +35,14 @@ pub async fn list(client: &Client, project: &str, search: &str, page: Page) -> R
     Ok(Listed { items: all_stored(DEFINITION, &rows)?, total })
 }
 
+/// All belts of a project, by id.
+///
+/// # Errors
+/// Those of the database.
+pub async fn of_project(client: &Client, project: &str) -> Result<Vec<Stored<Belt>>, Error> {
+    all_stored(DEFINITION, &client.query(&select("WHERE t.project = $1 ORDER BY t.id"), &[&project]).await?)
+}
+
 /// The belts that read an event type, by id.
 ///
 /// # Errors

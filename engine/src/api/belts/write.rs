@@ -3,7 +3,10 @@
 use axum::{Json, extract::State};
 use granary_catalog::{
     Action, Belt, EventKind, Report, Wanted,
-    belt::{BeltBody, Program},
+    belt::{
+        BeltBody, Program,
+        chain::{self, Link},
+    },
     event_type::Directory,
 };
 use granary_db::definitions::{self, belt, component, event_type};
@@ -94,6 +97,7 @@ async fn build(
         )));
     }
     require_component(client, &made).await?;
+    refuse_cycle(client, &made).await?;
     Ok((made, directory, warnings))
 }
 
@@ -106,6 +110,17 @@ async fn require_component(client: &Client, belt: &Belt) -> Result<(), Error> {
         return Err(Error::parameter("component", reason));
     }
     Ok(())
+}
+
+/// A belt must not feed itself, by whatever way. Belts refer to event types of their own project alone, so no way leads
+/// through another one.
+async fn refuse_cycle(client: &Client, belt: &Belt) -> Result<(), Error> {
+    let stored = belt::of_project(client, &belt.project).await?;
+    let there: Vec<Link> = stored.iter().map(|stored| Link::from(&stored.definition)).collect();
+    let Some(cycle) = chain::cycle(&Link::from(belt), &there) else { return Ok(()) };
+    let field = if belt.output_types.is_empty() { "kafkaDestinationTopic" } else { "outputTypes" };
+    let advice = "events would go round for ever; have one of these belts read or write another event type";
+    Err(Error::parameter(field, format!("closes a cycle: {cycle}; {advice}")))
 }
 
 /// Loads the program with the outputs that it may write.

@@ -1,7 +1,7 @@
 use granary_catalog::{Object, Status};
 use serde_json::{Value, json};
 
-use super::support::{Api, URL, belt};
+use super::support::{Api, URL, belt, data_in};
 use crate::api::runtime::{CheckError, ErrorKind, RuntimeError, ScriptProblem};
 
 async fn made(api: &Api) -> (i64, String) {
@@ -136,4 +136,65 @@ async fn every_bad_field_is_named_in_one_answer() {
     invalid.sort_unstable();
     assert_eq!(invalid, ["eventTypes[0]", "extractorVersion", "memory", "name", "replicas"]);
     assert!(answer.body["message"].as_str().unwrap().ends_with("And 4 more, see invalidParams."));
+}
+
+/// The guide with two more `data_in` types, `b` and `c`, beside `livesegment-datain`; their technical names.
+async fn with_three_inputs() -> (Api, [String; 3]) {
+    let api = Api::with_guide().await;
+    let mut names = ["livesegment-datain".to_owned(), String::new(), String::new()];
+    for (name, label) in names[1..].iter_mut().zip(["b", "c"]) {
+        let mut body = data_in();
+        body["displayName"] = json!(label);
+        *name = api.post("/projects/p/event-types", body).await.ok()["name"].as_str().unwrap().to_owned();
+    }
+    (api, names)
+}
+
+fn chained(name: &str, reads: &str, writes: &[&str]) -> Value {
+    let mut body = belt();
+    body["name"] = json!(name);
+    body["eventTypes"] = json!([reads]);
+    body["outputTypes"] = writes.iter().map(|name| json!({"name": name, "version": "latest"})).collect();
+    body
+}
+
+#[tokio::test]
+async fn chains_that_come_back_are_refused_with_their_way() {
+    let (api, [a, b, c]) = with_three_inputs().await;
+    let belts = "/projects/p/belts";
+    let itself = api.post(belts, chained("one", &a, &[&b, &a])).await;
+    assert_eq!(itself.invalid(), ["outputTypes"]);
+    let told = itself.refused(400, "bad_parameter_value");
+    let way = format!("closes a cycle: belt 'one' -> event type '{a}' -> belt 'one'; events would go round");
+    assert!(told.contains(&way), "{told}");
+
+    api.post(belts, chained("one", &a, &[&b])).await.ok();
+    api.post(belts, chained("two", &b, &[&c, "livesegment-dataoutp"])).await.ok();
+    let told = api.post(belts, chained("three", &c, &[&a])).await.refused(400, "bad_parameter_value");
+    let way = format!(
+        "belt 'three' -> event type '{a}' -> belt 'one' -> event type '{b}' -> belt 'two' -> event type '{c}' -> belt 'three'"
+    );
+    assert!(told.contains(&way), "{told}");
+
+    // The same by a change, by its former version, and by a raw topic.
+    let path = |made: &Value| format!("{belts}/{}", made["id"].as_str().unwrap());
+    let third = path(&api.post(belts, chained("three", &c, &["livesegment-dataoutp"])).await.ok());
+    assert_eq!(api.put(&third, chained("three", &c, &[&a])).await.invalid(), ["outputTypes"]);
+    let mut raw = chained("three", &c, &[]);
+    raw["kafkaDestinationTopic"] = json!(format!("grnry_data_in_{b}"));
+    assert_eq!(api.put(&third, raw).await.invalid(), ["kafkaDestinationTopic"]);
+    api.put(&third, chained("three", &b, &[&c])).await.ok();
+    assert_eq!(api.get(&third).await.ok()["version"], "2");
+}
+
+#[tokio::test]
+async fn a_rollback_into_a_cycle_is_refused() {
+    let (api, [a, b, _]) = with_three_inputs().await;
+    let belts = "/projects/p/belts";
+    let first = api.post(belts, chained("one", &a, &[&b])).await.ok();
+    let first = format!("{belts}/{}", first["id"].as_str().unwrap());
+    api.put(&first, chained("one", &a, &["livesegment-dataoutp"])).await.ok();
+    api.post(belts, chained("two", &b, &[&a])).await.ok();
+    let told = api.post(&format!("{first}/rollback"), json!({})).await.refused(400, "bad_parameter_value");
+    assert!(told.contains("belt 'one' -> event type") && told.contains("belt 'two' -> event type"), "{told}");
 }
