@@ -97,6 +97,44 @@ async fn a_component_of_another_world_is_refused_with_what_is_missing() -> Resul
     Ok(())
 }
 
+/// A component in which one text of the binary is replaced by another of the same length.
+fn patched(component: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let mut bytes = component.to_vec();
+    let places: Vec<usize> =
+        (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from.as_bytes())).collect();
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn uploads_that_are_no_belt_are_refused_with_what_they_are() -> Result<()> {
+    let node = Node::start().await?;
+    let project = Walkthrough::event_types(&node.api()?).await?;
+    let belt = project.create_belt(&json_of(BELT_BODY)).await?;
+    let path = format!("{}/component", project.belt_path(&belt));
+    let hostile = guest("hostile-rust.wasm")?;
+    let (ours, newer) = ("granary:belt/logging@1.0.0", "granary:belt/logging@1.1.0");
+    let misfits: [(&str, Vec<u8>, &[&str]); 8] = [
+        ("a core module", b"\0asm\x01\0\0\0".to_vec(), &["a core module", "granary belt build"]),
+        ("text", b"def execute(h, p): pass".to_vec(), &["is text"]),
+        ("gzip", b"\x1f\x8b\x08\0\0\0\0\0".to_vec(), &["compressed with gzip", "send it unpacked"]),
+        ("half a component", hostile[..hostile.len() / 2].to_vec(), &["not a WebAssembly component"]),
+        ("an empty component", hostile[..8].to_vec(), &["the export 'execute' is missing"]),
+        ("a newer contract", patched(&hostile, ours, newer), &["version 1.1.0", "this engine has granary:belt@1.0.0"]),
+        ("other imports", patched(&hostile, "wasi:cli/", "wasi:clo/"), &["'wasi:clo/", "not granted"]),
+        ("a script runtime", guest("python.wasm")?, &["'granary:script/host@1.0.0'"]),
+    ];
+    for (what, bytes, words) in misfits {
+        let answer = project.api.send(Method::PUT, &path, Some(("application/wasm", bytes))).await?;
+        answer.refused(400, "bad_parameter_value", words).with_context(|| what.to_owned())?;
+    }
+    let stored = project.api.get(&project.belt_path(&belt)).await?.ok()?;
+    assert_eq!(stored["version"], "1");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_version_takes_over_under_load_without_losing_or_repeating_a_row() -> Result<()> {
     let node = Node::start().await?;

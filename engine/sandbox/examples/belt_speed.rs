@@ -40,6 +40,7 @@ async fn main() -> anyhow::Result<()> {
         config: speed::config(),
         memory_bytes_max: 512 << 20,
         call_timeout: Duration::from_secs(10),
+        long_call: Duration::MAX,
         init_timeout: Duration::from_secs(5),
         log: Arc::new(Nowhere),
         metrics: Arc::new(NoMetrics),

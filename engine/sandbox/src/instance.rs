@@ -11,16 +11,13 @@ use crate::frame::{self, Belt, EventIn, Frame, Transform};
 use crate::host::State;
 use crate::host::log::Logger;
 use crate::marshal::Encoder;
-use crate::outcome::{BeltOutcome, CallError, Failure, TransformOutcome};
+use crate::outcome::{ANSWER_BYTES_MAX, BeltOutcome, CallError, Failure, TransformOutcome};
 use crate::sandbox::{Error, Sandbox};
 use crate::script::{Diagnostic, Kind, Language, Refusal, ScriptSpec};
 use crate::uploaded;
 
 /// Ticks (of about 1 ms) after which a running guest lets other tasks of its thread have their turn.
 const SLICE_TICKS: u64 = 5;
-
-/// The most bytes of one answer of a guest; wasmtime refuses to copy more.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// What an event takes in a frame, to begin with.
 const EVENT_BYTES_TYPICAL: usize = 1 << 10;
@@ -253,6 +250,6 @@ async fn call<T>(
     match result {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(CallError::of(&error, store.data(), limit)),
-        Err(_) => Err(CallError::Deadline { limit }),
+        Err(_) => Err(CallError::Deadline { limit, stack: String::new() }),
     }
 }

@@ -27,6 +27,7 @@ mod instance;
 mod limits;
 mod outcome;
 mod runner;
+mod stack;
 mod uploaded;
 mod world;
 

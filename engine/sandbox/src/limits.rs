@@ -3,7 +3,16 @@
 use wasmtime::ResourceLimiter;
 
 /// Most elements of all tables together.
-const TABLE_ELEMENTS_MAX: usize = 1 << 20;
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 1 << 20;
+
+/// What a guest was refused more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Linear memory.
+    Memory,
+    /// Elements of tables.
+    Table,
+}
 
 /// Counts what the linear memories of a store hold and refuses more than the limit.
 #[derive(Debug)]
@@ -11,12 +20,12 @@ pub(crate) struct Limits {
     memory_bytes_max: usize,
     memory_bytes: usize,
     table_elements: usize,
-    refused: bool,
+    refused: Option<Refused>,
 }
 
 impl Limits {
     pub(crate) fn new(memory_bytes_max: usize) -> Self {
-        Self { memory_bytes_max, memory_bytes: 0, table_elements: 0, refused: false }
+        Self { memory_bytes_max, memory_bytes: 0, table_elements: 0, refused: None }
     }
 
     pub(crate) fn memory_bytes_max(&self) -> usize {
@@ -28,13 +37,13 @@ impl Limits {
         self.memory_bytes
     }
 
-    /// Whether memory was refused since the last [`Limits::begin_call`].
-    pub(crate) fn refused(&self) -> bool {
+    /// What was refused last since the last [`Limits::begin_call`].
+    pub(crate) fn refused(&self) -> Option<Refused> {
         self.refused
     }
 
     pub(crate) fn begin_call(&mut self) {
-        self.refused = false;
+        self.refused = None;
     }
 }
 
@@ -51,7 +60,7 @@ impl ResourceLimiter for Limits {
         if fits {
             self.memory_bytes = total;
         } else {
-            self.refused = true;
+            self.refused = Some(Refused::Memory);
         }
         Ok(fits)
     }
@@ -66,6 +75,8 @@ impl ResourceLimiter for Limits {
         let fits = total <= TABLE_ELEMENTS_MAX && maximum.is_none_or(|maximum| desired <= maximum);
         if fits {
             self.table_elements = total;
+        } else {
+            self.refused = Some(Refused::Table);
         }
         Ok(fits)
     }

@@ -7,6 +7,13 @@ use std::time::Duration;
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::host::State;
+use crate::limits::{Refused, TABLE_ELEMENTS_MAX};
+use crate::stack;
+
+/// The most bytes of one answer of a guest, or of one of its calls to the host; wasmtime refuses to copy more.
+pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// How wasmtime says so; the error has a type that is not public.
+const TOO_MUCH_COPIED: &str = "fuel allocated for hostcalls has been exhausted";
 
 /// The most bytes of a message and of a traceback that are kept of a guest's error.
 const MESSAGE_BYTES_MAX: usize = 16 << 10;
@@ -164,7 +171,8 @@ pub(crate) fn cut(text: &mut String, bytes_max: usize) {
     }
 }
 
-/// Why a call ended without outcomes. The instance is dead afterwards.
+/// Why a call ended without outcomes. The instance is dead afterwards. `stack` holds the guest's functions at that moment,
+/// innermost first, where it is a compiled one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The time was up.
@@ -172,23 +180,49 @@ pub enum CallError {
     Deadline {
         /// The limit of the call.
         limit: Duration,
+        /// What it was busy with; empty for one that waited.
+        stack: String,
     },
     /// Memory was refused to the guest, and it did not survive that.
-    #[error("the script needs more memory than its limit of {limit} bytes")]
+    #[error("the program needs more memory than its limit of {} MiB", .limit >> 20)]
     Memory {
         /// The limit of the instance in bytes.
         limit: usize,
+        /// Who asked for it.
+        stack: String,
+    },
+    /// A table was to grow beyond the limit, and the guest did not survive the refusal.
+    #[error("the program wants tables of more than {limit} elements, which is the limit")]
+    Table {
+        /// The most elements of all tables.
+        limit: usize,
+        /// Who asked for it.
+        stack: String,
     },
     /// The call stack was exhausted.
-    #[error("the script recursed too deeply: the call stack is exhausted")]
-    StackOverflow,
+    #[error("the program recursed too deeply: the call stack is exhausted")]
+    StackOverflow {
+        /// The innermost calls.
+        stack: String,
+    },
+    /// The guest handed over more than the engine takes at once.
+    #[error(
+        "the program handed over more than {} MiB at once, in its updates or in one log line: return fewer or smaller \
+         updates, write shorter lines", .limit >> 20
+    )]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+        /// Who handed it over; empty for an answer.
+        stack: String,
+    },
     /// The guest trapped for another reason, or ended itself.
     #[error("the instance ended: {text}")]
     Trap {
         /// The reason.
         text: String,
-        /// WebAssembly functions on the stack, innermost first; empty where unknown.
-        backtrace: String,
+        /// Where.
+        stack: String,
     },
     /// The guest's answer, or the host's question, was not understood.
     #[error("the script runtime and the engine do not understand each other: {text}")]
@@ -204,32 +238,42 @@ pub enum CallError {
 impl CallError {
     /// Tells apart why wasmtime ended a call.
     pub(crate) fn of(error: &wasmtime::Error, state: &State, limit: Duration) -> Self {
+        // Below a script is its interpreter, whose functions tell the author of the script nothing.
+        let backtrace = error.downcast_ref::<WasmBacktrace>().filter(|_| state.compiled);
+        let stack = backtrace.map(stack::shown).unwrap_or_default();
         if state.deadline.expired() {
-            return Self::Deadline { limit };
+            return Self::Deadline { limit, stack };
         }
         let trap = error.downcast_ref::<Trap>();
         if trap == Some(&Trap::StackOverflow) {
-            return Self::StackOverflow;
+            return Self::StackOverflow { stack };
         }
         // An allocator that is refused memory either tells the guest or aborts; this is the second.
-        if state.limits.refused() {
-            return Self::Memory { limit: state.limits.memory_bytes_max() };
+        match state.limits.refused() {
+            Some(Refused::Memory) => return Self::Memory { limit: state.limits.memory_bytes_max(), stack },
+            Some(Refused::Table) => return Self::Table { limit: TABLE_ELEMENTS_MAX, stack },
+            None => {}
+        }
+        let root = error.root_cause().to_string();
+        if root.contains(TOO_MUCH_COPIED) {
+            return Self::TooLarge { limit: ANSWER_BYTES_MAX, stack };
         }
         let text = match error.downcast_ref::<wasmtime_wasi::I32Exit>() {
             Some(exit) => format!("it ended its process with exit code {}", exit.0),
             // Compiled languages keep a stack of their own at the bottom of the memory: past its end is no memory.
             None if trap == Some(&Trap::MemoryOutOfBounds) => {
-                "out of bounds memory access, in a compiled program most often endless recursion".to_owned()
+                "out of bounds memory access, in a compiled program most often endless recursion or an array on the \
+                 stack that is larger than the stack"
+                    .to_owned()
             }
-            None => trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string),
+            None => trap.map_or(root, ToString::to_string),
         };
         // A panic in Rust says on standard error where and why; the trap itself only says that it happened.
         let text = match state.log.last_words() {
             words if words.is_empty() => text,
-            words => format!("{words} ({text})"),
+            words => format!("{} ({text})", stack::trim_panic(&words)),
         };
-        let backtrace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string).unwrap_or_default();
-        Self::Trap { text, backtrace }
+        Self::Trap { text, stack }
     }
 
     /// The failure of the one event that was in the call.
@@ -237,13 +281,21 @@ impl CallError {
         let (kind, type_name) = match &self {
             Self::Deadline { .. } => (FailureKind::Deadline, "DeadlineExceeded"),
             Self::Memory { .. } => (FailureKind::Memory, "MemoryLimitExceeded"),
-            Self::StackOverflow => (FailureKind::StackOverflow, "StackOverflow"),
+            Self::Table { .. } => (FailureKind::Memory, "TableLimitExceeded"),
+            Self::StackOverflow { .. } => (FailureKind::StackOverflow, "StackOverflow"),
+            Self::TooLarge { .. } => (FailureKind::Output, "OutputTooLarge"),
             Self::Trap { .. } | Self::Dead => (FailureKind::Trap, "Trap"),
             Self::Frame { .. } => (FailureKind::Output, "FrameError"),
         };
         let mut failure = Failure::new(kind, type_name, self.to_string());
-        if let Self::Trap { backtrace, .. } = self {
-            failure.traceback = backtrace;
+        match self {
+            Self::Deadline { stack, .. }
+            | Self::Memory { stack, .. }
+            | Self::Table { stack, .. }
+            | Self::StackOverflow { stack }
+            | Self::TooLarge { stack, .. }
+            | Self::Trap { stack, .. } => failure.traceback = stack,
+            Self::Frame { .. } | Self::Dead => {}
         }
         failure.bounded()
     }

@@ -15,8 +15,10 @@ use crate::script::ScriptSpec;
 const EVENTS_PER_CALL_MAX: usize = 256;
 /// The most payload bytes of one call (a single event may be larger): the guest holds a batch several times over.
 const BYTES_PER_CALL_MAX: usize = 4 << 20;
-/// Calls are sized to take at most this share of the deadline, going by what events took lately.
+/// Calls are sized to take at most these shares of the deadline, and of what counts as long, going by what events took
+/// lately: a call that is long then has an event that is.
 const DEADLINE_SHARE: u32 = 4;
+const LONG_SHARE: u32 = 2;
 
 /// What a runner has done so far, and how large it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Stats {
     pub instances_recycled: u64,
     /// Calls into the guest.
     pub calls: u64,
+    /// Of these, the ones that took long ([`ScriptSpec::long_call`]), those that their deadline ended included.
+    pub calls_long: u64,
     /// Events given to the guest, repetitions included.
     pub events: u64,
     /// What the linear memories of the present instance hold, in bytes; 0 without one.
@@ -111,8 +115,8 @@ impl Runner {
         let in_time = match self.pace.as_nanos() {
             0 => EVENTS_PER_CALL_MAX,
             pace => {
-                let share = (self.spec.call_timeout / DEADLINE_SHARE).as_nanos();
-                usize::try_from(share / pace).unwrap_or(usize::MAX)
+                let share = (self.spec.call_timeout / DEADLINE_SHARE).min(self.spec.long_call / LONG_SHARE);
+                usize::try_from(share.as_nanos() / pace).unwrap_or(usize::MAX)
             }
         };
         small.count().min(in_time).clamp(1, EVENTS_PER_CALL_MAX)
@@ -166,7 +170,9 @@ impl Runner {
         let instance = self.ready().await?;
         let started = Instant::now();
         let result = instance.run::<F>(events).await;
-        let took = started.elapsed() / u32::try_from(events.len()).unwrap_or(u32::MAX).max(1);
+        let took = started.elapsed();
+        self.stats.calls_long += u64::from(took >= self.spec.long_call);
+        let took = took / u32::try_from(events.len()).unwrap_or(u32::MAX).max(1);
         // Follows a slowdown at once and a recovery by halves.
         self.pace = took.max(self.pace / 2);
         self.stats.calls += 1;

@@ -55,6 +55,8 @@ pub struct ScriptSpec {
     pub memory_bytes_max: usize,
     /// Limit of one call: of a batch, and of each event when a failed batch is done again one by one.
     pub call_timeout: Duration,
+    /// From which duration on a call is counted as long ([`crate::Stats::calls_long`]).
+    pub long_call: Duration,
     /// Limit of loading the script.
     pub init_timeout: Duration,
     /// Takes what the program logs and prints.
@@ -72,6 +74,7 @@ impl fmt::Debug for ScriptSpec {
             .field("config", &self.config)
             .field("memory_bytes_max", &self.memory_bytes_max)
             .field("call_timeout", &self.call_timeout)
+            .field("long_call", &self.long_call)
             .field("init_timeout", &self.init_timeout)
             .finish_non_exhaustive()
     }

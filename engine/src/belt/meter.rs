@@ -1,7 +1,9 @@
 //! What the sandbox of one belt or transform has used, for `/metrics`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use granary_sandbox::Stats;
-use metrics::{Unit, describe_gauge, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 /// Registers the help texts.
 pub fn describe() {
@@ -18,11 +20,18 @@ pub fn describe() {
         Unit::Count,
         "Log lines beyond the limit of a call"
     );
+    describe_counter!(
+        "granary_belt_long_calls_total",
+        Unit::Count,
+        "Calls into belts that took CALLBACK_LONGRUNNING_SEC or longer"
+    );
 }
 
 /// The labels of one object.
 pub struct Meter {
     labels: [(&'static str, String); 3],
+    /// The long calls that are in the counter already.
+    long_calls: AtomicU64,
 }
 
 impl Meter {
@@ -35,10 +44,11 @@ impl Meter {
                 ("project", project.to_owned()),
                 ("object", object.to_owned()),
             ],
+            long_calls: AtomicU64::new(0),
         }
     }
 
-    /// Sets the gauges.
+    /// Sets the gauges, and counts on.
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
     pub fn show(&self, stats: &Stats) {
         gauge!("granary_sandbox_instances_count", &self.labels).set(1.0);
@@ -46,6 +56,13 @@ impl Meter {
         gauge!("granary_sandbox_restarts_count", &self.labels).set(stats.instances.saturating_sub(1) as f64);
         gauge!("granary_sandbox_calls_count", &self.labels).set(stats.calls as f64);
         gauge!("granary_sandbox_log_lines_dropped_count", &self.labels).set(stats.log_lines_dropped as f64);
+        // Stats begin anew with each start of the object, counters do not.
+        let before = self.long_calls.swap(stats.calls_long, Ordering::Relaxed);
+        if let more @ 1.. = stats.calls_long.saturating_sub(before) {
+            let [_, project, belt] = &self.labels;
+            counter!("granary_belt_long_calls_total", "project" => project.1.clone(), "belt" => belt.1.clone())
+                .increment(more);
+        }
     }
 }
 

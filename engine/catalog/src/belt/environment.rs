@@ -8,7 +8,10 @@ use super::Belt;
 use crate::report::Report;
 
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(10);
-const LONG_RUNNING: Duration = Duration::from_secs(180);
+/// What counts as long when nothing is set, as a share of the timeout: 180 s of the original's 300 s.
+const LONG_RUNNING_SHARE: f64 = 0.6;
+/// From which duration on a call counts as long.
+const LONG_RUNNING: &str = "CALLBACK_LONGRUNNING_SEC";
 /// A day; more is a slip, and sums of deadlines stay small.
 const SECONDS_MAX: f64 = 86_400.0;
 const NAMES_MAX: usize = 1_000;
@@ -99,7 +102,7 @@ pub(super) fn callback_timeout(env: &[(String, String)]) -> Duration {
 }
 
 pub(super) fn long_running(env: &[(String, String)]) -> Duration {
-    seconds(env, "CALLBACK_LONGRUNNING_SEC").unwrap_or(LONG_RUNNING)
+    seconds(env, LONG_RUNNING).unwrap_or_else(|| callback_timeout(env).mul_f64(LONG_RUNNING_SHARE))
 }
 
 pub(super) fn retry(env: &[(String, String)]) -> RetryPolicy {
@@ -134,7 +137,7 @@ pub(super) fn check(belt: &Belt, report: &mut Report) {
     let env = belt.env();
     let positive = [
         "CALLBACK_TIMEOUT_SEC",
-        "CALLBACK_LONGRUNNING_SEC",
+        LONG_RUNNING,
         "RETRY_BACK_OFF_INITIAL_INTERVAL_SEC",
         "RETRY_BACK_OFF_INTERVAL_MAX_SEC",
     ];
@@ -147,6 +150,13 @@ pub(super) fn check(belt: &Belt, report: &mut Report) {
                 format!("must be a number of seconds above 0 and at most {SECONDS_MAX} but is '{text}'"),
             );
         }
+    }
+    let (long, timeout) = (long_running(&env), callback_timeout(&env));
+    if long >= timeout {
+        report.warn(format!(
+            "Field 'extraEnv': {LONG_RUNNING} ({long:?}) should be below CALLBACK_TIMEOUT_SEC ({timeout:?}); a call is \
+             ended by then, so only calls that were ended count as long."
+        ));
     }
     if let Some(text) = setting(&env, "RETRY_BACK_OFF_MULTIPLIER")
         && !text.parse::<f64>().is_ok_and(|number| (1.0..=1_000.0).contains(&number))

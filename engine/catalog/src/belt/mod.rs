@@ -467,7 +467,7 @@ impl Belt {
         environment::callback_timeout(&self.env())
     }
 
-    /// From which duration on a call counts as long (`CALLBACK_LONGRUNNING_SEC`; 180 s).
+    /// From which duration on a call counts as long (`CALLBACK_LONGRUNNING_SEC`; 3/5 of the timeout).
     pub fn callback_long_running(&self) -> Duration {
         environment::long_running(&self.env())
     }

@@ -194,6 +194,20 @@ fn the_environment_is_parsed_and_its_settings_checked() {
 }
 
 #[test]
+fn what_counts_as_long_is_below_the_timeout_or_warned_about() {
+    let env = |long: &str| {
+        let timeout = json!({"name": "CALLBACK_TIMEOUT_SEC", "value": "20"});
+        create(&with("extraEnv", json!([timeout, {"name": "CALLBACK_LONGRUNNING_SEC", "value": long}]))).unwrap()
+    };
+    let (belt, warnings) = env("5");
+    assert_eq!((belt.callback_long_running(), warnings), (Duration::from_secs(5), vec![]));
+    let (_, warnings) = env("20");
+    assert!(warnings[0].contains("CALLBACK_LONGRUNNING_SEC (20s) should be below"), "{warnings:?}");
+    let (belt, warnings) = create(&body()).unwrap();
+    assert_eq!((belt.callback_long_running(), warnings), (Duration::from_secs(6), vec![]));
+}
+
+#[test]
 fn waits_grow_to_their_bound() {
     let (belt, _) = create(&body()).unwrap();
     let waits: Vec<u64> =

@@ -12,7 +12,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::limits::Limits;
-use crate::script::ScriptSpec;
+use crate::script::{Language, ScriptSpec};
 use belt::Identity;
 use log::Logger;
 use metrics::MetricSink;
@@ -25,6 +25,8 @@ pub(crate) struct State {
     metrics: Arc<dyn MetricSink>,
     /// Of a belt, what its definition says.
     pub(crate) belt: Identity,
+    /// Whether the user compiled what runs, so that its functions are his own.
+    pub(crate) compiled: bool,
     pub(crate) limits: Limits,
     pub(crate) deadline: Deadline,
 }
@@ -45,6 +47,7 @@ impl State {
             log,
             metrics: Arc::clone(&spec.metrics),
             belt: Identity::of(&spec.config),
+            compiled: spec.language == Language::Component,
             limits: Limits::new(spec.memory_bytes_max),
             deadline: Deadline::default(),
         }

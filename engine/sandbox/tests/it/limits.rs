@@ -51,6 +51,18 @@ async fn an_endless_loop_ends_with_its_deadline_and_the_others_are_unharmed() {
 }
 
 #[tokio::test]
+async fn long_calls_are_counted() {
+    let mut spec = belt_spec(MOODY).0;
+    spec.call_timeout = Duration::from_secs(2);
+    spec.long_call = spec.call_timeout;
+    let mut runner = runner(spec).await;
+    run(&mut runner, &[b"1"]).await;
+    assert_eq!(runner.stats().calls_long, 0);
+    assert!(run(&mut runner, &[b"\"sleep\""]).await[0].is_err());
+    assert_eq!(runner.stats().calls_long, 1);
+}
+
+#[tokio::test]
 async fn a_belt_in_an_endless_loop_does_not_hold_up_its_neighbour() {
     let mut spinning = belt_spec(MOODY).0;
     spinning.call_timeout = Duration::from_secs(100_000);

@@ -6,6 +6,7 @@ mod belt;
 mod cache;
 mod component;
 mod corpus;
+mod hostile;
 mod javascript;
 mod limits;
 mod script;

@@ -85,6 +85,17 @@ async fn a_component_that_does_not_fit_is_refused_and_not_kept() {
 }
 
 #[tokio::test]
+async fn a_component_larger_than_the_limit_is_refused_with_the_limit() {
+    let api = Api::with_guide().await;
+    let (_, path) = made(&api).await;
+    let mut body = COMPONENT.to_vec();
+    body.resize((128 << 20) + 1, 0);
+    let text = put_component(&api, &path, &body).await.refused(413, "body_too_large");
+    assert!(text.contains("128 MiB"), "{text}");
+    assert_eq!(api.get(&path).await.ok()["version"], "1");
+}
+
+#[tokio::test]
 async fn versions_are_listed_and_gone_back_to() {
     let api = Api::with_guide().await;
     let (id, path) = made(&api).await;

@@ -14,11 +14,15 @@ const OUTPUT: &str = "livesegment-dataoutp";
 struct Order<'a> {
     #[serde(rename = "do")]
     what: &'a str,
+    /// Read with everything in it, so that its depth tells.
+    #[serde(default)]
+    v: serde_json::Value,
 }
 
 #[granary::belt]
 fn execute(event: &Event) -> Result<Vec<Update>, BeltError> {
     let order: Order<'_> = event.json()?;
+    black_box(&order.v);
     let value: Vec<u8> = match order.what {
         "ok" => b"{\"id\":\"1\"}".to_vec(),
         "error" => return Err(BeltError::new("no-customer", "expected a customer, found none")),
@@ -35,8 +39,10 @@ fn execute(event: &Event) -> Result<Vec<Update>, BeltError> {
             std::thread::sleep(Duration::from_secs(3600));
             Vec::new()
         }
-        "recurse" => recurse(1).to_le_bytes().to_vec(),
-        "grow" => {
+        "recursion" => recurse(1).to_le_bytes().to_vec(),
+        "stack" => calls(u64::MAX).to_le_bytes().to_vec(),
+        "trap" => core::arch::wasm32::unreachable(),
+        "memory" => {
             let mut hoard = Vec::new();
             loop {
                 hoard.push(black_box(vec![1u8; 1 << 20]));
@@ -67,8 +73,8 @@ fn execute(event: &Event) -> Result<Vec<Update>, BeltError> {
         "environment" => format!("{{\"id\":\"{}\"}}", std::env::vars().count() + std::env::args().count()).into(),
 
         // What cannot be used.
-        "utf8" => b"{\"id\":\"\xff\"}".to_vec(),
-        "deep" => format!("{{\"id\":\"1\",\"v\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000)).into(),
+        "utf8-out" => b"{\"id\":\"\xff\"}".to_vec(),
+        "deep-out" => format!("{{\"id\":\"1\",\"v\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000)).into(),
         "not-json" => b"{".to_vec(),
         "no-id" => b"{}".to_vec(),
         "undeclared" => {
@@ -86,6 +92,12 @@ fn row(value: Vec<u8>) -> Update {
 #[inline(never)]
 fn first_of(numbers: &[u32]) -> u32 {
     *black_box(numbers).first().unwrap()
+}
+
+/// Recursion that keeps nothing in memory, so that it exhausts the stack of calls and not that of data.
+#[inline(never)]
+fn calls(depth: u64) -> u64 {
+    if depth == 0 { 1 } else { calls(depth - 1).wrapping_mul(31) ^ depth }
 }
 
 #[expect(unconditional_recursion, reason = "asked for")]

@@ -85,6 +85,7 @@ impl Program<'_> {
             }),
             memory_bytes_max: 512 << 20,
             call_timeout: Duration::from_secs(10),
+            long_call: Duration::MAX,
             init_timeout: Duration::from_secs(10),
             log: Arc::new(Quiet),
             metrics: Arc::new(NoMetrics),
