@@ -122,7 +122,11 @@ async fn uploads_that_are_no_belt_are_refused_with_what_they_are() -> Result<()>
         ("gzip", b"\x1f\x8b\x08\0\0\0\0\0".to_vec(), &["compressed with gzip", "send it unpacked"]),
         ("half a component", hostile[..hostile.len() / 2].to_vec(), &["not a WebAssembly component"]),
         ("an empty component", hostile[..8].to_vec(), &["the export 'execute' is missing"]),
-        ("a newer contract", patched(&hostile, ours, newer), &["version 1.1.0", "this engine has granary:belt@1.0.0"]),
+        (
+            "a newer contract",
+            patched(&hostile, ours, newer),
+            &["version 1.1.0", "this engine has granary:belt@1.0.0"],
+        ),
         ("other imports", patched(&hostile, "wasi:cli/", "wasi:clo/"), &["'wasi:clo/", "not granted"]),
         ("a script runtime", guest("python.wasm")?, &["'granary:script/host@1.0.0'"]),
     ];

@@ -254,6 +254,11 @@ impl CallError {
             Some(Refused::Table) => return Self::Table { limit: TABLE_ELEMENTS_MAX, stack },
             None => {}
         }
+        let words = state.log.last_words();
+        // The JavaScript engine has limits of its own within that of its memory.
+        if !state.compiled && words.contains("out of memory") {
+            return Self::Memory { limit: state.limits.memory_bytes_max(), stack };
+        }
         let root = error.root_cause().to_string();
         if root.contains(TOO_MUCH_COPIED) {
             return Self::TooLarge { limit: ANSWER_BYTES_MAX, stack };
@@ -269,10 +274,7 @@ impl CallError {
             None => trap.map_or(root, ToString::to_string),
         };
         // A panic in Rust says on standard error where and why; the trap itself only says that it happened.
-        let text = match state.log.last_words() {
-            words if words.is_empty() => text,
-            words => format!("{} ({text})", stack::trim_panic(&words)),
-        };
+        let text = if words.is_empty() { text } else { format!("{} ({text})", stack::trim_panic(&words)) };
         Self::Trap { text, stack }
     }
 

@@ -7,18 +7,24 @@ use wasmtime::{FrameInfo, WasmBacktrace};
 
 /// Frames that are shown; an endless recursion has thousands.
 const FRAMES_MAX: usize = 40;
-/// Parts of paths that do not belong to the author of a belt: the standard library, packages, the SDK.
-const FOREIGN_PATHS: [&str; 4] = ["/rustc/", "/library/", "/registry/src/", "/git/checkouts/"];
-/// Crates that do not belong to him either.
-const FOREIGN_CRATES: [&str; 7] = ["std", "core", "alloc", "granary", "wit_bindgen", "__rustc", "dlmalloc"];
+/// Parts of paths that are not the author's: the standard library, packages, the SDK.
+const FOREIGN_PATHS: [&str; 5] =
+    ["/rustc/", "/library/", "/registry/src/", "/git/checkouts/", "sdk/rust/src/"];
+/// Crates that are not his either, for functions without a path.
+const FOREIGN_CRATES: [&str; 8] =
+    ["std", "core", "alloc", "panic_abort", "granary", "wit_bindgen", "dlmalloc", "__rustc"];
+/// What the functions are called with which a component begins; a macro wrote them.
+const ENTRANCE: &str = "export_";
 
 /// One function on the stack; inlined ones count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Frame {
-    /// Its name, demangled.
+    /// Its name, demangled and without generics.
     function: String,
-    /// File, line and column where the debug information has them.
-    place: Option<(String, u32, u32)>,
+    /// Where the debug information says that it is; empty where it does not.
+    file: String,
+    /// Line and column.
+    place: Option<(u32, u32)>,
 }
 
 /// The frames of a trap, innermost first, one per line.
@@ -34,23 +40,33 @@ pub(crate) fn trim_panic(message: &str) -> String {
 }
 
 fn frames(frame: &FrameInfo) -> Vec<Frame> {
-    let named = |name: &str| format!("{:#}", rustc_demangle::demangle(name));
-    let whole = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), named);
+    let whole = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), demangled);
     if frame.symbols().is_empty() {
-        return vec![Frame { function: whole, place: None }];
+        return vec![Frame { function: whole, file: String::new(), place: None }];
     }
     let symbol = |symbol: &wasmtime::FrameSymbol| Frame {
-        function: symbol.name().map_or_else(|| whole.clone(), named),
-        place: symbol
-            .file()
-            .zip(symbol.line())
-            .map(|(file, line)| (file.to_owned(), line, symbol.column().unwrap_or_default())),
+        function: symbol.name().map_or_else(|| whole.clone(), demangled),
+        file: symbol.file().map(|file| file.replace('\\', "/")).unwrap_or_default(),
+        place: symbol.line().map(|line| (line, symbol.column().unwrap_or_default())),
     };
     frame.symbols().iter().map(symbol).collect()
 }
 
+/// `parse` of `parse<alloc::string::String>`; `<A as B>::f` stays.
+fn demangled(name: &str) -> String {
+    let mut name = format!("{:#}", rustc_demangle::demangle(name));
+    if let Some(generics) = name.find('<').filter(|at| *at > 0) {
+        name.truncate(generics);
+    }
+    name
+}
+
 fn text(all: Vec<Frame>) -> String {
     let mut own: Vec<Frame> = all.iter().filter(|frame| is_own(frame)).cloned().collect();
+    // All functions that a macro writes lie where the macro stands.
+    if let Some(entrance) = own.last().filter(|frame| frame.function.starts_with(ENTRANCE)).cloned() {
+        own.retain(|frame| (&frame.file, frame.place) != (&entrance.file, entrance.place));
+    }
     if own.is_empty() {
         // Without debug information, or foreign from top to bottom: better too much than nothing.
         own = all;
@@ -58,11 +74,13 @@ fn text(all: Vec<Frame>) -> String {
     let mut text = String::new();
     let mut runs = own.chunk_by(|a, b| a == b);
     for run in runs.by_ref().take(FRAMES_MAX) {
-        let Frame { function, place } = &run[0];
+        let Frame { function, file, place } = &run[0];
         text.push_str("  at ");
         text.push_str(function);
-        if let Some((file, line, column)) = place {
-            text.push_str(&format!(" ({}:{line}:{column})", relative(file)));
+        match place {
+            Some((line, column)) => text.push_str(&format!(" ({}:{line}:{column})", relative(file))),
+            None if !file.is_empty() => text.push_str(&format!(" ({})", relative(file))),
+            None => {}
         }
         if run.len() > 1 {
             text.push_str(&format!(", {} times", run.len()));
@@ -77,13 +95,11 @@ fn text(all: Vec<Frame>) -> String {
 }
 
 fn is_own(frame: &Frame) -> bool {
-    // What the macros of the SDK write lies in a nameless constant, and is exported under names without a path.
-    let generated = frame.function.contains("::_::") || !frame.function.contains("::");
-    let foreign_file = frame.place.as_ref().is_some_and(|(file, ..)| {
-        let file = file.replace('\\', "/");
-        FOREIGN_PATHS.iter().any(|part| file.contains(part))
-    });
-    !generated && !foreign_file && !FOREIGN_CRATES.contains(&crate_of(&frame.function))
+    if frame.file.is_empty() {
+        // Rust's functions have a path; what has none is of a runtime or of the linker.
+        return frame.function.contains("::") && !FOREIGN_CRATES.contains(&crate_of(&frame.function));
+    }
+    !FOREIGN_PATHS.iter().any(|part| frame.file.contains(part))
 }
 
 /// The crate of a function: `core` of `<core::option::Option<T> as ...>::f`.
@@ -94,10 +110,8 @@ fn crate_of(function: &str) -> &str {
 
 /// A path from the folder of its crate on: from the last folder `src`, else the file's name.
 fn relative(path: &str) -> &str {
-    if !path.starts_with('/') && !path.get(1..3).is_some_and(|drive| drive == ":\\") {
-        return path;
-    }
-    let from = path.rfind("/src/").or_else(|| path.rfind("\\src\\")).or_else(|| path.rfind(['/', '\\']));
+    let is_absolute = path.starts_with('/') || path.get(1..3) == Some(":/");
+    let from = path.rfind("/src/").or_else(|| path.rfind('/')).filter(|_| is_absolute);
     from.map_or(path, |at| &path[at + 1..])
 }
 
@@ -106,29 +120,38 @@ mod tests {
     use super::*;
 
     fn frame(function: &str, file: &str, line: u32) -> Frame {
-        let place = (!file.is_empty()).then(|| (file.to_owned(), line, 7));
-        Frame { function: function.to_owned(), place }
+        Frame { function: function.to_owned(), file: file.to_owned(), place: (line > 0).then_some((line, 7)) }
     }
 
     #[test]
     fn the_authors_frames_are_left_with_paths_of_his_crate() {
         let all = vec![
             frame("__rust_start_panic", "", 0),
-            frame("core::panicking::panic", "/rustc/0123/library/core/src/panicking.rs", 5),
-            frame("core::option::Option<T>::unwrap", "/usr/lib/rust/library/core/src/option.rs", 6),
-            frame("mine::first", "/home/ada/src/mine/src/parse/names.rs", 8),
-            frame("<mine::Names as core::iter::Iterator>::next", "/home/ada/src/mine/src/lib.rs", 9),
-            frame("serde_json::from_slice", "/home/ada/.cargo/registry/src/index-0/serde_json-1.0.0/src/de.rs", 3),
-            frame("mine::execute", "C:\\ada\\mine\\src\\lib.rs", 4),
-            frame("granary::belt::outcome", "/sdk/rust/src/belt.rs", 4),
-            frame("<mine::_::Component as granary::belt::bindings::Guest>::execute", "/home/ada/mine/src/lib.rs", 1),
-            frame("execute", "/home/ada/mine/src/lib.rs", 1),
+            frame("panic_abort::abort", "", 0),
+            frame("panic", "/rustc/0123/library/core/src/panicking.rs", 5),
+            frame("unwrap", "/usr/src/rust/library/core/src/option.rs", 6),
+            frame("first", "/home/ada/src/mine/src/parse/names.rs", 8),
+            frame("mine::second", "", 0),
+            frame("from_slice", "/home/ada/.cargo/registry/src/index-0/serde_json-1.0.0/src/de.rs", 3),
+            frame("third", "C:/ada/mine/src/lib.rs", 0),
+            frame("{closure#0}", "/home/ada/mine/src/lib.rs", 1),
+            frame("outcome", "/home/ada/share/granary/sdk/rust/src/belt.rs", 4),
+            frame("export_execute", "/home/ada/mine/src/lib.rs", 1),
         ];
+        let shown = "  at first (src/parse/names.rs:8:7)\n  at mine::second\n  at third (src/lib.rs)\n";
+        assert_eq!(text(all), shown);
+    }
+
+    #[test]
+    fn generics_are_left_out() {
+        assert_eq!(demangled("{closure#0}<core::option::Option<u8>>"), "{closure#0}");
         assert_eq!(
-            text(all),
-            "  at mine::first (src/parse/names.rs:8:7)\n  \
-               at <mine::Names as core::iter::Iterator>::next (src/lib.rs:9:7)\n  \
-               at mine::execute (src\\lib.rs:4:7)\n"
+            demangled("<mine::Names as core::iter::Iterator>::next"),
+            "<mine::Names as core::iter::Iterator>::next"
+        );
+        assert_eq!(
+            demangled("_ZN4core6option13unwrap_failed17h0123456789abcdefE"),
+            "core::option::unwrap_failed"
         );
     }
 

@@ -23,7 +23,8 @@ pub struct Link {
 impl From<&Belt> for Link {
     fn from(belt: &Belt) -> Self {
         // A raw topic may be the stream of an event type.
-        let raw = belt.kafka_destination_topic.as_deref().and_then(|topic| topic.strip_prefix(DATA_IN_PREFIX));
+        let raw =
+            belt.kafka_destination_topic.as_deref().and_then(|topic| topic.strip_prefix(DATA_IN_PREFIX));
         let outputs = belt.output_types.iter().map(|output| output.name.as_str());
         // A dbt belt runs on a schedule, whatever it reads.
         let chains = belt.belt_type != BeltType::DbtSegment;
@@ -175,7 +176,8 @@ mod tests {
         let mut written: BTreeSet<&String> = belt.writes.iter().collect();
         loop {
             let more = all.iter().filter(|other| other.reads.iter().any(|name| written.contains(name)));
-            let grown: BTreeSet<&String> = written.iter().copied().chain(more.flat_map(|other| &other.writes)).collect();
+            let grown: BTreeSet<&String> =
+                written.iter().copied().chain(more.flat_map(|other| &other.writes)).collect();
             if grown == written {
                 return belt.reads.iter().any(|name| written.contains(name));
             }

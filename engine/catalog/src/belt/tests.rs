@@ -197,7 +197,8 @@ fn the_environment_is_parsed_and_its_settings_checked() {
 fn what_counts_as_long_is_below_the_timeout_or_warned_about() {
     let env = |long: &str| {
         let timeout = json!({"name": "CALLBACK_TIMEOUT_SEC", "value": "20"});
-        create(&with("extraEnv", json!([timeout, {"name": "CALLBACK_LONGRUNNING_SEC", "value": long}]))).unwrap()
+        create(&with("extraEnv", json!([timeout, {"name": "CALLBACK_LONGRUNNING_SEC", "value": long}])))
+            .unwrap()
     };
     let (belt, warnings) = env("5");
     assert_eq!((belt.callback_long_running(), warnings), (Duration::from_secs(5), vec![]));

@@ -64,8 +64,8 @@ async fn a_panic_says_what_and_where() {
     assert_eq!(panic.kind, FailureKind::Trap);
     assert!(panic.message.contains("asked to panic") && panic.message.contains("src/lib.rs:"), "{panic}");
     let unwrap = failure(&mut runner, "unwrap").await;
-    assert!(unwrap.traceback.starts_with("  at hostile_belt::first_of (src/lib.rs:"), "{}", unwrap.traceback);
-    assert!(unwrap.traceback.contains("  at hostile_belt::execute (src/lib.rs:"), "{}", unwrap.traceback);
+    assert!(unwrap.traceback.starts_with("  at first_of (src/lib.rs:"), "{}", unwrap.traceback);
+    assert!(unwrap.traceback.contains("\n  at execute (src/lib.rs:"), "{}", unwrap.traceback);
     for foreign in ["core::", "std::", "granary::", "_::", "/"] {
         let without = unwrap.traceback.replace("src/lib.rs", "");
         assert!(!without.contains(foreign), "{foreign}: {}", unwrap.traceback);
@@ -97,10 +97,7 @@ async fn files_and_network_are_not_granted() {
 #[tokio::test]
 async fn rows_that_cannot_be_used_fail_their_event_with_the_reason() {
     let (mut runner, _) = hostile(Duration::from_secs(60)).await;
-    for (what, why) in [
-        ("not-json", "not JSON"),
-        ("no-id", "needs to contain an id"),
-    ] {
+    for (what, why) in [("not-json", "not JSON"), ("no-id", "needs to contain an id")] {
         let refused = failure(&mut runner, what).await;
         assert_eq!(refused.kind, FailureKind::Output, "{what}");
         assert!(refused.message.contains(why), "{what}: {refused}");
@@ -158,7 +155,10 @@ async fn a_component_of_a_newer_contract_or_with_other_imports_is_refused_with_e
     let beyond = problems(patched("wasi:cli/", "wasi:clo/")).await;
     assert!(beyond.len() > 1 && beyond.iter().all(|one| one.contains("'wasi:clo/")), "{beyond:?}");
     let empty = problems(b"\0asm\x0d\0\x01\0".to_vec()).await;
-    assert!(empty[0].contains("the export 'execute' is missing") && empty[0].contains("is nothing"), "{empty:?}");
+    assert!(
+        empty[0].contains("the export 'execute' is missing") && empty[0].contains("is nothing"),
+        "{empty:?}"
+    );
 }
 
 #[tokio::test]

@@ -77,7 +77,12 @@ fn compile(folder: &Path) -> Result<PathBuf, Failure> {
         .arg("--manifest-path")
         .arg(&manifest)
         // A dead letter shows function, file and line of a panic or trap: they have to be in the component.
-        .args(["--config", "profile.release.debug='line-tables-only'", "--config", "profile.release.strip='none'"])
+        .args([
+            "--config",
+            "profile.release.debug='line-tables-only'",
+            "--config",
+            "profile.release.strip='none'",
+        ])
         .stderr(Stdio::inherit());
     if std::env::var_os("RUSTC").is_none()
         && let Some(rustc) = private_compiler()
