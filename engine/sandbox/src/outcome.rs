@@ -274,7 +274,7 @@ impl CallError {
             None => trap.map_or(root, ToString::to_string),
         };
         // A panic in Rust says on standard error where and why; the trap itself only says that it happened.
-        let text = if words.is_empty() { text } else { format!("{} ({text})", stack::trim_panic(&words)) };
+        let text = if words.is_empty() { text } else { format!("{} ({text})", stack::panic_words(&words)) };
         Self::Trap { text, stack }
     }
 

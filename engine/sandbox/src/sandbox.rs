@@ -1,6 +1,7 @@
 //! The sandbox of the process: engine, linker, ticker, cache. What guests are granted is decided here and in
 //! [`crate::host`].
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ use crate::world;
 const STACK_BYTES_MAX: usize = 32 << 20;
 /// Room for host functions on top of that: they run on the stack of the call.
 const HOST_STACK_BYTES: usize = 2 << 20;
+/// The most functions of a stack that are looked at for a dead letter.
+const BACKTRACE_FRAMES_MAX: usize = 100;
 
 /// How a sandbox is set up.
 #[derive(Debug, Clone)]
@@ -178,7 +181,9 @@ fn config(count_fuel: bool) -> Config {
         // A fresh instance maps the memory of its component and copies pages as it writes them.
         .memory_init_cow(true)
         // Otherwise an environment variable decides. Lines are shown where a component carries debug information.
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable);
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        // The default of 20 may end within the standard library, above the author's own functions.
+        .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES_MAX));
     // Backtraces of host errors are slow. They are never captured, because wasmtime's feature `backtrace` is off:
     // RUST_LIB_BACKTRACE makes no difference here.
     config

@@ -1,4 +1,4 @@
-//! The stack of a compiled guest as its author wants to see it: function, file and line of his own code.
+//! The stack of a compiled guest as its author wants to see it: function, file and line of their own code.
 //!
 //! Names and lines are those of the component's debug information (`debug = "line-tables-only"` in Cargo's terms). What
 //! the standard library, packages and the SDK have on the stack is left out, and so is where the builder's folders lay.
@@ -7,10 +7,13 @@ use wasmtime::{FrameInfo, WasmBacktrace};
 
 /// Frames that are shown; an endless recursion has thousands.
 const FRAMES_MAX: usize = 40;
-/// Parts of paths that are not the author's: the standard library, packages, the SDK.
-const FOREIGN_PATHS: [&str; 5] =
-    ["/rustc/", "/library/", "/registry/src/", "/git/checkouts/", "sdk/rust/src/"];
-/// Crates that are not his either, for functions without a path.
+/// Where the standard library lies.
+const LIBRARY_PATHS: [&str; 3] = ["/library/core/", "/library/alloc/", "/library/std/"];
+/// Where Cargo unpacks packages.
+const PACKAGES_PATH: &str = "/registry/src/";
+/// Other parts of paths that are not the author's: the compiler, packages from Git, the SDK.
+const FOREIGN_PATHS: [&str; 3] = ["/rustc/", "/git/checkouts/", "sdk/rust/src/"];
+/// Crates that are not theirs either, for functions without a path.
 const FOREIGN_CRATES: [&str; 8] =
     ["std", "core", "alloc", "panic_abort", "granary", "wit_bindgen", "dlmalloc", "__rustc"];
 /// What the functions are called with which a component begins; a macro wrote them.
@@ -32,11 +35,15 @@ pub(crate) fn shown(backtrace: &WasmBacktrace) -> String {
     text(backtrace.frames().iter().flat_map(frames).collect())
 }
 
-/// Trims the place in the message of a Rust panic (`panicked at /a/b/src/lib.rs:3:4:`) like that of a frame.
-pub(crate) fn trim_panic(message: &str) -> String {
-    let Some((before, rest)) = message.split_once("panicked at ") else { return message.to_owned() };
-    let (place, after) = rest.split_at(rest.find('\n').unwrap_or(rest.len()));
-    format!("{before}panicked at {}{after}", relative(place))
+/// What a Rust panic says on standard error: its place trimmed like that of a frame (`panicked at /a/b/src/lib.rs:3:4:`),
+/// and without the advice to set a variable, which a belt has no use for.
+pub(crate) fn panic_words(said: &str) -> String {
+    let lines = said.lines().filter(|line| !line.starts_with("note: run with `RUST_BACKTRACE="));
+    let trimmed = lines.map(|line| match line.split_once("panicked at ") {
+        Some((before, place)) => format!("{before}panicked at {}", relative(place)),
+        None => line.to_owned(),
+    });
+    trimmed.collect::<Vec<_>>().join("\n")
 }
 
 fn frames(frame: &FrameInfo) -> Vec<Frame> {
@@ -99,7 +106,8 @@ fn is_own(frame: &Frame) -> bool {
         // Rust's functions have a path; what has none is of a runtime or of the linker.
         return frame.function.contains("::") && !FOREIGN_CRATES.contains(&crate_of(&frame.function));
     }
-    !FOREIGN_PATHS.iter().any(|part| frame.file.contains(part))
+    let mut foreign = LIBRARY_PATHS.iter().chain(&FOREIGN_PATHS).chain([&PACKAGES_PATH]);
+    !foreign.any(|part| frame.file.contains(part))
 }
 
 /// The crate of a function: `core` of `<core::option::Option<T> as ...>::f`.
@@ -108,11 +116,22 @@ fn crate_of(function: &str) -> &str {
     path.split("::").next().unwrap_or(path)
 }
 
-/// A path from the folder of its crate on: from the last folder `src`, else the file's name.
+/// A path without the builder's folders: of the standard library from `library` on, of a package from its name and version
+/// on, else from the last folder `src` on, or the file's name.
 fn relative(path: &str) -> &str {
     let is_absolute = path.starts_with('/') || path.get(1..3) == Some(":/");
-    let from = path.rfind("/src/").or_else(|| path.rfind('/')).filter(|_| is_absolute);
-    from.map_or(path, |at| &path[at + 1..])
+    if !is_absolute {
+        return path;
+    }
+    if let Some(at) = LIBRARY_PATHS.iter().find_map(|part| path.find(part)) {
+        return &path[at + 1..];
+    }
+    // Below it is a folder for each registry.
+    let package = path.split_once(PACKAGES_PATH).and_then(|(_, of_registry)| of_registry.split_once('/'));
+    if let Some((_, in_package)) = package {
+        return in_package;
+    }
+    path.rfind("/src/").or_else(|| path.rfind('/')).map_or(path, |at| &path[at + 1..])
 }
 
 #[cfg(test)]
@@ -172,9 +191,16 @@ mod tests {
 
     #[test]
     fn the_place_of_a_panic_is_trimmed_too() {
-        let trimmed = trim_panic("thread 'main' panicked at /home/ada/mine/src/lib.rs:3:4:\nno /home here");
-        assert_eq!(trimmed, "thread 'main' panicked at src/lib.rs:3:4:\nno /home here");
-        assert_eq!(trim_panic("panicked at src/a.rs:1:2"), "panicked at src/a.rs:1:2");
-        assert_eq!(trim_panic("nothing of that kind"), "nothing of that kind");
+        let said = "thread '<unnamed>' panicked at /home/ada/mine/src/lib.rs:3:4:\nno /home here\n\
+                    note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace";
+        assert_eq!(panic_words(said), "thread '<unnamed>' panicked at src/lib.rs:3:4:\nno /home here");
+        for (path, shown) in [
+            ("/rustc/0123/library/core/src/option.rs:1:2:", "library/core/src/option.rs:1:2:"),
+            ("/home/ada/.cargo/registry/src/index-0/toml-1.0.0/src/de.rs:3:4:", "toml-1.0.0/src/de.rs:3:4:"),
+        ] {
+            assert_eq!(panic_words(&format!("panicked at {path}")), format!("panicked at {shown}"));
+        }
+        assert_eq!(panic_words("panicked at src/a.rs:1:2"), "panicked at src/a.rs:1:2");
+        assert_eq!(panic_words("nothing of that kind"), "nothing of that kind");
     }
 }

@@ -72,3 +72,26 @@ impl Drop for Meter {
         gauge!("granary_sandbox_memory_bytes", &self.labels).set(0.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn long_calls_are_counted_once_and_over_restarts() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let stats = |calls_long| Stats { calls_long, ..Stats::default() };
+            let meter = Meter::new("belt", "p", "7");
+            for calls_long in [0, 2, 2, 3] {
+                meter.show(&stats(calls_long));
+            }
+            Meter::new("belt", "p", "7").show(&stats(1));
+        });
+        let shown = recorder.handle().render();
+        let wanted = "granary_belt_long_calls_total{project=\"p\",belt=\"7\"} 4";
+        assert!(shown.contains(wanted), "{shown}");
+    }
+}

@@ -132,7 +132,9 @@ fn in_javascript(bad: Bad) -> Fate {
         Utf8Out => Passes("JSON.stringify escapes half a surrogate pair, so what comes out is UTF-8"),
         DeepIn => Fails(FailureKind::Input, &["nested deeper than"]),
         DeepOut => Fails(FailureKind::Exception, &["nested deeper than"]),
-        Panic => Fails(FailureKind::Exception, &["TypeError: asked to fail", "at execute (extractorFn:41:"]),
+        Panic => {
+            Fails(FailureKind::Exception, &["TypeError: asked to fail", "at execute (extractorFn:41:13)"])
+        }
         Trap => {
             CannotBeWritten("there is no process.exit and no abort, and the interpreter catches what it does")
         }
