@@ -8,7 +8,8 @@ use wasmtime::{FrameInfo, WasmBacktrace};
 /// Frames that are shown; an endless recursion has thousands.
 const FRAMES_MAX: usize = 40;
 /// Where the standard library lies.
-const LIBRARY_PATHS: [&str; 3] = ["/library/core/", "/library/alloc/", "/library/std/"];
+const LIBRARY_PATHS: [&str; 4] =
+    ["/library/core/", "/library/alloc/", "/library/std/", "/library/panic_abort/"];
 /// Where Cargo unpacks packages.
 const PACKAGES_PATH: &str = "/registry/src/";
 /// Other parts of paths that are not the author's: the compiler, packages from Git, the SDK.
