@@ -18,7 +18,7 @@ pub mod change;
 mod read;
 pub mod retry;
 
-pub use read::{Event, Filter, State, Stored, counts, count, get, history, list};
+pub use read::{Event, Filter, State, Stored, count, counts, get, history, list};
 
 use bytes::Bytes;
 use tokio_postgres::Transaction;

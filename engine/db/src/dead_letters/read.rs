@@ -263,7 +263,8 @@ pub(super) fn stored(row: &Row) -> Result<Stored, Error> {
     Ok(Stored {
         id: row.try_get("id")?,
         created_at_ms: row.try_get("created_at_ms")?,
-        state: State::parse(&state).ok_or(Error::Content { what: "granary.dead_letter.state", why: state })?,
+        state: State::parse(&state)
+            .ok_or(Error::Content { what: "granary.dead_letter.state", why: state })?,
         attempts: unsigned("granary.dead_letter.attempts", row.try_get("attempts")?)?,
         letter,
     })
