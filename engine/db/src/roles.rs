@@ -169,7 +169,8 @@ async fn dead_letter_view(tx: &Transaction<'_>, access: &ProjectAccess) -> Resul
         "CREATE OR REPLACE VIEW {view} WITH (security_barrier = true) AS
          SELECT id, created_at, stream, stage, definition_version, code, exception_type, message, stacktrace,
                 source_topic, source_partition, source_offset, key, payload,
-                CASE WHEN payload_is_text THEN convert_from(payload, 'UTF8') END AS payload_text, headers, trace_id
+                CASE WHEN payload_is_text THEN convert_from(payload, 'UTF8') END AS payload_text, headers, trace_id,
+                state, attempts
          FROM granary.dead_letter WHERE project = {};
          GRANT SELECT ON {view} TO {}",
         quote_literal(&access.project),

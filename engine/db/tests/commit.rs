@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use granary_db::commit::{Commit, CommitError, CursorMove, RangeAdd, commit};
-use granary_db::dead_letters::{self, DeadLetter};
+use granary_db::dead_letters::change::{Change, change};
+use granary_db::dead_letters::{self, DeadLetter, Filter};
 use granary_db::test_util::TestDatabase;
 use granary_db::{Db, cursors, ranges};
 use uuid::Uuid;
@@ -49,6 +50,10 @@ fn letter(offset: u64) -> DeadLetter {
     }
 }
 
+fn stream(name: &str) -> Filter {
+    Filter { stream: Some(name.to_owned()), ..Filter::default() }
+}
+
 async fn try_commit(db: &Db, what: &Commit) -> Result<(), CommitError> {
     let mut client = db.client().await?;
     let tx = client.transaction().await?;
@@ -84,7 +89,7 @@ async fn a_commit_moves_cursors_adds_ranges_and_keeps_dead_letters_together() ->
     assert_eq!(all[&("out".to_owned(), 0)], [(10, 20)]);
     assert_eq!(all[&("other".to_owned(), 0)], [(7, 8)]);
     assert_eq!(all.len(), 2);
-    let stored = dead_letters::list(db, "demo", Some("grnry_belt_dlq_17"), 10, None).await?;
+    let stored = dead_letters::list(db, "demo", &stream("grnry_belt_dlq_17"), 10, None).await?;
     assert_eq!(stored.len(), 2);
     // Everything as it was, except the NUL in the message, which the database can not hold.
     let expected = DeadLetter { message: "KeyError: 'a'\u{fffd}".to_owned(), ..letter(7) };
@@ -284,15 +289,16 @@ async fn dead_letters_are_paged_counted_and_discarded_within_their_project() -> 
         vec![letter(1), letter(2), letter(3), DeadLetter { stream: "else".to_owned(), ..letter(4) }, other];
     try_commit(db, &Commit { dead, ..batch(STAGE, log, epoch, vec![moved("in", 0, 0, 10)]) }).await?;
 
-    let page = dead_letters::list(db, "demo", None, 2, None).await?;
+    let page = dead_letters::list(db, "demo", &Filter::default(), 2, None).await?;
     assert_eq!(page.iter().map(|s| s.letter.offset).collect::<Vec<_>>(), [4, 3]);
-    let next = dead_letters::list(db, "demo", None, 2, Some(page[1].id)).await?;
+    let next = dead_letters::list(db, "demo", &Filter::default(), 2, Some(page[1].id)).await?;
     assert_eq!(next.iter().map(|s| s.letter.offset).collect::<Vec<_>>(), [2, 1]);
-    assert_eq!(dead_letters::count(db, "demo", None).await?, 4);
-    assert_eq!(dead_letters::count(db, "demo", Some("else")).await?, 1);
+    assert_eq!(dead_letters::count(db, "demo", &Filter::default()).await?, 4);
+    assert_eq!(dead_letters::count(db, "demo", &stream("else")).await?, 1);
     let ids: Vec<i64> = page.iter().chain(&next).map(|s| s.id).collect();
-    assert_eq!(dead_letters::discard(db, "other", &ids).await?, 0);
-    assert_eq!(dead_letters::discard(db, "demo", &ids).await?, 4);
+    let these = Filter { ids: Some(ids), ..Filter::default() };
+    assert_eq!(change(db, "other", Change::Discard, &these, "eva").await?.changed, 0);
+    assert_eq!(change(db, "demo", Change::Discard, &these, "eva").await?.changed, 4);
     assert_eq!(dead_letters::counts(db).await?, [("other".to_owned(), "grnry_belt_dlq_17".to_owned(), 1)]);
     Ok(())
 }

@@ -48,6 +48,8 @@ pub enum Error {
     Exists(String),
     /// Something refers to what was to be deleted; the whole message.
     InUse(String),
+    /// It can not be done with an object in that state; the whole message.
+    WrongState(String),
     /// The body is larger than the limit, in bytes.
     BodyTooLarge {
         /// The limit.
@@ -120,6 +122,7 @@ impl Error {
             Error::NotFound { .. } | Error::NoRoute => (StatusCode::NOT_FOUND, "entity_not_found"),
             Error::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Error::Exists(_) => (StatusCode::CONFLICT, "entity_already_exists"),
+            Error::WrongState(_) => (StatusCode::CONFLICT, "entity_in_wrong_state"),
             Error::InUse(_) => (StatusCode::PRECONDITION_FAILED, "entity_in_use"),
             Error::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Error::Sql { .. } => (StatusCode::BAD_REQUEST, "sql_error"),
@@ -157,7 +160,7 @@ impl Error {
                 format!("There is no resource at {path}. GET /openapi.json lists what there is.")
             }
             Error::MethodNotAllowed => format!("{path} does not take the method {method}."),
-            Error::Exists(message) | Error::InUse(message) => message.clone(),
+            Error::Exists(message) | Error::InUse(message) | Error::WrongState(message) => message.clone(),
             Error::BodyTooLarge { limit } => {
                 format!("The body is larger than the limit of {limit} bytes ({} MiB).", limit >> 20)
             }

@@ -105,6 +105,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// `sourceType`, `transform`, `metadataExtractor` of harvesters, `callback` of belts, `persister` of persisters.
     fn logs(&self, object: &Object, step: &str, lines: usize) -> Vec<String>;
 
+    /// Dead letters of these stages were stored as to be retried: those that run do so after the batch at hand, the
+    /// others once they run.
+    fn retry_asked(&self, stages: &[String]);
+
     /// The stored definition differs from what may be running: a running object is `RUNNING_BUT_OUTDATED` now.
     fn definition_changed(&self, object: &Object);
 

@@ -3,6 +3,7 @@
 mod belt;
 mod client;
 mod config;
+mod dlq;
 mod sql;
 mod token;
 mod up;
@@ -30,6 +31,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 enum Commands {
     /// Write a belt, test it, upload it, look after it
     Belt(Box<belt::Belt>),
+    /// List, inspect, retry and discard what could not be processed
+    Dlq(Box<dlq::Dlq>),
     /// Run one SQL statement in a project and print the rows; without a statement, open psql
     Sql(sql::Sql),
     /// Make, list and revoke access tokens
@@ -64,6 +67,7 @@ pub fn run() -> ExitCode {
     } else {
         match Commands::from_arg_matches(&matches) {
             Ok(Commands::Belt(belt)) => block_on(belt.run()),
+            Ok(Commands::Dlq(dlq)) => block_on(dlq.run()),
             Ok(Commands::Sql(sql)) => block_on(sql.run()),
             Ok(Commands::Token(token)) => block_on(token.run()),
             Ok(Commands::Config) => config::run(),

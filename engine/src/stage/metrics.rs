@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+use super::Delivered;
+
 /// Registers the help texts. Called once, after the recorder is installed.
 pub fn describe() {
     crate::belt::meter::describe();
@@ -26,6 +28,11 @@ pub fn describe() {
         "Records that the stage left out on purpose"
     );
     describe_counter!("granary_stage_failures_total", Unit::Count, "Dead letters, by code");
+    describe_counter!(
+        "granary_stage_letters_retried_total",
+        Unit::Count,
+        "Dead letters that were processed again, by outcome: through or dead"
+    );
     describe_counter!("granary_stage_retries_total", Unit::Count, "Batches that were done again, by cause");
     describe_gauge!(
         "granary_stage_lag_records",
@@ -81,6 +88,15 @@ impl Labels {
         counter!("granary_stage_failures_total", &[a, b, c, ("code", code.to_owned())]).increment(1);
     }
 
+    /// Dead letters that were processed again, and how many of them failed again.
+    pub fn letters(&self, retried: usize, dead: usize) {
+        for (outcome, count) in [("through", retried.saturating_sub(dead)), ("dead", dead)] {
+            let [a, b, c] = self.all();
+            let labels = [a, b, c, ("outcome", outcome.to_owned())];
+            counter!("granary_stage_letters_retried_total", &labels).increment(count as u64);
+        }
+    }
+
     /// A batch that will be done again.
     pub fn retried(&self, cause: &'static str) {
         let [a, b, c] = self.all();
@@ -113,4 +129,16 @@ pub struct Batch {
     pub process: Duration,
     /// Time to append and commit.
     pub commit: Duration,
+}
+
+impl Batch {
+    /// The figures of a batch that is about to be processed.
+    #[must_use]
+    pub fn of(batch: &[Delivered]) -> Self {
+        Self {
+            records_in: batch.len() as u64,
+            bytes_in: batch.iter().map(|d| d.record.message.payload.len() as u64).sum(),
+            ..Self::default()
+        }
+    }
 }

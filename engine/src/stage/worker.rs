@@ -12,13 +12,19 @@
 //! When the database fails in step 4, nobody knows whether the transaction went through. The worker then takes a new
 //! epoch, which fences the old transaction if it is still under way, and looks at the cursors: either they have moved
 //! and the outputs count, or they have not and the same outputs are committed under the new epoch.
+//!
+//! Between two turns it processes dead letters again that were asked for (`retry`).
+
+mod retry;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use granary_db::commit::{Commit, CommitError, CursorMove, RangeAdd};
 use granary_db::dead_letters::DeadLetter;
+use granary_db::dead_letters::retry::is_settled;
 use granary_db::{Db, cursors};
 use granary_stream::{Append, Incarnation, ReadLimit, StreamLog};
 use tokio::sync::watch;
@@ -115,10 +121,12 @@ impl Trouble {
     }
 }
 
-/// Hands a running stage another definition, which takes over between two batches.
+/// Hands a running stage what it looks at between two batches: another definition, which takes over, and word that
+/// dead letters are to be retried.
 #[derive(Default)]
 pub struct Relay {
     next: Mutex<Option<(Spec, Box<dyn Process>)>>,
+    retry: AtomicBool,
     filled: tokio::sync::Notify,
 }
 
@@ -143,8 +151,14 @@ impl Relay {
         self.next.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
+    /// Has the stage look for dead letters that are to be retried.
+    pub fn ask_retry(&self) {
+        self.retry.store(true, Ordering::Release);
+        self.filled.notify_one();
+    }
+
     async fn filled(&self) {
-        while !self.is_waiting() {
+        while !self.is_waiting() && !self.retry.load(Ordering::Acquire) {
             self.filled.notified().await;
         }
     }
@@ -175,6 +189,8 @@ pub struct Worker {
 
 /// A processed batch whose outputs are appended.
 struct Prepared {
+    /// The dead letters that it consists of, where it is a retry.
+    letters: Vec<retry::Letter>,
     ranges: Vec<RangeAdd>,
     dead: Vec<Dead>,
     effect: Option<Box<dyn super::Effect>>,
@@ -213,6 +229,8 @@ impl Worker {
     pub async fn run(&mut self, mut process: Box<dyn Process>, relay: &Relay) -> Result<(), Error> {
         info!(stage = %self.spec.id, project = %self.spec.project, epoch = self.epoch, "stage runs");
         let mut back_off = BackOff::default();
+        // What was asked for while the stage stood still.
+        relay.ask_retry();
         loop {
             if let Some((spec, next)) = relay.take() {
                 process = next;
@@ -269,12 +287,16 @@ impl Worker {
     }
 
     async fn turn(&mut self, process: &mut dyn Process, relay: &Relay) -> Result<(), Error> {
+        if relay.retry.swap(false, Ordering::AcqRel) {
+            let looked = self.retry(process).await;
+            // Until a look finds nothing. Records of the source have their turn in between.
+            if !matches!(looked, Ok(false)) {
+                relay.ask_retry();
+            }
+            looked?;
+        }
         let Some(batch) = self.fetch(relay).await? else { return Ok(()) };
-        let mut figures = Batch {
-            records_in: batch.len() as u64,
-            bytes_in: batch.iter().map(|d| d.record.message.payload.len() as u64).sum(),
-            ..Batch::default()
-        };
+        let mut figures = Batch::of(&batch);
         let begun = Instant::now();
         let outcome = process.process(batch).await?;
         figures.process = begun.elapsed();
@@ -396,6 +418,7 @@ impl Worker {
         }
         let ranges = if appends.is_empty() { Vec::new() } else { self.shared.log.append(appends).await? };
         Ok(Prepared {
+            letters: Vec::new(),
             ranges: ranges
                 .into_iter()
                 .map(|r| RangeAdd { topic: r.topic, partition: r.partition, start: r.start, end: r.end })
@@ -434,6 +457,11 @@ impl Worker {
                     self.take_epoch().await?;
                     return Ok(());
                 }
+                Err(Try::Withdrawn) => {
+                    debug!(stage = %self.spec.id, "dead letters were discarded while they were retried");
+                    self.abandon(&prepared);
+                    return Ok(());
+                }
                 Err(Try::Unknown(why)) => {
                     self.labels.retried("commit");
                     warn!(stage = %self.spec.id, error = %why, "commit failed, trying again");
@@ -456,23 +484,23 @@ impl Worker {
         back_off: &mut BackOff,
         mut why: String,
     ) -> Result<bool, Error> {
-        loop {
+        let settled = loop {
             // A stop does not end this: readers of the outputs wait for the answer. Only the end of the process does,
             // after which the next start settles everything.
             self.trouble.set(Some(why.clone()));
             tokio::time::sleep(back_off.next()).await;
-            match self.take_epoch().await {
-                Ok(()) => break,
+            match self.look_again(prepared).await {
+                Ok(settled) => break settled,
                 Err(Error::Unavailable(again)) => why = again,
                 Err(other) => return Err(other),
             }
-        }
+        };
         let moved = |m: &CursorMove| {
             self.cursors
                 .iter()
                 .any(|c| *c.topic == *m.topic && c.partition == m.partition && c.committed == m.to)
         };
-        let done = prepared.moves.iter().all(moved);
+        let done = settled && prepared.moves.iter().all(moved);
         if !done {
             // The cursors stand where they stood: put the reading position back behind the batch, which is still ours.
             for m in &prepared.moves {
@@ -486,6 +514,13 @@ impl Worker {
         Ok(done)
     }
 
+    /// Takes a new epoch; whether the letters of the batch are settled then, as those of a batch without letters are.
+    async fn look_again(&mut self, prepared: &Prepared) -> Result<bool, Error> {
+        self.take_epoch().await?;
+        let attempts: Vec<_> = prepared.letters.iter().map(|letter| letter.attempt).collect();
+        Ok(attempts.is_empty() || is_settled(&self.shared.db, &attempts).await?)
+    }
+
     async fn try_commit(&self, prepared: &Prepared) -> Result<Vec<Dead>, Try> {
         let mut client = self.shared.db.client().await?;
         let tx = client.transaction().await.map_err(|e| Try::Unknown(granary_db::describe(&e)))?;
@@ -495,18 +530,23 @@ impl Worker {
                 EffectError::Unavailable(why) | EffectError::Refused(why) => Try::Unknown(why),
             })?);
         }
+        // What failed again is a letter already.
+        let new = if prepared.letters.is_empty() { &*dead } else { &[] };
         let commit = Commit {
             stage: self.spec.id.clone(),
             epoch: self.epoch,
             log_id: self.shared.log.id(),
             moves: prepared.moves.clone(),
             ranges: prepared.ranges.clone(),
-            dead: dead.iter().map(|d| self.dead_letter(d)).collect(),
+            dead: new.iter().map(|d| self.dead_letter(d)).collect(),
         };
         granary_db::commit::commit(&tx, &commit).await.map_err(|e| match e {
             CommitError::Fenced { .. } | CommitError::Moved { .. } => Try::Fenced,
             CommitError::Db(e) => e.into(),
         })?;
+        if !prepared.letters.is_empty() && !self.settle(&tx, &prepared.letters, &dead).await? {
+            return Err(Try::Withdrawn);
+        }
         tx.commit().await.map_err(|e| Try::Unknown(granary_db::describe(&e)))?;
         Ok(dead)
     }
@@ -520,6 +560,9 @@ impl Worker {
             for c in self.cursors.iter_mut().filter(|c| *c.topic == *m.topic && c.partition == m.partition) {
                 c.committed = m.to;
             }
+        }
+        if !prepared.letters.is_empty() {
+            self.labels.letters(prepared.letters.len(), dead.len());
         }
         for letter in dead {
             self.labels.failed(letter.code);
@@ -611,6 +654,7 @@ impl Worker {
             topic: topic.to_string(),
             partition: *partition,
             offset: record.offset,
+            time_ms: record.message.time_ms,
             key: record.message.key.clone(),
             payload: record.message.payload.clone(),
             headers: record.message.headers.0.clone(),
@@ -624,6 +668,8 @@ impl Worker {
 enum Try {
     /// Another epoch is in force; the transaction did not go through.
     Fenced,
+    /// A letter of the retry is not to be retried any more; the transaction did not go through.
+    Withdrawn,
     /// It may have gone through.
     Unknown(String),
 }

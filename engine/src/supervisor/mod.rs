@@ -192,6 +192,15 @@ impl Supervisor {
         }
     }
 
+    /// Has the stages look for dead letters that are to be retried. One that stands still looks when it starts.
+    pub fn wake_for_retry(&self, stages: &[String]) {
+        self.objects(|objects| {
+            for (_, running) in objects.iter().filter(|(object, _)| stages.contains(&object.stage_id())) {
+                running.relay.ask_retry();
+            }
+        });
+    }
+
     /// Has the stored definition take over from the one that runs, between two batches; starts what failed anew.
     /// Does nothing with what is stopped.
     ///

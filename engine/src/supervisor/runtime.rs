@@ -44,6 +44,10 @@ impl Runtime for Supervisor {
         self.0.logs.ring(&object.stage_id(), step).last(lines)
     }
 
+    fn retry_asked(&self, stages: &[String]) {
+        self.wake_for_retry(stages);
+    }
+
     fn definition_changed(&self, object: &Object) {
         self.outdate(object);
     }

@@ -109,6 +109,10 @@ impl Runtime for Recorder {
         vec![format!("{object} {step} {lines}")]
     }
 
+    fn retry_asked(&self, stages: &[String]) {
+        self.calls.lock().unwrap().push(format!("retry {}", stages.join(" ")));
+    }
+
     fn definition_changed(&self, object: &Object) {
         self.calls.lock().unwrap().push(format!("changed {object}"));
     }
