@@ -26,9 +26,10 @@ class Runtime:
         self._source_name = ""
         self._output: Optional[logs.Output] = None
 
-    def init(self, kind: str, source: str, config: str, sandboxed: bool = False) -> List[Diagnostic]:
+    def init(self, kind: str, source: str, config: str, packages: bytes = b"", sandboxed: bool = False) -> List[Diagnostic]:
         """Loads a script and answers warnings. Raises `Refused` with what is wrong.
 
+        `packages` is an archive of what it can import beside what the runtime carries, or nothing.
         `sandboxed` replaces what the sandbox cannot do in the whole interpreter: never outside the component.
         """
         # The generator's state is part of the component's image, the same in every instance.
@@ -45,6 +46,11 @@ class Runtime:
         self._source_name = context.source_name = text.name
         self._output = logs.install(self._log, text.name, bool(settings.get("debug")))
         os.environ.update({str(k): str(v) for k, v in (settings.get("env") or {}).items() if v is not None})
+        if packages:
+            # Here, because it takes time to load and most scripts have none.
+            from granary_runtime import packages as imported
+
+            imported.install(packages)
         if sandboxed:
             refusal.install(kind)
         try:
