@@ -8,6 +8,8 @@ mod component;
 mod corpus;
 mod javascript;
 mod limits;
+mod packages;
+mod samples;
 mod script;
 mod support;
 mod transform;
