@@ -39,7 +39,11 @@ async fn pure_packages_run_stay_with_their_version_and_survive_a_restart() -> Re
     assert_eq!((&next["version"], &next["packages"]), (&json!("2"), &json!(packages)));
     let mut bare = body.clone();
     bare["requirementsPy"] = json!("");
-    walk.project.api.put(&path, &bare).await?.refused(400, "bad_parameter_value", &["extractorFn", "inflection", "line 1"])?;
+    walk.project.api.put(&path, &bare).await?.refused(
+        400,
+        "bad_parameter_value",
+        &["extractorFn", "inflection", "line 1"],
+    )?;
     bare["extractorFn"] = json!("def execute(h, p):\n    return []\n");
     let next = walk.project.api.put(&path, &bare).await?.ok()?;
     ensure!(next["packages"].is_null(), "{next}");
@@ -61,7 +65,8 @@ async fn native_and_unknown_packages_are_all_named() -> Result<()> {
     let mut body = json_of(BELT_BODY);
     body["requirementsPy"] = json!("numpy\ninflection==99\ngranary-has-no-such-package\n");
     let refused = project.api.post(&project.path("/belts"), &body).await?;
-    let refused = refused.refused(400, "bad_parameter_value", &["requirementsPy", "'numpy', which is native code"])?;
+    let refused =
+        refused.refused(400, "bad_parameter_value", &["requirementsPy", "'numpy', which is native code"])?;
     let problems = refused["invalidParams"].as_array().context("problems")?;
     ensure!(problems.len() == 3, "{refused}");
     ensure!(problems[1]["reason"].as_str().is_some_and(|text| text.contains("there are")), "{refused}");
