@@ -37,10 +37,10 @@ gc.freeze()
 class Runtime:
     """The exported interface. One instance of the component runs one script."""
 
-    def init(self, kind, source, config):
+    def init(self, kind, source, config, packages):
         stdlib.only_carried()
         try:
-            return [Diagnostic(*diagnostic) for diagnostic in _core.init(kind, source, config, sandboxed=True)]
+            return [Diagnostic(*diagnostic) for diagnostic in _core.init(kind, source, config, packages, sandboxed=True)]
         except Refused as refused:
             raise Err([Diagnostic(*diagnostic) for diagnostic in refused.diagnostics]) from None
 

@@ -11,6 +11,7 @@ mod kill;
 mod newcomer;
 mod operations;
 mod outage;
+mod packages;
 mod restart;
 mod second_engine;
 mod variations;

@@ -38,6 +38,7 @@ async fn main() -> anyhow::Result<()> {
         language: Language::Python,
         source: speed::CALLBACK.to_owned(),
         config: speed::config(),
+        packages: Arc::default(),
         memory_bytes_max: 512 << 20,
         call_timeout: Duration::from_secs(10),
         long_call: Duration::MAX,

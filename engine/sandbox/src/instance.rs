@@ -71,7 +71,8 @@ impl Instance {
         let loaded = call(sandbox, &mut store, spec.init_timeout, async |store| {
             let script = pre.instantiate_async(&mut *store).await?;
             let runtime = script.granary_script_runtime();
-            let answer = runtime.call_init(&mut *store, spec.kind.as_str(), &spec.source, &config).await?;
+            let (kind, packages) = (spec.kind.as_str(), &spec.packages);
+            let answer = runtime.call_init(&mut *store, kind, &spec.source, &config, packages).await?;
             Ok((script, answer))
         });
         let (script, answer) = loaded.await.map_err(Refusal::from)?;

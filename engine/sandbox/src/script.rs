@@ -51,6 +51,8 @@ pub struct ScriptSpec {
     /// `{"beltId","outputTypes":[{"name","kind"}],"fetchProfile","debug","env":{..}}` for a belt, `{}` for a transform
     /// (see `wit/script.wit`).
     pub config: serde_json::Value,
+    /// What it can import beside what its runtime carries: for Python a zip archive. Empty where there is nothing.
+    pub packages: Arc<[u8]>,
     /// Limit of the linear memories of one instance, in bytes.
     pub memory_bytes_max: usize,
     /// Limit of one call: of a batch, and of each event when a failed batch is done again one by one.
@@ -72,6 +74,7 @@ impl fmt::Debug for ScriptSpec {
             .field("language", &self.language)
             .field("source_bytes", &self.source.len())
             .field("config", &self.config)
+            .field("packages_bytes", &self.packages.len())
             .field("memory_bytes_max", &self.memory_bytes_max)
             .field("call_timeout", &self.call_timeout)
             .field("long_call", &self.long_call)

@@ -181,7 +181,8 @@ async fn build_belt(
         None
     };
     let ring = inner.logs.ring(&object.stage_id(), "callback");
-    let script = belt_spec(&stored, &outputs, &ring);
+    let packages = inner.packages(&stored).await.map_err(Error::Final)?;
+    let script = ScriptSpec { packages, ..belt_spec(&stored, &outputs, &ring) };
     let component = match stored.program() {
         granary_catalog::belt::Program::Component(hash) => inner.component(&stored.project, hash).await,
         _ => inner.runtimes.of(script.language).await,
@@ -324,6 +325,7 @@ pub(crate) fn belt_spec(belt: &Belt, outputs: &[(String, EventKind)], ring: &Rin
             "debug": belt.debug,
             "env": env,
         }),
+        packages: Arc::default(),
         memory_bytes_max: usize::try_from(belt.memory_bytes()).unwrap_or(usize::MAX),
         call_timeout: belt.callback_timeout(),
         long_call: belt.callback_long_running(),
@@ -340,6 +342,7 @@ pub(super) fn transform_spec(source: String, log: Arc<dyn LogSink>) -> ScriptSpe
         language: Language::Python,
         source,
         config: json!({}),
+        packages: Arc::default(),
         memory_bytes_max: TRANSFORM_MEMORY_BYTES_MAX,
         call_timeout: TRANSFORM_TIMEOUT,
         long_call: std::time::Duration::MAX,

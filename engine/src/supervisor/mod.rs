@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use granary_catalog::{Object, StartPosition, Status};
+use granary_catalog::{Belt, Object, StartPosition, Status};
 use granary_db::definitions;
 use granary_sandbox::Component;
 use tokio::sync::watch;
@@ -339,6 +339,15 @@ impl Inner {
             .load_bytes(bytes)
             .await
             .map_err(|e| format!("the component {hash} cannot be loaded: {e}"))
+    }
+
+    /// The archive of a belt's packages; empty where it has none.
+    async fn packages(&self, belt: &Belt) -> Result<Arc<[u8]>, String> {
+        let Some(hash) = &belt.packages else { return Ok(Arc::default()) };
+        let client = self.shared.db.client().await.map_err(|e| e.to_string())?;
+        let bytes =
+            definitions::package::load(&client, &belt.project, hash).await.map_err(|e| e.to_string())?;
+        bytes.map(Arc::from).ok_or_else(|| format!("the packages {hash} are not there any more"))
     }
 }
 

@@ -33,6 +33,7 @@ _FILE_CALLS = (
 def importer(kind: str) -> Callable[..., Any]:
     """The `__import__` of a script: as the real one, but refusals and missing modules are explained."""
     real = builtins.__import__
+    own = " and the packages that its requirementsPy names" if kind == "belt" else ""
 
     def __import__(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
         top = name.partition(".")[0]
@@ -46,7 +47,7 @@ def importer(kind: str) -> Callable[..., Any]:
                 raise
             raise ModuleNotFoundError(
                 f"no module named '{top}'; a {kind} can import Python's standard library, grnry_belt, "
-                "grnry_transform and isodate",
+                f"grnry_transform, isodate{own}",
                 name=top,
             ) from None
 

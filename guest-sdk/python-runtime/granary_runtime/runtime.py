@@ -9,7 +9,7 @@ import os
 import random
 from typing import List, Optional, Union
 
-from granary_runtime import belt, failure, logs, refusal, transform
+from granary_runtime import belt, failure, logs, packages, refusal, transform
 from granary_runtime.diagnostic import Diagnostic, refuse
 from granary_runtime.source import NAMES, Source
 from grnry_belt import context
@@ -26,9 +26,10 @@ class Runtime:
         self._source_name = ""
         self._output: Optional[logs.Output] = None
 
-    def init(self, kind: str, source: str, config: str, sandboxed: bool = False) -> List[Diagnostic]:
+    def init(self, kind: str, source: str, config: str, archive: bytes = b"", sandboxed: bool = False) -> List[Diagnostic]:
         """Loads a script and answers warnings. Raises `Refused` with what is wrong.
 
+        `archive` holds what it can import beside what the runtime carries; it may be empty.
         `sandboxed` replaces what the sandbox cannot do in the whole interpreter: never outside the component.
         """
         # The generator's state is part of the component's image, the same in every instance.
@@ -45,6 +46,8 @@ class Runtime:
         self._source_name = context.source_name = text.name
         self._output = logs.install(self._log, text.name, bool(settings.get("debug")))
         os.environ.update({str(k): str(v) for k, v in (settings.get("env") or {}).items() if v is not None})
+        if archive:
+            packages.install(archive)
         if sandboxed:
             refusal.install(kind)
         try:

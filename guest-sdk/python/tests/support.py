@@ -14,6 +14,7 @@ from granary_runtime.diagnostic import Refused
 from granary_runtime.runtime import Runtime
 from grnry_belt import context
 
+SAMPLES = Path(__file__).resolve().parents[3] / "tests" / "fixtures" / "belts"
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "belt-python"
 
 LIVE = {"outputTypes": [{"name": "people", "kind": "live_segment"}, {"name": "chained", "kind": "data_in"}]}

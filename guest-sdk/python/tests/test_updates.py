@@ -69,6 +69,7 @@ class ProfileUpdates(unittest.TestCase):
         self.assertEqual((message["_profile_type"], message["_operation"], message["_schema"]), ("t", "_delete", "s"))
         self.assertEqual(update.get_id(), "c")
         self.assertEqual(update_module.SET_TTN_OPERATION, "_set_ttn")
+        self.assertEqual((Update.DELETE_OPERATION, Update.SET_TTN_OPERATION), ("_delete", "_set_ttn"))
 
     def test_value_is_mandatory(self):
         with self.assertRaisesRegex(InvalidUpdate, r"set_value\(\.\.\.\) must be called"):

@@ -45,7 +45,7 @@ pub struct BeltBody {
     pub component: Option<String>,
     /// Version of the runtime; stored and echoed.
     pub extractor_version: Option<String>,
-    /// Packages in pip's notation.
+    /// Packages in pip's notation, one a line: a name, perhaps with versions, such as `humanize==4.9.0`.
     pub requirements_py: Option<String>,
     /// Start offsets by topic and partition.
     #[schema(value_type = Option<Object>)]
@@ -123,6 +123,7 @@ impl BeltBody {
             "kafkaConsumerGroupName",
             "dlqTopic",
             "programSha256",
+            "packages",
             "status",
             "beltState",
             "createdAt",

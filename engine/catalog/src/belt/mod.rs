@@ -17,9 +17,11 @@ mod body;
 pub mod chain;
 mod environment;
 mod render;
+mod requirements;
 
 pub use body::{BeltBody, OutputBody};
 pub use environment::RetryPolicy;
+pub use requirements::{Requirement, package_name};
 
 /// The callback of a Python belt that gives none.
 pub const DEFAULT_EXTRACTOR: &str = "\
@@ -192,6 +194,9 @@ pub struct Belt {
     pub extractor_version: String,
     /// Packages in pip's notation.
     pub requirements_py: String,
+    /// SHA-256 of the archive that these became when the version was made, in hex; `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packages: Option<String>,
     /// Start offsets by topic and partition; used on the very first start.
     #[serde(default)]
     pub partition_offsets: BTreeMap<String, Vec<u64>>,
@@ -259,6 +264,7 @@ impl Belt {
             component: body.component,
             extractor_version: body.extractor_version.unwrap_or_else(|| "latest".to_owned()),
             requirements_py: body.requirements_py.unwrap_or_default(),
+            packages: None,
             partition_offsets: body.partition_offsets.unwrap_or_default(),
             fetch_profile: body.fetch_profile.unwrap_or(FetchProfile::False),
             profile_type: body.profile_type.unwrap_or_else(|| "_d".to_owned()),
@@ -315,14 +321,7 @@ impl Belt {
             }
         }
         self.check_program(report);
-        let packages: Vec<&str> = self.requirements();
-        if !packages.is_empty() {
-            report.warn(format!(
-                "Field 'requirementsPy' is stored but nothing is installed: {}. Belts can import the standard \
-                 library, grnry_belt and isodate.",
-                packages.join(", ")
-            ));
-        }
+        requirements::check(self, report);
         if self.fetch_profile != FetchProfile::False {
             report.warn("Field 'fetchProfile' has no effect yet: 'profile' is None in every call.");
         }
@@ -373,16 +372,10 @@ impl Belt {
         }
     }
 
-    /// The packages named in `requirementsPy`, those that every belt has left out.
-    fn requirements(&self) -> Vec<&str> {
-        let lines = self.requirements_py.lines().map(str::trim);
-        lines
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .filter(|line| {
-                let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
-                !matches!(&line[..end.unwrap_or(line.len())], "isodate" | "grnry-belt" | "grnry_belt")
-            })
-            .collect()
+    /// The packages that it needs beside those that every belt has; none for belts that are not in Python.
+    #[must_use]
+    pub fn requirements(&self) -> Vec<Requirement> {
+        requirements::of(self)
     }
 
     fn resolve_inputs(&mut self, event_types: &Directory, report: &mut Report) {

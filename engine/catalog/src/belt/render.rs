@@ -57,6 +57,7 @@ impl Belt {
             component: None,
             extractor_version: "latest".to_owned(),
             requirements_py: String::new(),
+            packages: None,
             partition_offsets: BTreeMap::new(),
             fetch_profile: FetchProfile::False,
             profile_type: "_d".to_owned(),
@@ -66,7 +67,10 @@ impl Belt {
         };
         let default = plain.to_json();
         let mut body = self.to_json();
-        body.retain(|key, value| key == "id" || (key != "programSha256" && default.get(key) != Some(value)));
+        let derived = ["programSha256", "packages"];
+        body.retain(|key, value| {
+            key == "id" || (!derived.contains(&key.as_str()) && default.get(key) != Some(value))
+        });
         body
     }
 }

@@ -241,10 +241,40 @@ fn fields_without_effect_are_kept_and_named() {
     assert_eq!(belt.to_json()["image"], "x/y");
     assert_eq!(belt.fetch_profile, FetchProfile::Prefetch);
     let text = warnings.join("\n");
-    for word in ["'image'", "'serviceAccountName'", "requests==2.24.0", "'fetchProfile'"] {
+    for word in ["'image'", "'serviceAccountName'", "'fetchProfile'"] {
         assert!(text.contains(word), "{word} not in {text}");
     }
-    assert!(!text.contains("isodate==0.6.0") && !text.contains("author"));
+    assert!(!text.contains("requirementsPy") && !text.contains("author"));
+}
+
+#[test]
+fn packages_that_every_belt_has_are_not_required() {
+    let (belt, _) =
+        create(&with("requirementsPy", json!("humanize==4.9.0\r\nisodate==0.6.0\ngrnry_belt"))).unwrap();
+    assert_eq!(belt.requirements().iter().map(Requirement::as_str).collect::<Vec<_>>(), ["humanize==4.9.0"]);
+    let mut body = with("requirementsPy", json!("humanize"));
+    body["beltType"] = json!("javascript-callback");
+    let (belt, warnings) = create(&body).unwrap();
+    assert!(belt.requirements().is_empty());
+    assert!(warnings[0].contains("requirementsPy"), "{warnings:?}");
+}
+
+#[test]
+fn every_line_that_names_no_package_is_a_problem() {
+    let problems = create(&with("requirementsPy", json!("humanize\n-r more.txt\n./here\n"))).unwrap_err();
+    assert_eq!(names(&problems), ["requirementsPy", "requirementsPy"]);
+    assert!(problems[0].reason.contains("'-r more.txt'"), "{problems:?}");
+}
+
+#[test]
+fn the_archive_of_the_packages_is_stored_and_shown_but_not_exported() {
+    let (mut belt, _) = create(&with("requirementsPy", json!("humanize"))).unwrap();
+    belt.packages = Some("ab".to_owned());
+    let stored = serde_json::to_string(&belt).unwrap();
+    assert_eq!(serde_json::from_str::<Belt>(&stored).unwrap(), belt);
+    assert_eq!(belt.to_json()["packages"], "ab");
+    let export = belt.export();
+    assert!(!export.contains_key("packages") && export["requirementsPy"] == "humanize");
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub mod belt;
 pub mod component;
 pub mod event_type;
 pub mod harvester;
+pub mod package;
 pub mod persister;
 pub mod project;
 pub mod token;

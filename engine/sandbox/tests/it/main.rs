@@ -9,6 +9,8 @@ mod corpus;
 mod hostile;
 mod javascript;
 mod limits;
+mod packages;
+mod samples;
 mod script;
 mod support;
 mod transform;

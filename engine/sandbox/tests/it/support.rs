@@ -79,6 +79,7 @@ pub(crate) fn belt_spec(source: &str) -> (ScriptSpec, Arc<Lines>) {
         language: Language::Python,
         source: source.to_owned(),
         config,
+        packages: Arc::default(),
         memory_bytes_max: 256 << 20,
         call_timeout: PATIENCE,
         long_call: PATIENCE,

@@ -1,6 +1,7 @@
 //! `/projects/{project}/belts`.
 
 mod component;
+mod packages;
 mod read;
 mod state;
 mod upload;

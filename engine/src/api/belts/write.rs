@@ -13,7 +13,7 @@ use granary_db::definitions::{self, belt, component, event_type};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use super::{find, id_of, render, upload::Upload};
+use super::{find, id_of, packages::provide, render, upload::Upload};
 use crate::{
     api::{
         ApiState,
@@ -146,7 +146,7 @@ async fn make(
     query: &Params,
     body: &Value,
 ) -> Result<Json<Value>, Error> {
-    let mut client = state.db.client().await?;
+    let client = state.db.client().await?;
     let refuse_id = async |client: &Client, id: i64| match belt::get(client, id).await? {
         Some(_) => Err(Error::Exists(format!("Belt with ID '{id}' already exists."))),
         None => Ok(()),
@@ -159,14 +159,18 @@ async fn make(
         None => belt::next_id(&client).await?,
     };
     let place = (id, clock::now_ms() as i64);
-    // Loading the callback can take seconds, so it happens before other writers are kept waiting.
-    let (checked, directory, _) = build(&client, &scope.project, place, None, body).await?;
+    // Packages and loading the callback can take seconds, so it happens before other writers are kept waiting.
+    let (mut checked, directory, _) = build(&client, &scope.project, place, None, body).await?;
+    drop(client);
+    checked.packages = provide(state, scope, &checked).await?;
     let of_script = check(state, &checked, &directory).await?;
+    let mut client = state.db.client().await?;
     let transaction = client.transaction().await?;
     let inner = transaction.client();
     definitions::lock(inner).await?;
     refuse_id(inner, id).await?;
-    let (made, _, mut warnings) = build(inner, &scope.project, place, None, body).await?;
+    let (mut made, _, mut warnings) = build(inner, &scope.project, place, None, body).await?;
+    made.packages = checked.packages;
     belt::insert(inner, &made, Wanted::Stopped, &scope.caller.person()).await?;
     transaction.commit().await?;
     warnings.extend(of_script);
@@ -205,15 +209,19 @@ pub(super) async fn change(
     body: &Value,
     apply: bool,
 ) -> Result<Json<Value>, Error> {
-    let mut client = state.db.client().await?;
+    let client = state.db.client().await?;
     let old = find(&client, &scope.project, id).await?.definition;
-    let (checked, directory, _) = build(&client, &scope.project, (id, 0), Some(&old), body).await?;
+    let (mut checked, directory, _) = build(&client, &scope.project, (id, 0), Some(&old), body).await?;
+    drop(client);
+    checked.packages = provide(state, scope, &checked).await?;
     let of_script = check(state, &checked, &directory).await?;
+    let mut client = state.db.client().await?;
     let transaction = client.transaction().await?;
     let inner = transaction.client();
     definitions::lock(inner).await?;
     let old = find(inner, &scope.project, id).await?.definition;
-    let (next, _, mut warnings) = build(inner, &scope.project, (id, 0), Some(&old), body).await?;
+    let (mut next, _, mut warnings) = build(inner, &scope.project, (id, 0), Some(&old), body).await?;
+    next.packages = checked.packages;
     belt::update(inner, &next, &scope.caller.person()).await?;
     transaction.commit().await?;
     drop(client);

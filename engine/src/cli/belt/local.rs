@@ -1,10 +1,13 @@
 //! A belt that runs here, in the same sandbox as the engine's.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
+use granary_catalog::belt::Requirement;
 use granary_catalog::{Belt, EventKind};
+use granary_db::definitions::component;
 use granary_sandbox::{BeltOutcome, Error, EventIn, Language, Level, LogSink, Options, Runner, Sandbox};
 
 use super::build::Program;
@@ -12,6 +15,7 @@ use super::folder::Folder;
 use super::samples::Sample;
 use super::{Failure, Sandboxed};
 use crate::object_log::Ring;
+use crate::packages;
 use crate::runtimes::{Places, Runtimes};
 use crate::supervisor::belt_spec;
 
@@ -70,7 +74,9 @@ impl Local {
         component: Option<Vec<u8>>,
         sandboxed: &Sandboxed,
     ) -> Result<Self, Failure> {
-        let sandbox = Sandbox::new(Options { cache_dir: cache_dir(sandboxed)?, count_fuel: true })?;
+        let cache = cache_dir(sandboxed)?;
+        let packages = archive(&belt, &cache).await?.into();
+        let sandbox = Sandbox::new(Options { cache_dir: cache, count_fuel: true })?;
         let places = Places {
             python: sandboxed.python_runtime.clone(),
             javascript: sandboxed.javascript_runtime.clone(),
@@ -80,6 +86,7 @@ impl Local {
         let spec = granary_sandbox::ScriptSpec {
             log: Arc::clone(&lines) as Arc<dyn LogSink>,
             metrics: Arc::new(granary_sandbox::NoMetrics),
+            packages,
             ..belt_spec(&belt, outputs, &Ring::default())
         };
         let component = match (component, spec.language) {
@@ -128,6 +135,28 @@ impl Local {
             memory_bytes: stats.memory_bytes,
         })
     }
+}
+
+/// The archive of a belt's packages. It is kept under what was asked for, so that only the first run installs anything.
+async fn archive(belt: &Belt, cache: &Path) -> Result<Vec<u8>, Failure> {
+    let requirements = belt.requirements();
+    if requirements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lines: Vec<&str> = requirements.iter().map(Requirement::as_str).collect();
+    let folder = cache.join("packages");
+    let path = folder.join(format!("{}.zip", component::hash(lines.join("\n").as_bytes())));
+    if let Ok(known) = std::fs::read(&path) {
+        return Ok(known);
+    }
+    println!("packages: installing {}", lines.join(", "));
+    let archive = packages::install(&requirements).await.map_err(|error| anyhow!("{error}"))?;
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    // Under its name only when it is whole: another run may read it.
+    let written = tempfile::NamedTempFile::new_in(&folder).context("a file for packages")?;
+    std::fs::write(&written, &archive).with_context(|| path.display().to_string())?;
+    written.persist(&path).with_context(|| path.display().to_string())?;
+    Ok(archive)
 }
 
 fn cache_dir(sandboxed: &Sandboxed) -> Result<std::path::PathBuf, Failure> {

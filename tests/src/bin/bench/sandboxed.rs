@@ -83,6 +83,7 @@ impl Program<'_> {
             config: json!({
                 "beltId": "1", "outputTypes": outputs, "fetchProfile": "FALSE", "debug": false, "env": {}
             }),
+            packages: Arc::default(),
             memory_bytes_max: 512 << 20,
             call_timeout: Duration::from_secs(10),
             long_call: Duration::MAX,

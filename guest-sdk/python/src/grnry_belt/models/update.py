@@ -51,6 +51,10 @@ class Update:
 
     __slots__ = ("_id", "_path", "_operation", "_schema", "_type", "_value")
 
+    #: The two that the reference shows as members of the class; the module has one for each operation.
+    DELETE_OPERATION = DELETE_OPERATION
+    SET_TTN_OPERATION = SET_TTN_OPERATION
+
     def __init__(self, id: str, path: Sequence[str], operation: str = SET_OPERATION) -> None:
         if isinstance(path, str) or not isinstance(path, (list, tuple)):
             raise TypeError(f"Update: path must be a list of texts, got {type(path).__name__}")
