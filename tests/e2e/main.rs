@@ -4,6 +4,7 @@
 
 mod access;
 mod bad_input;
+mod dead_letters;
 mod defects;
 mod guide;
 mod hostility;

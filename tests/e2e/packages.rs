@@ -50,6 +50,7 @@ async fn pure_packages_run_stay_with_their_version_and_survive_a_restart() -> Re
     let back = walk.project.api.post(&format!("{path}/rollback"), &json!({"version": 1})).await?.ok()?;
     assert_eq!(back["packages"], json!(packages));
 
+    node.stop().await?;
     node.restart().await?;
     let mut walk = walk;
     walk.project.api = node.api()?;
@@ -86,7 +87,8 @@ async fn a_belt_is_tested_with_its_packages() -> Result<()> {
     };
     edit("belt.toml", "[belt]\n", "[belt]\nrequirementsPy = \"inflection\"\n")?;
     edit("belt.py", "import logging\n", "import inflection\nimport logging\n")?;
-    edit("belt.py", "'{firstName} {lastName}'", "inflection.titleize('{firstName} {lastName}')")?;
+    let name = "'{firstName} {lastName}'.format(**event_payload)";
+    edit("belt.py", name, &format!("inflection.titleize({name})"))?;
     let printed = granary.ok(&["belt", "test", "people"]).await?;
     ensure!(printed.contains("1 events, 1 as expected, 0 not"), "{printed}");
     granary.ok(&["belt", "push", "people"]).await?;

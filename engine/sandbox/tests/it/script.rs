@@ -69,5 +69,5 @@ async fn a_module_that_takes_all_memory_is_refused() {
     let mut spec = belt_spec("def execute(h, p): pass\n").0;
     spec.memory_bytes_max = 1 << 20;
     let refusal = check(&spec).await.unwrap_err();
-    assert!(refusal.reason.contains("more memory than its limit of 1048576"), "{refusal}");
+    assert!(refusal.reason.contains("more memory than its limit of 1 MiB"), "{refusal}");
 }
