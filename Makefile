@@ -11,7 +11,7 @@ export GRANARY_CACHE_DIR ?= $(CURDIR)/target/granary-cache
 # Where the machine has no Postgres server, the set-up unpacks one there; one of the machine comes first.
 export PATH := $(PATH):$(CURDIR)/.granary/postgres/bin
 
-.PHONY: help setup build demo test lint bench kill-test fmt
+.PHONY: help setup build demo test lint bench bench-belts kill-test fmt
 
 help: ## Show what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ lint: ## Formatting, clippy and licences
 
 bench: build ## Print the figures; QUICK=1 for a smoke run
 	@QUICK=$(QUICK) target/release/bench
+
+bench-belts: build ## Print the figures of belts in each language; QUICK=1 for a smoke run
+	@scripts/guests.sh
+	@QUICK=$(QUICK) target/release/bench --belts
 
 kill-test: build ## Kill the engine 20 times while 20,000 events are posted, then audit every write
 	@target/release/kill

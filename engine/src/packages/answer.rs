@@ -34,8 +34,7 @@ pub(super) fn machine_trouble(text: &str) -> Option<String> {
 /// Why one requirement cannot be fulfilled, as the end of "Parameter 'requirementsPy' ...".
 pub(super) fn obstacle(requirement: &Requirement, text: &str) -> String {
     let missing = "No matching distribution found for ";
-    let culprit =
-        text.lines().rev().find_map(|line| Some(line.strip_prefix("ERROR: ")?.strip_prefix(missing)?));
+    let culprit = text.lines().rev().find_map(|line| line.strip_prefix("ERROR: ")?.strip_prefix(missing));
     let Some(culprit) = culprit else {
         return format!("names '{requirement}', which pip cannot install: {}", quote(text));
     };
