@@ -19,7 +19,7 @@ impl Inner {
         outputs: &[(String, EventKind)],
     ) -> Result<Vec<String>, CheckError> {
         // What the module prints while it is checked belongs to no object yet.
-        let spec = belt_spec(belt, outputs, &Ring::default());
+        let spec = belt_spec(belt, outputs, &Ring::default(), self.outbound.of(belt));
         let component = match belt.program() {
             belt::Program::Dbt => return Ok(Vec::new()),
             belt::Program::Python(_) | belt::Program::JavaScript(_) => self.runtimes.of(spec.language).await,

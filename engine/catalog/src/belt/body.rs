@@ -47,6 +47,8 @@ pub struct BeltBody {
     pub extractor_version: Option<String>,
     /// Packages in pip's notation.
     pub requirements_py: Option<String>,
+    /// Hosts that it may send HTTP requests to, as `host`, `host:port` or `*.domain`; none when missing.
+    pub outbound_hosts: Option<Vec<String>>,
     /// Start offsets by topic and partition.
     #[schema(value_type = Option<Object>)]
     pub partition_offsets: Option<BTreeMap<String, Vec<u64>>>,
@@ -174,6 +176,7 @@ impl BeltBody {
             component: fields.text("component"),
             extractor_version: fields.scalar("extractorVersion"),
             requirements_py: fields.text("requirementsPy"),
+            outbound_hosts: fields.texts("outboundHosts"),
             partition_offsets: offsets(&mut fields),
             fetch_profile: fetch_profile(&mut fields),
             profile_type: fields.text("profileType"),

@@ -15,6 +15,7 @@ use crate::{
 
 mod body;
 mod environment;
+mod outbound;
 mod render;
 
 pub use body::{BeltBody, OutputBody};
@@ -191,6 +192,9 @@ pub struct Belt {
     pub extractor_version: String,
     /// Packages in pip's notation.
     pub requirements_py: String,
+    /// Hosts that it may send HTTP requests to.
+    #[serde(default)]
+    pub outbound_hosts: Vec<String>,
     /// Start offsets by topic and partition; used on the very first start.
     #[serde(default)]
     pub partition_offsets: BTreeMap<String, Vec<u64>>,
@@ -258,6 +262,7 @@ impl Belt {
             component: body.component,
             extractor_version: body.extractor_version.unwrap_or_else(|| "latest".to_owned()),
             requirements_py: body.requirements_py.unwrap_or_default(),
+            outbound_hosts: body.outbound_hosts.unwrap_or_default(),
             partition_offsets: body.partition_offsets.unwrap_or_default(),
             fetch_profile: body.fetch_profile.unwrap_or(FetchProfile::False),
             profile_type: body.profile_type.unwrap_or_else(|| "_d".to_owned()),
@@ -267,6 +272,7 @@ impl Belt {
         belt.resolve_inputs(event_types, report);
         belt.resolve_outputs(body.output_types.unwrap_or_default(), event_types, report);
         environment::check(&belt, report);
+        outbound::check(&belt, report);
         report.is_clean().then_some(belt)
     }
 
@@ -318,7 +324,7 @@ impl Belt {
         if !packages.is_empty() {
             report.warn(format!(
                 "Field 'requirementsPy' is stored but nothing is installed: {}. Belts can import the standard \
-                 library, grnry_belt and isodate.",
+                 library, grnry_belt, isodate and requests.",
                 packages.join(", ")
             ));
         }
@@ -379,7 +385,10 @@ impl Belt {
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
             .filter(|line| {
                 let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
-                !matches!(&line[..end.unwrap_or(line.len())], "isodate" | "grnry-belt" | "grnry_belt")
+                !matches!(
+                    &line[..end.unwrap_or(line.len())],
+                    "isodate" | "requests" | "grnry-belt" | "grnry_belt"
+                )
             })
             .collect()
     }

@@ -57,6 +57,7 @@ impl Belt {
             component: None,
             extractor_version: "latest".to_owned(),
             requirements_py: String::new(),
+            outbound_hosts: Vec::new(),
             partition_offsets: BTreeMap::new(),
             fetch_profile: FetchProfile::False,
             profile_type: "_d".to_owned(),

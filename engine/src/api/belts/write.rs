@@ -70,6 +70,7 @@ pub(super) async fn create_with_id(
 
 /// A body against what is stored now. `old` is the belt that it replaces; else it makes a belt of that id.
 async fn build(
+    state: &ApiState,
     client: &Client,
     project: &str,
     (id, now_ms): (i64, i64),
@@ -83,6 +84,9 @@ async fn build(
         Some(old) => old.update(body, &directory, &mut report),
         None => Belt::create(project, id, now_ms, body, &directory, &mut report),
     };
+    if let Some(made) = &made {
+        made.check_outbound(&state.outbound_hosts, &mut report);
+    }
     let (made, warnings) = report.finish(made)?;
     let made = made.ok_or_else(|| Error::Internal("a belt was refused without a problem".to_owned()))?;
     if let Some(other) = belt::find(client, project, &made.name).await?
@@ -145,13 +149,13 @@ async fn make(
     };
     let place = (id, clock::now_ms() as i64);
     // Loading the callback can take seconds, so it happens before other writers are kept waiting.
-    let (checked, directory, _) = build(&client, &scope.project, place, None, body).await?;
+    let (checked, directory, _) = build(state, &client, &scope.project, place, None, body).await?;
     let of_script = check(state, &checked, &directory).await?;
     let transaction = client.transaction().await?;
     let inner = transaction.client();
     definitions::lock(inner).await?;
     refuse_id(inner, id).await?;
-    let (made, _, mut warnings) = build(inner, &scope.project, place, None, body).await?;
+    let (made, _, mut warnings) = build(state, inner, &scope.project, place, None, body).await?;
     belt::insert(inner, &made, Wanted::Stopped, &scope.caller.person()).await?;
     transaction.commit().await?;
     warnings.extend(of_script);
@@ -192,13 +196,13 @@ pub(super) async fn change(
 ) -> Result<Json<Value>, Error> {
     let mut client = state.db.client().await?;
     let old = find(&client, &scope.project, id).await?.definition;
-    let (checked, directory, _) = build(&client, &scope.project, (id, 0), Some(&old), body).await?;
+    let (checked, directory, _) = build(state, &client, &scope.project, (id, 0), Some(&old), body).await?;
     let of_script = check(state, &checked, &directory).await?;
     let transaction = client.transaction().await?;
     let inner = transaction.client();
     definitions::lock(inner).await?;
     let old = find(inner, &scope.project, id).await?.definition;
-    let (next, _, mut warnings) = build(inner, &scope.project, (id, 0), Some(&old), body).await?;
+    let (next, _, mut warnings) = build(state, inner, &scope.project, (id, 0), Some(&old), body).await?;
     belt::update(inner, &next, &scope.caller.person()).await?;
     transaction.commit().await?;
     drop(client);
