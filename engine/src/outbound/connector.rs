@@ -72,10 +72,11 @@ pub(super) struct Connector {
 
 impl Service<Uri> for Connector {
     type Response = TokioIo<TcpStream>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+    // Boxed as it is: within an `io::Error` a cause of ours would not be found again.
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
@@ -92,7 +93,7 @@ impl Service<Uri> for Connector {
                 found.iter().copied().filter(|at| is_named || address::is_public(at.ip())).collect();
             if usable.is_empty() && !found.is_empty() {
                 let place = format!("{host}:{port}");
-                return Err(io::Error::other(Private { host: host.to_owned(), place }));
+                return Err(Private { host: host.to_owned(), place }.into());
             }
             let stream = TcpStream::connect(usable.as_slice()).await?;
             stream.set_nodelay(true)?;
