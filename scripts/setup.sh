@@ -109,6 +109,7 @@ step_python() {
     # From a copy: the interpreter inside writes byte code beside the sources that it imports.
     mkdir -p "$stage"
     cp -R "$root/guest-sdk/python-runtime/app.py" "$root/guest-sdk/python-runtime/granary_runtime" \
+        "$root/guest-sdk/python-runtime/requests" \
         "$root/guest-sdk/python/src/." "$stage"
     find "$stage" -name __pycache__ -type d -prune -exec rm -rf {} +
     quietly "the Python runtime component could not be built: see above" \

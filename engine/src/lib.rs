@@ -23,6 +23,7 @@ pub mod clock;
 pub mod config;
 pub mod node;
 pub mod object_log;
+pub mod outbound;
 pub mod packages;
 pub mod ready;
 pub mod retention;

@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
+use crate::outbound::Outbound;
 use crate::ready::Readiness;
 use crate::runtimes::Runtimes;
 use crate::stage::book::Book;
@@ -70,7 +71,9 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     let sandbox =
         Sandbox::new(granary_sandbox::Options { cache_dir: config.cache_dir.clone(), count_fuel: false })
             .context("could not set up the sandbox")?;
-    let supervisor = Supervisor::new(shared.clone(), Runtimes::new(sandbox, config.runtimes.clone()));
+    let outbound = Outbound::new(Arc::clone(&config.outbound_hosts)).context("could not set up TLS")?;
+    let runtimes = Runtimes::new(sandbox, config.runtimes.clone());
+    let supervisor = Supervisor::new(shared.clone(), runtimes, outbound);
     let collector = Collector::new(
         dyn_log,
         granary_collector::Options {
@@ -92,6 +95,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
             ready: ready.clone(),
             metrics: metrics.clone(),
             open_metrics: config.open_metrics,
+            outbound_hosts: Arc::clone(&config.outbound_hosts),
             public_url,
         },
         stop.clone(),

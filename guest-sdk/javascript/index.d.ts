@@ -133,3 +133,37 @@ export function toMillis(moment: number): number;
 
 /** The variables of the belt's `extraEnv`. */
 export const env: Record<string, string | undefined>;
+
+/** What `fetchSync` sends. */
+export interface FetchOptions {
+  /** `GET` otherwise. */
+  method?: string;
+  headers?: Record<string, string> | Iterable<[string, string]>;
+  body?: string | Uint8Array;
+  /** The most milliseconds until the whole response is there; the deadline of the call otherwise. */
+  timeout?: number;
+}
+
+/** A whole response. */
+export class Response {
+  readonly url: string;
+  readonly status: number;
+  /** Whether the status is 2xx. */
+  readonly ok: boolean;
+  /** Values by name in lower case. */
+  readonly headers: Map<string, string>;
+  readonly body: Uint8Array;
+  text(): string;
+  json(): any;
+}
+
+/** There is no response. */
+export class FetchError extends Error {
+  readonly code: "not-granted" | "invalid-request" | "failed" | "timed-out" | "too-large";
+}
+
+/**
+ * Sends a request to a host of the belt's `outboundHosts` and waits for the whole response. Redirects are not followed:
+ * a 3xx is the answer.
+ */
+export function fetchSync(url: string | URL, options?: FetchOptions): Response;

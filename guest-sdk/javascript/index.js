@@ -2,6 +2,8 @@
 
 import { context } from "./context.js";
 
+export { FetchError, Response, fetchSync } from "./http.js";
+
 /** Thrown by a belt to get the same event again later; any other exception makes the event a dead letter. */
 export class RetryException extends Error {
   constructor(message, options) {

@@ -11,6 +11,7 @@ from granary_runtime import preload
 from granary_runtime.diagnostic import Refused
 from granary_runtime.runtime import Runtime as Core
 from wit_world.exports.runtime import Diagnostic
+from requests import transport
 from wit_world.imports import host
 
 _LEVELS = {
@@ -27,6 +28,24 @@ def _log(level, logger, message):
     host.log(_LEVELS[level], logger.encode("utf-8", "backslashreplace").decode("utf-8"), message)
 
 
+_CASES = {
+    host.HttpError_NotGranted: "not-granted",
+    host.HttpError_InvalidRequest: "invalid-request",
+    host.HttpError_Failed: "failed",
+    host.HttpError_TimedOut: "timed-out",
+    host.HttpError_TooLarge: "too-large",
+}
+
+
+def _send(method, url, headers, body, timeout_ms):
+    try:
+        answer = host.send(host.Request(method, url, headers, body, timeout_ms))
+    except Err as error:
+        raise transport.Refused(_CASES[type(error.value)], error.value.value) from None
+    return answer.status, answer.headers, answer.body
+
+
+transport.install(_send)
 _core = Core(_log)
 preload.load()
 # What is loaded here is in every instance and stays: no collection of an instance need look at it.

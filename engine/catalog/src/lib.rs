@@ -13,6 +13,7 @@ mod report;
 
 pub mod duration;
 pub mod name;
+pub mod outbound;
 
 // The definitions, in path order.
 pub mod belt;
@@ -34,6 +35,7 @@ pub use belt::Belt;
 pub use event_type::{EventKind, EventType, VersionChoice, VersionRef};
 pub use harvester::Harvester;
 pub use object::{Action, Object, StartPosition, Status, Wanted};
+pub use outbound::HostPattern;
 pub use persister::{Persister, PersisterKind};
 pub use project::Project;
 pub use report::{Problem, Report};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use granary_sandbox::{
-    Kind, Language, Level, LogSink, NoMetrics, Options, Runner, Sandbox, ScriptSpec, speed,
+    Kind, Language, Level, LogSink, NoHttp, NoMetrics, Options, Runner, Sandbox, ScriptSpec, speed,
 };
 
 struct Nowhere;
@@ -45,6 +45,7 @@ async fn main() -> anyhow::Result<()> {
         init_timeout: Duration::from_secs(5),
         log: Arc::new(Nowhere),
         metrics: Arc::new(NoMetrics),
+        http: Arc::new(NoHttp),
     };
     let mut starts = Vec::new();
     for _ in 0..20 {

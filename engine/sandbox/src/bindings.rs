@@ -7,6 +7,7 @@ pub(crate) mod script {
     wasmtime::component::bindgen!({
         path: "../../wit/script.wit",
         world: "granary:script/script",
+        imports: { "granary:script/host.send": async },
         exports: { default: async },
     });
 }
@@ -25,6 +26,7 @@ pub(crate) mod belt {
     wasmtime::component::bindgen!({
         path: "../../wit/belt.wit",
         world: "granary:belt/belt",
+        imports: { "granary:belt/http.send": async },
         exports: { default: async },
         ownership: Borrowing { duplicate_if_necessary: true },
     });

@@ -6,8 +6,8 @@
 //!            ticker, linker)      cached on disk)           (store, init)         outcomes <- frame <-
 //! ```
 //!
-//! A guest is granted clocks, randomness and a log, nothing else: no files, no network, no environment. Each call has a
-//! deadline, each instance a memory limit, and an instance that was interrupted or trapped is never used again.
+//! A guest is granted clocks, randomness and a log, nothing else: no files, no sockets, no environment; HTTP goes through
+//! the [`HttpClient`] of its [`ScriptSpec`], which decides whom it may talk to. Each call has a deadline, each instance a memory limit, and an instance that was interrupted or trapped is never used again.
 //! [`Runner`] is what stages use: it makes sure that of a batch only the event that is to blame is lost.
 //!
 //! This crate knows nothing of streams, tables or definitions: it turns events into outcomes.
@@ -41,6 +41,7 @@ pub mod speed;
 
 pub use component::Component;
 pub use frame::EventIn;
+pub use host::http::{HttpClient, HttpError, HttpRequest, HttpResponse, NoHttp, RESPONSE_BYTES_MAX};
 pub use host::log::{Level, LogSink};
 pub use host::metrics::{Figure, MetricSink, NoMetrics};
 pub use instance::Instance;

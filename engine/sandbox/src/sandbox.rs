@@ -112,6 +112,7 @@ impl Sandbox {
         belt::metrics::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
         belt::profiles::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
         belt::eventstore::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
+        belt::http::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
         let ticker = Ticker::start(engine.clone()).map_err(|e| Error::Engine(e.to_string()))?;
         let cache = Arc::new(Cache::open(options.cache_dir, &engine)?);
         Ok(Self { inner: Arc::new(Inner { engine, linker, ticker, cache, count_fuel: options.count_fuel }) })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bindings::script::exports::granary::script::runtime;
+use crate::host::http::HttpClient;
 use crate::host::log::LogSink;
 use crate::host::metrics::MetricSink;
 
@@ -65,6 +66,8 @@ pub struct ScriptSpec {
     pub log: Arc<dyn LogSink>,
     /// Takes the figures that it reports.
     pub metrics: Arc<dyn MetricSink>,
+    /// Sends its requests.
+    pub http: Arc<dyn HttpClient>,
 }
 
 impl fmt::Debug for ScriptSpec {

@@ -24,8 +24,8 @@ struct World {
 const BELT: World = World {
     name: "granary:belt/belt",
     package: "granary:belt",
-    version: (1, 0, 0),
-    interfaces: &["types", "logging", "configuration", "metrics", "profiles", "eventstore"],
+    version: (1, 1, 0),
+    interfaces: &["types", "logging", "configuration", "metrics", "profiles", "eventstore", "http"],
     signature: "execute: func(events: list<event>) -> result<list<outcome>, string>",
 };
 
@@ -119,7 +119,12 @@ mod tests {
 
     #[test]
     fn imports_within_the_grants_pass() {
-        for name in ["granary:belt/logging@1.0.0", "wasi:io/streams@0.2.6", "granary:belt/types@1.0.0"] {
+        for name in [
+            "granary:belt/logging@1.0.0",
+            "granary:belt/http@1.1.0",
+            "wasi:io/streams@0.2.6",
+            "granary:belt/types@1.0.0",
+        ] {
             assert_eq!(import_problem(&BELT, name), None, "{name}");
         }
     }
@@ -127,9 +132,9 @@ mod tests {
     #[test]
     fn other_imports_are_named_with_the_reason() {
         for (name, why) in [
-            ("granary:belt/logging@1.1.0", "of contract version 1.1.0, this engine has granary:belt@1.0.0"),
+            ("granary:belt/logging@1.2.0", "of contract version 1.2.0, this engine has granary:belt@1.1.0"),
             ("granary:belt/logging@0.1.0", "of contract version 0.1.0"),
-            ("granary:belt/money@1.0.0", "not part of granary:belt@1.0.0"),
+            ("granary:belt/money@1.0.0", "not part of granary:belt@1.1.0"),
             ("wasi:http/outgoing-handler@0.2.0", "not granted"),
             ("wasi:io/streams@0.3.0", "not granted"),
             ("env", "not known"),

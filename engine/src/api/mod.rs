@@ -46,6 +46,7 @@ use axum::{
     response::Response,
     routing::get,
 };
+use granary_catalog::HostPattern;
 use granary_db::{
     Db,
     sql_read::{SqlLimits, SqlReader},
@@ -68,6 +69,8 @@ pub struct ApiState {
     pub runtime: Arc<dyn Runtime>,
     /// The streams.
     pub log: Arc<dyn StreamLog>,
+    /// What the operator lets belts send requests to.
+    pub outbound_hosts: Arc<[HostPattern]>,
     /// Scheme, host and port that links begin with, without a slash at the end.
     pub public_url: String,
     /// Version of the engine, for the OpenAPI document.

@@ -8,7 +8,10 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use granary_catalog::HostPattern;
 
 use crate::runtimes::Places;
 use setting::SETTINGS;
@@ -39,6 +42,7 @@ pub struct Config {
     pub log_queue_bytes_max: usize,
     pub collector_vendors: Vec<String>,
     pub trusted_proxies: Vec<granary_collector::Network>,
+    pub outbound_hosts: Arc<[HostPattern]>,
     pub open_metrics: bool,
     pub log_format: LogFormat,
     pub log_level: String,
@@ -101,6 +105,12 @@ impl Config {
             collector_vendors: take.list("collector-vendors"),
             trusted_proxies: take
                 .list_parse("trusted-proxies", "an address such as 10.0.0.1 or a network such as 10.0.0.0/8"),
+            outbound_hosts: take
+                .list_parse(
+                    "outbound-hosts",
+                    "hosts such as api.example.com, api.example.com:8443, *.example.com or *",
+                )
+                .into(),
             open_metrics: take.parse("open-metrics", "true or false").unwrap_or_default(),
             log_format: take.parse("log-format", "text or json").unwrap_or(LogFormat::Text),
             log_level: take.filter("log-level"),

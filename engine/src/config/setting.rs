@@ -99,6 +99,12 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         help: "Comma-separated addresses or networks (10.0.0.0/8) whose X-Forwarded-For is believed",
     },
+    Setting {
+        name: "outbound-hosts",
+        value: "LIST",
+        default: "*",
+        help: "Comma-separated hosts that belts may be granted (api.example.com, api.example.com:8443, *.example.com); * is every host with a public address, and a host at a private address has to be named itself",
+    },
     Setting { name: "open-metrics", value: "BOOL", default: "false", help: "Serve /metrics without a token" },
     Setting {
         name: "log-format",

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt as _;
+use granary_catalog::HostPattern;
 use granary_collector::Collector;
 use granary_db::Db;
 use granary_stream::StreamLog;
@@ -30,6 +31,7 @@ pub(super) struct App {
     pub(super) ready: Readiness,
     pub(super) metrics: PrometheusHandle,
     pub(super) open_metrics: bool,
+    pub(super) outbound_hosts: Arc<[HostPattern]>,
     pub(super) public_url: String,
 }
 
@@ -39,6 +41,7 @@ pub(super) async fn serve(listener: TcpListener, app: App, stop: CancellationTok
         db: app.db.clone(),
         runtime: Arc::new(app.supervisor.clone()),
         log: Arc::clone(&app.log),
+        outbound_hosts: Arc::clone(&app.outbound_hosts),
         public_url: app.public_url.clone(),
         version: crate::version::VERSION,
     };

@@ -20,7 +20,8 @@ impl Inner {
     ) -> Result<Vec<String>, CheckError> {
         // What the module prints while it is checked belongs to no object yet.
         let packages = self.packages(belt).await.map_err(failed)?;
-        let spec = ScriptSpec { packages, ..belt_spec(belt, outputs, &Ring::default()) };
+        let spec =
+            ScriptSpec { packages, ..belt_spec(belt, outputs, &Ring::default(), self.outbound.of(belt)) };
         let component = match belt.program() {
             belt::Program::Dbt => return Ok(Vec::new()),
             belt::Program::Python(_) | belt::Program::JavaScript(_) => self.runtimes.of(spec.language).await,

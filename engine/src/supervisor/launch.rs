@@ -9,7 +9,7 @@ use granary_catalog::{
     Belt, EventKind, EventType, Harvester, Object, Persister, StartPosition, VersionChoice, VersionRef,
 };
 use granary_db::definitions;
-use granary_sandbox::{Kind, Language, Level, LogSink, NoMetrics, Runner, ScriptSpec};
+use granary_sandbox::{HttpClient, Kind, Language, Level, LogSink, NoHttp, NoMetrics, Runner, ScriptSpec};
 use granary_stream::{StreamLog, TopicSpec};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -182,7 +182,7 @@ async fn build_belt(
     };
     let ring = inner.logs.ring(&object.stage_id(), "callback");
     let packages = inner.packages(&stored).await.map_err(Error::Final)?;
-    let script = ScriptSpec { packages, ..belt_spec(&stored, &outputs, &ring) };
+    let script = ScriptSpec { packages, ..belt_spec(&stored, &outputs, &ring, inner.outbound.of(&stored)) };
     let component = match stored.program() {
         granary_catalog::belt::Program::Component(hash) => inner.component(&stored.project, hash).await,
         _ => inner.runtimes.of(script.language).await,
@@ -304,7 +304,12 @@ fn start(from: Option<StartPosition>, first: Start) -> Start {
 }
 
 /// The program of a belt, with the limits of its definition.
-pub(crate) fn belt_spec(belt: &Belt, outputs: &[(String, EventKind)], ring: &Ring) -> ScriptSpec {
+pub(crate) fn belt_spec(
+    belt: &Belt,
+    outputs: &[(String, EventKind)],
+    ring: &Ring,
+    http: Arc<dyn HttpClient>,
+) -> ScriptSpec {
     let (language, source) = match belt.program() {
         granary_catalog::belt::Program::Component(_) => (Language::Component, String::new()),
         granary_catalog::belt::Program::JavaScript(source) => (Language::JavaScript, source.to_owned()),
@@ -332,6 +337,7 @@ pub(crate) fn belt_spec(belt: &Belt, outputs: &[(String, EventKind)], ring: &Rin
         init_timeout: INIT_TIMEOUT,
         log: Arc::new(RingSink(ring.clone())),
         metrics: Arc::new(Figures::new(&belt.project, &belt.id.to_string())),
+        http,
     }
 }
 
@@ -349,6 +355,7 @@ pub(super) fn transform_spec(source: String, log: Arc<dyn LogSink>) -> ScriptSpe
         init_timeout: INIT_TIMEOUT,
         log,
         metrics: Arc::new(NoMetrics),
+        http: Arc::new(NoHttp),
     }
 }
 

@@ -34,6 +34,7 @@ use tracing::{error, info, warn};
 
 use crate::api::runtime::StatusReport;
 use crate::object_log::ObjectLogs;
+use crate::outbound::Outbound;
 use crate::runtimes::Runtimes;
 use crate::stage::Error;
 use crate::stage::worker::{Relay, Shared, Trouble, Worker};
@@ -71,6 +72,7 @@ struct Running {
 struct Inner {
     shared: Shared,
     runtimes: Runtimes,
+    outbound: Outbound,
     logs: ObjectLogs,
     objects: Mutex<HashMap<Object, Arc<Running>>>,
     tasks: TaskTracker,
@@ -83,10 +85,11 @@ pub struct Supervisor(Arc<Inner>);
 impl Supervisor {
     /// A supervisor that runs nothing yet.
     #[must_use]
-    pub fn new(shared: Shared, runtimes: Runtimes) -> Self {
+    pub fn new(shared: Shared, runtimes: Runtimes, outbound: Outbound) -> Self {
         Self(Arc::new(Inner {
             shared,
             runtimes,
+            outbound,
             logs: ObjectLogs::default(),
             objects: Mutex::default(),
             tasks: TaskTracker::new(),

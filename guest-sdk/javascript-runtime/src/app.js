@@ -1,7 +1,8 @@
 // The component: the world `script` of `wit/script.wit` over the runtime, which knows nothing of WebAssembly.
 
-import { log } from "granary:script/host@1.0.0";
+import { log, send } from "granary:script/host@1.0.0";
 
+import * as http from "../../javascript/http.js";
 import { Refused } from "./diagnostic.js";
 import * as entropy from "./entropy.js";
 import * as logs from "./logs.js";
@@ -15,11 +16,23 @@ function contractError(payload) {
   return Object.assign(new Error("refused"), { payload });
 }
 
+/** Sends a request by the contract's function. */
+function transport(request) {
+  try {
+    return send(request);
+  } catch (error) {
+    const { tag, val } = error.payload ?? {};
+    if (tag === undefined) throw error;
+    throw new http.FetchError(tag, val);
+  }
+}
+
 export const runtime = {
   init(kind, source, config) {
     entropy.install();
     logs.install((level, logger, message) => log(level, logger, message));
     refusal.install(kind);
+    http.install(transport);
     try {
       return core.init(kind, source, config);
     } catch (error) {

@@ -14,7 +14,8 @@ export function install(kind) {
       },
     });
   };
-  for (const name of ["fetch", "XMLHttpRequest", "WebSocket", "EventSource"]) refuse(name, "has no network");
+  refuse("fetch", "waits for nothing, use fetchSync of 'granary-belt'");
+  for (const name of ["XMLHttpRequest", "WebSocket", "EventSource"]) refuse(name, "has no network");
   for (const name of ["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "requestAnimationFrame"]) {
     refuse(name, "has no timers: what it answers must be there when it returns");
   }

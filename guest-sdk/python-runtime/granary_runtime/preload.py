@@ -10,7 +10,7 @@ difflib enum fractions functools hashlib heapq hmac html io ipaddress itertools 
 secrets socket statistics string struct subprocess sys textwrap threading time traceback typing unicodedata
 urllib.parse urllib.request uuid warnings zlib
 encodings.ascii encodings.cp1252 encodings.idna encodings.latin_1 encodings.utf_16 encodings.utf_8_sig
-isodate
+isodate requests
 grnry_belt.exceptions.exception grnry_belt.models.direct_update grnry_belt.models.generic_update
 grnry_belt.models.grnry_event_update grnry_belt.models.update grnry_belt.repository.dbfactory grnry_belt.wire
 grnry_transform

@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 from typing import Any, Callable, Dict
 
-NETWORK = "has no network"
+NETWORK = "has no network sockets (a belt's 'requests' reach the hosts of its 'outboundHosts')"
 PROCESSES = "cannot start processes"
 THREADS = "cannot start threads"
 FILES = "has no file system"
@@ -18,7 +18,7 @@ NATIVE = "cannot load native libraries"
 
 _MODULES: Dict[str, str] = {
     "socket": NETWORK, "_socket": NETWORK, "ssl": NETWORK, "_ssl": NETWORK, "socketserver": NETWORK,
-    "requests": NETWORK, "urllib3": NETWORK, "httpx": NETWORK, "aiohttp": NETWORK,
+    "urllib3": NETWORK, "httpx": NETWORK, "aiohttp": NETWORK,
     "psycopg2": NETWORK, "psycopg": NETWORK, "kafka": NETWORK, "redis": NETWORK, "boto3": NETWORK,
     "subprocess": PROCESSES, "multiprocessing": PROCESSES, "_posixsubprocess": PROCESSES,
     "ctypes": NATIVE, "_ctypes": NATIVE, "cffi": NATIVE,
@@ -47,7 +47,7 @@ def importer(kind: str) -> Callable[..., Any]:
                 raise
             raise ModuleNotFoundError(
                 f"no module named '{top}'; a {kind} can import Python's standard library, grnry_belt, "
-                f"grnry_transform, isodate{own}",
+                f"grnry_transform, isodate, requests{own}",
                 name=top,
             ) from None
 

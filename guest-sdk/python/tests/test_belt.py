@@ -52,7 +52,7 @@ class Loading(ScriptTest):
         self.assertNotIn("decoder.py", found.traceback)
 
     def test_network_modules_are_refused_with_the_reason(self):
-        for name, reason in (("socket", "no network"), ("ssl", "no network"), ("requests", "no network"),
+        for name, reason in (("socket", "no network"), ("ssl", "no network"), ("urllib3", "no network"),
                              ("subprocess", "cannot start processes"), ("ctypes", "native")):  # fmt: skip
             [found] = self.refusal("belt", f"import {name}\n")
             self.assertIn("a belt", found.message)

@@ -33,7 +33,7 @@
 //! |---|---|
 //! | [`macro@belt`] | makes a function the belt of the component |
 //! | [`Event`], [`Update`], [`BeltError`] | what goes in and out of it; all of it is in [`mod@belt`] |
-//! | [`log`], [`config`], [`metrics`] | what a belt may ask of the engine |
+//! | [`log`], [`config`], [`metrics`], [`mod@http`] | what a belt may ask of the engine |
 //! | `transform` | with the feature of that name and without default features: the world `granary:transform/transform` |
 //! | [`snowplow`] | the records of the collector |
 //!
@@ -54,6 +54,9 @@
 pub mod belt;
 #[cfg(feature = "transform")]
 pub mod transform;
+
+#[cfg(feature = "belt")]
+pub mod http;
 
 #[cfg(feature = "belt")]
 mod host;

@@ -47,6 +47,8 @@ pub struct BeltBody {
     pub extractor_version: Option<String>,
     /// Packages in pip's notation, one a line: a name, perhaps with versions, such as `humanize==4.9.0`.
     pub requirements_py: Option<String>,
+    /// Hosts that it may send HTTP requests to, as `host`, `host:port` or `*.domain`; none when missing.
+    pub outbound_hosts: Option<Vec<String>>,
     /// Start offsets by topic and partition.
     #[schema(value_type = Option<Object>)]
     pub partition_offsets: Option<BTreeMap<String, Vec<u64>>>,
@@ -175,6 +177,7 @@ impl BeltBody {
             component: fields.text("component"),
             extractor_version: fields.scalar("extractorVersion"),
             requirements_py: fields.text("requirementsPy"),
+            outbound_hosts: fields.texts("outboundHosts"),
             partition_offsets: offsets(&mut fields),
             fetch_profile: fetch_profile(&mut fields),
             profile_type: fields.text("profileType"),

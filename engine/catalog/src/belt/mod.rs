@@ -16,6 +16,7 @@ use crate::{
 mod body;
 pub mod chain;
 mod environment;
+mod outbound;
 mod render;
 mod requirements;
 
@@ -197,6 +198,9 @@ pub struct Belt {
     /// SHA-256 of the archive that these became when the version was made, in hex; `None` where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packages: Option<String>,
+    /// Hosts that it may send HTTP requests to.
+    #[serde(default)]
+    pub outbound_hosts: Vec<String>,
     /// Start offsets by topic and partition; used on the very first start.
     #[serde(default)]
     pub partition_offsets: BTreeMap<String, Vec<u64>>,
@@ -265,6 +269,7 @@ impl Belt {
             extractor_version: body.extractor_version.unwrap_or_else(|| "latest".to_owned()),
             requirements_py: body.requirements_py.unwrap_or_default(),
             packages: None,
+            outbound_hosts: body.outbound_hosts.unwrap_or_default(),
             partition_offsets: body.partition_offsets.unwrap_or_default(),
             fetch_profile: body.fetch_profile.unwrap_or(FetchProfile::False),
             profile_type: body.profile_type.unwrap_or_else(|| "_d".to_owned()),
@@ -274,6 +279,7 @@ impl Belt {
         belt.resolve_inputs(event_types, report);
         belt.resolve_outputs(body.output_types.unwrap_or_default(), event_types, report);
         environment::check(&belt, report);
+        outbound::check(&belt, report);
         report.is_clean().then_some(belt)
     }
 

@@ -58,6 +58,7 @@ impl Belt {
             extractor_version: "latest".to_owned(),
             requirements_py: String::new(),
             packages: None,
+            outbound_hosts: Vec::new(),
             partition_offsets: BTreeMap::new(),
             fetch_profile: FetchProfile::False,
             profile_type: "_d".to_owned(),

@@ -11,7 +11,7 @@ use super::{Belt, BeltType};
 use crate::report::Report;
 
 /// What every Python belt has already, in the engine's own versions.
-const PROVIDED: [&str; 3] = ["grnry-belt", "grnry-transform", "isodate"];
+const PROVIDED: [&str; 4] = ["grnry-belt", "grnry-transform", "isodate", "requests"];
 const LINES_MAX: usize = 100;
 const LINE_BYTES_MAX: usize = 500;
 

@@ -234,7 +234,7 @@ fn limits_are_read_from_numbers_and_texts() {
 fn fields_without_effect_are_kept_and_named() {
     let mut body = with("image", json!("x/y"));
     body["serviceAccountName"] = json!("sa");
-    body["requirementsPy"] = json!("requests==2.24.0\r\nisodate==0.6.0");
+    body["requirementsPy"] = json!("numpy==2.0.0\r\nisodate==0.6.0");
     body["fetchProfile"] = json!("PREFETH");
     body["author"] = json!("someone");
     let (belt, warnings) = create(&body).unwrap();

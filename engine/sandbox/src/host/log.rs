@@ -1,4 +1,4 @@
-//! `granary:script/host`: the log of the object that a script belongs to.
+//! `granary:script/host`: the log of the object that a script belongs to. Its requests are in [`super::http`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -153,6 +153,11 @@ impl host::Host for State {
             host::Level::Error => Level::Error,
         };
         self.log.line(level, &logger, &message);
+    }
+
+    async fn send(&mut self, request: host::Request) -> Result<host::Response, host::HttpError> {
+        let timeout_ms = request.timeout_ms;
+        Ok(self.send_http(request.into(), timeout_ms).await?.into())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a guest finds around itself: one [`State`] per instance, one file per imported interface.
 
 mod belt;
+pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod metrics;
 mod output;
@@ -14,6 +15,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::limits::Limits;
 use crate::script::{Language, ScriptSpec};
 use belt::Identity;
+use http::HttpClient;
 use log::Logger;
 use metrics::MetricSink;
 
@@ -23,6 +25,7 @@ pub(crate) struct State {
     table: ResourceTable,
     pub(crate) log: Arc<Logger>,
     metrics: Arc<dyn MetricSink>,
+    http: Arc<dyn HttpClient>,
     /// Of a belt, what its definition says.
     pub(crate) belt: Identity,
     /// Whether the user compiled what runs, so that its functions are his own.
@@ -32,8 +35,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// WASI with nothing granted: no environment, no arguments, no directories, no network, no standard input. Clocks
-    /// and randomness are there. Output goes to the log.
+    /// WASI with nothing granted: no environment, no arguments, no directories, no sockets, no standard input. Clocks
+    /// and randomness are there. Output goes to the log. HTTP is a function of ours, see [`http`].
     pub(crate) fn new(log: Arc<Logger>, spec: &ScriptSpec) -> Self {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output::Lines::new(Arc::clone(&log), log::Level::Info, "stdout"))
@@ -46,6 +49,7 @@ impl State {
             table: ResourceTable::new(),
             log,
             metrics: Arc::clone(&spec.metrics),
+            http: Arc::clone(&spec.http),
             belt: Identity::of(&spec.config),
             compiled: spec.language == Language::Component,
             limits: Limits::new(spec.memory_bytes_max),

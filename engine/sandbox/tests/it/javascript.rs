@@ -204,7 +204,7 @@ async fn sources_are_refused_with_their_line() {
 #[tokio::test]
 async fn what_a_belt_cannot_do_is_said() {
     for (body, text) in [
-        ("fetch('http://example.org'); return 1;", "a belt has no network: 'fetch'"),
+        ("fetch('http://example.org'); return 1;", "use fetchSync of 'granary-belt': 'fetch'"),
         ("setTimeout(() => 1, 10); return 1;", "a belt has no timers"),
         ("new Worker('x'); return 1;", "cannot start threads"),
         ("return require('fs');", "'fs' cannot be imported"),

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use granary_sandbox::{
-    BeltOutcome, Component, EventIn, Failure, Kind, Language, Level, LogSink, NoMetrics, Options, Runner,
-    Sandbox, ScriptSpec, TransformOutcome, Update,
+    BeltOutcome, Component, EventIn, Failure, Kind, Language, Level, LogSink, NoHttp, NoMetrics, Options,
+    Runner, Sandbox, ScriptSpec, TransformOutcome, Update,
 };
 use serde_json::{Value, json};
 
@@ -86,6 +86,7 @@ pub(crate) fn belt_spec(source: &str) -> (ScriptSpec, Arc<Lines>) {
         init_timeout: PATIENCE,
         log,
         metrics: Arc::new(NoMetrics),
+        http: Arc::new(NoHttp),
     };
     (spec, lines)
 }

@@ -73,6 +73,7 @@ pub(super) async fn create_with_id(
 
 /// A body against what is stored now. `old` is the belt that it replaces; else it makes a belt of that id.
 async fn build(
+    state: &ApiState,
     client: &Client,
     project: &str,
     (id, now_ms): (i64, i64),
@@ -86,6 +87,9 @@ async fn build(
         Some(old) => old.update(body, &directory, &mut report),
         None => Belt::create(project, id, now_ms, body, &directory, &mut report),
     };
+    if let Some(made) = &made {
+        made.check_outbound(&state.outbound_hosts, &mut report);
+    }
     let (made, warnings) = report.finish(made)?;
     let made = made.ok_or_else(|| Error::Internal("a belt was refused without a problem".to_owned()))?;
     if let Some(other) = belt::find(client, project, &made.name).await?
@@ -160,7 +164,7 @@ async fn make(
     };
     let place = (id, clock::now_ms() as i64);
     // Packages and loading the callback can take seconds, so it happens before other writers are kept waiting.
-    let (mut checked, directory, _) = build(&client, &scope.project, place, None, body).await?;
+    let (mut checked, directory, _) = build(state, &client, &scope.project, place, None, body).await?;
     drop(client);
     checked.packages = provide(state, scope, &checked).await?;
     let of_script = check(state, &checked, &directory).await?;
@@ -169,7 +173,7 @@ async fn make(
     let inner = transaction.client();
     definitions::lock(inner).await?;
     refuse_id(inner, id).await?;
-    let (mut made, _, mut warnings) = build(inner, &scope.project, place, None, body).await?;
+    let (mut made, _, mut warnings) = build(state, inner, &scope.project, place, None, body).await?;
     made.packages = checked.packages;
     belt::insert(inner, &made, Wanted::Stopped, &scope.caller.person()).await?;
     transaction.commit().await?;
@@ -211,7 +215,8 @@ pub(super) async fn change(
 ) -> Result<Json<Value>, Error> {
     let client = state.db.client().await?;
     let old = find(&client, &scope.project, id).await?.definition;
-    let (mut checked, directory, _) = build(&client, &scope.project, (id, 0), Some(&old), body).await?;
+    let (mut checked, directory, _) =
+        build(state, &client, &scope.project, (id, 0), Some(&old), body).await?;
     drop(client);
     checked.packages = provide(state, scope, &checked).await?;
     let of_script = check(state, &checked, &directory).await?;
@@ -220,7 +225,7 @@ pub(super) async fn change(
     let inner = transaction.client();
     definitions::lock(inner).await?;
     let old = find(inner, &scope.project, id).await?.definition;
-    let (mut next, _, mut warnings) = build(inner, &scope.project, (id, 0), Some(&old), body).await?;
+    let (mut next, _, mut warnings) = build(state, inner, &scope.project, (id, 0), Some(&old), body).await?;
     next.packages = checked.packages;
     belt::update(inner, &next, &scope.caller.person()).await?;
     transaction.commit().await?;

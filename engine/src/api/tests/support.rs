@@ -224,6 +224,8 @@ impl Api {
             db,
             runtime: runtime.clone(),
             log: log.clone(),
+            // The second one is never looked up: definitions are only checked.
+            outbound_hosts: ["*.example.com", "api.test:8443"].map(|host| host.parse().unwrap()).into(),
             public_url: URL.to_owned(),
             version: "0",
         };

@@ -15,6 +15,7 @@ use super::folder::Folder;
 use super::samples::Sample;
 use super::{Failure, Sandboxed};
 use crate::object_log::Ring;
+use crate::outbound::Outbound;
 use crate::packages;
 use crate::runtimes::{Places, Runtimes};
 use crate::supervisor::belt_spec;
@@ -82,12 +83,14 @@ impl Local {
             javascript: sandboxed.javascript_runtime.clone(),
         };
         let runtimes = Runtimes::new(sandbox.clone(), places);
+        // On the user's own machine only the belt's own grants decide.
+        let outbound = Outbound::new(belt.outbound().into())?;
         let lines = Arc::new(Lines::default());
         let spec = granary_sandbox::ScriptSpec {
             log: Arc::clone(&lines) as Arc<dyn LogSink>,
             metrics: Arc::new(granary_sandbox::NoMetrics),
             packages,
-            ..belt_spec(&belt, outputs, &Ring::default())
+            ..belt_spec(&belt, outputs, &Ring::default(), outbound.of(&belt))
         };
         let component = match (component, spec.language) {
             (Some(bytes), Language::Component) => sandbox.load_bytes(bytes).await?,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use granary_sandbox::{
-    Component, EventIn, Kind, Language, Level, LogSink, NoMetrics, Options, Runner, Sandbox, ScriptSpec,
-    Update,
+    Component, EventIn, Kind, Language, Level, LogSink, NoHttp, NoMetrics, Options, Runner, Sandbox,
+    ScriptSpec, Update,
 };
 use granary_tests::event;
 use granary_tests::node::{cache_dir, target_dir};
@@ -90,6 +90,7 @@ impl Program<'_> {
             init_timeout: Duration::from_secs(10),
             log: Arc::new(Quiet),
             metrics: Arc::new(NoMetrics),
+            http: Arc::new(NoHttp),
         }
     }
 }
