@@ -12,6 +12,7 @@ mod kill;
 mod newcomer;
 mod operations;
 mod outage;
+mod outbound;
 mod packages;
 mod restart;
 mod second_engine;
