@@ -56,6 +56,12 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     let address = listener.local_addr()?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
 
+    let sandbox =
+        Sandbox::new(granary_sandbox::Options { cache_dir: config.cache_dir.clone(), count_fuel: false })
+            .context("could not set up the sandbox")?;
+    let runtimes = Arc::new(Runtimes::new(sandbox, config.runtimes.clone()));
+    runtimes.preload();
+
     let (postgres, database) = match &config.database {
         Some(given) => (None, given.clone()),
         None => {
@@ -68,11 +74,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
 
     let dyn_log: Arc<dyn StreamLog> = Arc::clone(&log) as _;
     let shared = Shared { log: Arc::clone(&dyn_log), db: db.clone(), book: Book::default() };
-    let sandbox =
-        Sandbox::new(granary_sandbox::Options { cache_dir: config.cache_dir.clone(), count_fuel: false })
-            .context("could not set up the sandbox")?;
     let outbound = Outbound::new(Arc::clone(&config.outbound_hosts)).context("could not set up TLS")?;
-    let runtimes = Runtimes::new(sandbox, config.runtimes.clone());
     let supervisor = Supervisor::new(shared.clone(), runtimes, outbound);
     let collector = Collector::new(
         dyn_log,

@@ -37,6 +37,19 @@ impl Runtimes {
         &self.sandbox
     }
 
+    /// Loads the runtimes in the background, so that the first script of a fresh engine does not wait until they are
+    /// compiled. What is missing or broken is told to whoever needs it.
+    pub fn preload(self: &Arc<Self>) {
+        let runtimes = Arc::clone(self);
+        tokio::spawn(async move {
+            for language in [Language::Python, Language::JavaScript] {
+                if let Err(why) = runtimes.of(language).await {
+                    tracing::debug!(?language, %why, "a script runtime was not loaded ahead");
+                }
+            }
+        });
+    }
+
     /// The runtime of a language, compiled once. The error says where it was looked for and what to do.
     pub async fn of(&self, language: Language) -> Result<Arc<Component>, String> {
         let (cell, given, name, title) = match language {

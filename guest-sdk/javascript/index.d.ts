@@ -167,3 +167,19 @@ export class FetchError extends Error {
  * a 3xx is the answer.
  */
 export function fetchSync(url: string | URL, options?: FetchOptions): Response;
+
+/** Labels of a figure. */
+export type Labels = Record<string, string | number | boolean>;
+
+/**
+ * Figures of the belt's own: in the engine's `/metrics` as `granary_belt_user_<name>` with the labels `project` and
+ * `belt`; outside the engine nothing happens. A belt has at most 100 series.
+ */
+export const metrics: {
+  /** Adds to a counter, a whole number from 0. */
+  increment(name: string, by?: number, labels?: Labels): void;
+  /** Sets a gauge. */
+  gauge(name: string, value: number, labels?: Labels): void;
+  /** Adds a value to a histogram. */
+  observe(name: string, value: number, labels?: Labels): void;
+};

@@ -3,6 +3,7 @@
 import { context } from "./context.js";
 
 export { FetchError, Response, fetchSync } from "./http.js";
+export { metrics } from "./metrics.js";
 
 /** Thrown by a belt to get the same event again later; any other exception makes the event a dead letter. */
 export class RetryException extends Error {

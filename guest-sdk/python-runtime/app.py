@@ -10,6 +10,7 @@ from componentize_py_types import Err
 from granary_runtime import preload
 from granary_runtime.diagnostic import Refused
 from granary_runtime.runtime import Runtime as Core
+from grnry_belt import metrics
 from wit_world.exports.runtime import Diagnostic
 from requests import transport
 from wit_world.imports import host
@@ -45,7 +46,19 @@ def _send(method, url, headers, body, timeout_ms):
     return answer.status, answer.headers, answer.body
 
 
+_KINDS = {
+    "counter": host.FigureKind.COUNTER,
+    "gauge": host.FigureKind.GAUGE,
+    "histogram": host.FigureKind.HISTOGRAM,
+}
+
+
+def _figure(kind, name, value, labels):
+    host.figure(_KINDS[kind], name, value, labels)
+
+
 transport.install(_send)
+metrics.install(_figure)
 _core = Core(_log)
 preload.load()
 # What is loaded here is in every instance and stays: no collection of an instance need look at it.

@@ -22,6 +22,8 @@ pub struct Settings {
     pub data_dir: Option<PathBuf>,
     /// Folder in which the temporary data directory is made, instead of the system's.
     pub scratch: Option<PathBuf>,
+    /// Folder of compiled guests; one that all runs share where none is given.
+    pub cache_dir: Option<PathBuf>,
     /// A Postgres to use instead of the embedded one.
     pub database_url: Option<String>,
     /// Address to listen on; a free port of the loopback where none is given.
@@ -126,7 +128,7 @@ impl Node {
         let listen = settings.listen.map_or_else(|| "127.0.0.1:0".to_owned(), |l| l.to_string());
         let mut command = Command::new(binary()?);
         command.arg("up").arg("--data-dir").arg(data_dir).args(["--listen", &listen]);
-        command.arg("--cache-dir").arg(cache_dir());
+        command.arg("--cache-dir").arg(settings.cache_dir.clone().unwrap_or_else(cache_dir));
         if let Some(url) = &settings.database_url {
             command.args(["--database-url", url]);
         }

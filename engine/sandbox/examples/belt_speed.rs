@@ -40,6 +40,7 @@ async fn main() -> anyhow::Result<()> {
         config: speed::config(),
         packages: Arc::default(),
         memory_bytes_max: 512 << 20,
+        millicpu: None,
         call_timeout: Duration::from_secs(10),
         long_call: Duration::MAX,
         init_timeout: Duration::from_secs(5),

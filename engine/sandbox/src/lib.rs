@@ -22,10 +22,12 @@ mod component;
 mod script;
 
 // Once per instance and per call.
+mod crew;
 mod host;
 mod instance;
 mod limits;
 mod outcome;
+mod quota;
 mod runner;
 mod stack;
 mod uploaded;
@@ -40,6 +42,7 @@ pub mod marshal;
 pub mod speed;
 
 pub use component::Component;
+pub use crew::{Batch, Crew};
 pub use frame::EventIn;
 pub use host::http::{HttpClient, HttpError, HttpRequest, HttpResponse, NoHttp, RESPONSE_BYTES_MAX};
 pub use host::log::{Level, LogSink};

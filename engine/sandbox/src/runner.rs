@@ -1,6 +1,7 @@
 //! Keeps a script running: makes instances, isolates the event that is to blame for a failed batch, and replaces
 //! instances that grew too large.
 
+use std::iter::Sum;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use crate::component::Component;
 use crate::frame::{Belt, EventIn, Frame, Transform};
 use crate::instance::Instance;
 use crate::outcome::{BeltOutcome, CallError, Failure, FailureKind, TransformOutcome};
+use crate::quota::Quota;
 use crate::sandbox::{Error, Sandbox};
 use crate::script::ScriptSpec;
 
@@ -41,6 +43,26 @@ pub struct Stats {
     pub fuel: u64,
     /// Log lines dropped because calls wrote too many.
     pub log_lines_dropped: u64,
+    /// The time it had to rest because of [`ScriptSpec::millicpu`].
+    pub throttled: Duration,
+}
+
+/// Of several runners: what they did together.
+impl Sum for Stats {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |a, b| Self {
+            instances: a.instances + b.instances,
+            instances_failed: a.instances_failed + b.instances_failed,
+            instances_recycled: a.instances_recycled + b.instances_recycled,
+            calls: a.calls + b.calls,
+            calls_long: a.calls_long + b.calls_long,
+            events: a.events + b.events,
+            memory_bytes: a.memory_bytes + b.memory_bytes,
+            fuel: a.fuel + b.fuel,
+            log_lines_dropped: a.log_lines_dropped + b.log_lines_dropped,
+            throttled: a.throttled + b.throttled,
+        })
+    }
 }
 
 /// Runs one script, one batch at a time.
@@ -54,6 +76,7 @@ pub struct Runner {
     component: Arc<Component>,
     spec: ScriptSpec,
     instance: Option<Instance>,
+    quota: Option<Quota>,
     stats: Stats,
     /// What an event took lately.
     pace: Duration,
@@ -63,7 +86,8 @@ impl Runner {
     /// Loads the program into a first instance. `component` is the runtime of its language, or the program itself.
     pub async fn new(sandbox: Sandbox, component: Arc<Component>, spec: ScriptSpec) -> Result<Self, Error> {
         let (stats, pace) = (Stats::default(), Duration::ZERO);
-        let mut runner = Self { sandbox, component, spec, instance: None, stats, pace };
+        let quota = spec.millicpu.map(Quota::new);
+        let mut runner = Self { sandbox, component, spec, instance: None, quota, stats, pace };
         runner.ready().await?;
         Ok(runner)
     }
@@ -88,6 +112,7 @@ impl Runner {
             stats.log_lines_dropped += instance.log_lines_dropped();
             stats.fuel += instance.fuel();
         }
+        stats.throttled = self.quota.as_ref().map_or(Duration::ZERO, Quota::rested);
         stats
     }
 
@@ -172,9 +197,15 @@ impl Runner {
         &mut self,
         events: &[EventIn<'_>],
     ) -> Result<Result<Vec<Result<F::Good, Failure>>, CallError>, Error> {
-        let instance = self.ready().await?;
+        self.ready().await?;
+        let Self { instance, quota, .. } = self;
+        let instance = instance.as_mut().expect("it was made sure of a moment ago");
         let started = Instant::now();
-        let result = instance.run::<F>(events).await;
+        let call = instance.run::<F>(events);
+        let result = match quota {
+            Some(quota) => quota.run(call).await,
+            None => call.await,
+        };
         let took = started.elapsed();
         self.stats.calls_long += u64::from(took >= self.spec.long_call);
         let took = took / u32::try_from(events.len()).unwrap_or(u32::MAX).max(1);
@@ -196,15 +227,19 @@ impl Runner {
         Ok(result.map(|all| all.into_iter().map(|outcome| self.explain(outcome)).collect()))
     }
 
-    /// The instance, made where there is none that can be called.
-    async fn ready(&mut self) -> Result<&mut Instance, Error> {
+    /// Makes an instance where there is none that can be called.
+    async fn ready(&mut self) -> Result<(), Error> {
         if !self.instance.as_ref().is_some_and(Instance::is_alive) {
             self.give_up();
-            let instance = self.sandbox.instantiate(&self.component, &self.spec).await?;
+            let made = self.sandbox.instantiate(&self.component, &self.spec);
+            let made = match &mut self.quota {
+                Some(quota) => quota.run(made).await,
+                None => made.await,
+            };
+            self.instance = Some(made?);
             self.stats.instances += 1;
-            self.instance = Some(instance);
         }
-        Ok(self.instance.as_mut().expect("an instance was just put there"))
+        Ok(())
     }
 
     fn give_up(&mut self) {

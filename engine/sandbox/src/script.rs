@@ -56,6 +56,8 @@ pub struct ScriptSpec {
     pub packages: Arc<[u8]>,
     /// Limit of the linear memories of one instance, in bytes.
     pub memory_bytes_max: usize,
+    /// Share of one processor that one instance may take, in thousandths; `None` is no limit.
+    pub millicpu: Option<u32>,
     /// Limit of one call: of a batch, and of each event when a failed batch is done again one by one.
     pub call_timeout: Duration,
     /// From which duration on a call is counted as long ([`crate::Stats::calls_long`]).
@@ -79,6 +81,7 @@ impl fmt::Debug for ScriptSpec {
             .field("config", &self.config)
             .field("packages_bytes", &self.packages.len())
             .field("memory_bytes_max", &self.memory_bytes_max)
+            .field("millicpu", &self.millicpu)
             .field("call_timeout", &self.call_timeout)
             .field("long_call", &self.long_call)
             .field("init_timeout", &self.init_timeout)

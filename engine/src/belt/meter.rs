@@ -20,6 +20,11 @@ pub fn describe() {
         Unit::Count,
         "Log lines beyond the limit of a call"
     );
+    describe_gauge!(
+        "granary_sandbox_throttled_seconds",
+        Unit::Seconds,
+        "Time that instances had to rest because of millicpu, since the start"
+    );
     describe_counter!(
         "granary_belt_long_calls_total",
         Unit::Count,
@@ -48,14 +53,16 @@ impl Meter {
         }
     }
 
-    /// Sets the gauges, and counts on.
+    /// Sets the gauges, and counts on. `instances` share the work.
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-    pub fn show(&self, stats: &Stats) {
-        gauge!("granary_sandbox_instances_count", &self.labels).set(1.0);
+    pub fn show(&self, stats: &Stats, instances: usize) {
+        gauge!("granary_sandbox_instances_count", &self.labels).set(instances as f64);
         gauge!("granary_sandbox_memory_bytes", &self.labels).set(stats.memory_bytes as f64);
-        gauge!("granary_sandbox_restarts_count", &self.labels).set(stats.instances.saturating_sub(1) as f64);
+        gauge!("granary_sandbox_restarts_count", &self.labels)
+            .set(stats.instances.saturating_sub(instances as u64) as f64);
         gauge!("granary_sandbox_calls_count", &self.labels).set(stats.calls as f64);
         gauge!("granary_sandbox_log_lines_dropped_count", &self.labels).set(stats.log_lines_dropped as f64);
+        gauge!("granary_sandbox_throttled_seconds", &self.labels).set(stats.throttled.as_secs_f64());
         // Stats begin anew with each start of the object, counters do not.
         let before = self.long_calls.swap(stats.calls_long, Ordering::Relaxed);
         if let more @ 1.. = stats.calls_long.saturating_sub(before) {
@@ -86,9 +93,9 @@ mod tests {
             let stats = |calls_long| Stats { calls_long, ..Stats::default() };
             let meter = Meter::new("belt", "p", "7");
             for calls_long in [0, 2, 2, 3] {
-                meter.show(&stats(calls_long));
+                meter.show(&stats(calls_long), 1);
             }
-            Meter::new("belt", "p", "7").show(&stats(1));
+            Meter::new("belt", "p", "7").show(&stats(1), 1);
         });
         let shown = recorder.handle().render();
         let wanted = "granary_belt_long_calls_total{project=\"p\",belt=\"7\"} 4";

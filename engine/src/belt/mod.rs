@@ -6,24 +6,33 @@
 //! To add a class of update: teach the runtime to put it on the wire (`guest-sdk`), the sandbox to read it, and
 //! [`routing`] where it goes.
 
+mod events;
 pub mod figures;
 pub mod meter;
 pub mod routing;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use granary_catalog::belt::RetryPolicy;
-use granary_sandbox::{EventIn, Failure, Runner, Update};
+use granary_sandbox::{Batch, BeltOutcome, Crew, EventIn, Failure, Update};
 use granary_stream::{Headers, Source};
 use tokio_util::sync::CancellationToken;
 
 use crate::object_log::Ring;
 use crate::stage::{Delivered, Error, Outcome, Process, Refusal};
+use events::Events;
 use meter::Meter;
 use routing::Routes;
 
+/// How long a belt that is to stop may go on with its batch. What is not done by then is done after the next start:
+/// nothing of it has happened.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
+
 /// A running belt.
 pub struct Belt {
-    runner: Runner,
+    crew: Crew,
     routes: Routes,
     retry: RetryPolicy,
     log: Ring,
@@ -36,20 +45,21 @@ impl Belt {
     /// also written to `log`.
     #[must_use]
     pub fn new(
-        runner: Runner,
+        crew: Crew,
         routes: Routes,
         retry: RetryPolicy,
         log: Ring,
         stop: CancellationToken,
         meter: Meter,
     ) -> Self {
-        Self { runner, routes, retry, log, stop, meter }
+        Self { crew, routes, retry, log, stop, meter }
     }
 
     /// Runs one event again and again as long as it asks for it. The other messages of its partition wait.
     async fn again(
         &mut self,
         delivered: &Delivered,
+        key: u64,
         first: Failure,
     ) -> Result<Result<Vec<Update>, Failure>, Error> {
         let mut failure = first;
@@ -62,7 +72,7 @@ impl Belt {
             retry += 1;
             let headers = self.headers(delivered, retry);
             let event = EventIn { headers: &headers.0, payload: &delivered.record.message.payload };
-            match self.runner.run_belt(&[event]).await.map_err(broken)?.pop() {
+            match self.crew.run_again(key, event).await.map_err(broken)? {
                 Some(Err(again)) if again.retryable => failure = again,
                 Some(done) => return Ok(done),
                 None => return Err(Error::Final("the sandbox answered no outcome for an event".to_owned())),
@@ -70,6 +80,18 @@ impl Belt {
         }
         failure.message = format!("{} (given up after {} attempts)", failure.message, retry + 1);
         Ok(Err(failure))
+    }
+
+    async fn run(&mut self, events: &Arc<Events>) -> Result<Vec<BeltOutcome>, Error> {
+        let out_of_patience = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(STOP_PATIENCE).await;
+        };
+        tokio::select! {
+            biased;
+            results = self.crew.run_belt(events) => results.map_err(broken),
+            () = out_of_patience => Err(Error::Stopped),
+        }
     }
 
     /// The headers that the callback sees: those of the message, and its retry count.
@@ -85,26 +107,24 @@ impl Belt {
 #[async_trait]
 impl Process for Belt {
     async fn process(&mut self, batch: Vec<Delivered>) -> Result<Outcome, Error> {
-        let headers: Vec<_> = batch.iter().map(|d| self.headers(d, 0)).collect();
-        let events: Vec<EventIn<'_>> = batch
-            .iter()
-            .zip(&headers)
-            .map(|(d, h)| EventIn { headers: &h.0, payload: &d.record.message.payload })
-            .collect();
-        let results = self.runner.run_belt(&events).await.map_err(broken)?;
-        self.meter.show(&self.runner.stats());
+        let headers = batch.iter().map(|d| self.headers(d, 0)).collect();
+        let events = Arc::new(Events::new(batch, headers));
+        let results = self.run(&events).await?;
+        self.meter.show(&self.crew.stats(), self.crew.count());
+        let keys: Vec<_> = (0..events.len()).map(|at| events.key(at)).collect();
+        let batch = Events::into_delivered(events);
         if results.len() != batch.len() {
             return Err(Error::Final(
                 "the sandbox answered another number of outcomes than there were events".to_owned(),
             ));
         }
         let mut outcome = Outcome::default();
-        for (delivered, mut result) in batch.into_iter().zip(results) {
+        for ((delivered, key), mut result) in batch.into_iter().zip(keys).zip(results) {
             if let Err(failure) = &result
                 && failure.retryable
             {
                 let failure = failure.clone();
-                result = self.again(&delivered, failure).await?;
+                result = self.again(&delivered, key, failure).await?;
             }
             match result.map_err(Refusal::from).and_then(|updates| self.routes.route(&delivered, updates)) {
                 Ok(outputs) if outputs.is_empty() => outcome.skipped += 1,

@@ -33,7 +33,7 @@ impl Transform {
                     })
                     .collect();
                 let outcomes = runner.run_transform(&records).await.map_err(broken)?;
-                meter.show(&runner.stats());
+                meter.show(&runner.stats(), 1);
                 Ok(outcomes)
             }
         }

@@ -15,6 +15,7 @@
 //!
 //! Between two turns it processes dead letters again that were asked for (`retry`).
 
+mod commit;
 mod retry;
 
 use std::collections::HashMap;
@@ -22,24 +23,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use granary_db::commit::{Commit, CommitError, CursorMove, RangeAdd};
-use granary_db::dead_letters::DeadLetter;
-use granary_db::dead_letters::retry::is_settled;
+use granary_db::commit::{CursorMove, RangeAdd};
 use granary_db::{Db, cursors};
 use granary_stream::{Append, Incarnation, ReadLimit, StreamLog};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::book::{Book, Step};
 use super::metrics::{Batch, Labels};
 use super::{Dead, Delivered, EffectError, Error, Outcome, Process};
 
-/// Most records of one batch. Large enough that the fixed cost of a commit disappears, small enough that a batch of
-/// slow events ends within seconds.
+/// Most records of one batch: large enough that the fixed cost of a commit disappears.
 const BATCH_RECORDS_MAX: usize = 1_000;
+/// Most records of the first batch, while nobody knows how slow its events are.
+const BATCH_RECORDS_FIRST: usize = 64;
 /// Most payload bytes of one batch: bounds the memory of a stage to a few times this.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+/// How long a batch should take at most: batches of slow events are made smaller, so that their rows are seen soon, a
+/// stop is quick, and little is done again after a crash.
+const BATCH_TIME: Duration = Duration::from_secs(1);
 /// How long an idle stage waits after the first sign of work, so that a trickle is committed in batches.
 const LINGER: Duration = Duration::from_millis(2);
 /// First wait after a failure; doubled up to the longest.
@@ -185,6 +188,8 @@ pub struct Worker {
     cursors: Vec<Cursor>,
     /// Partition that the next fetch begins with, so that a busy one does not starve the others.
     turn: usize,
+    /// Most records of the next batch.
+    records_max: usize,
 }
 
 /// A processed batch whose outputs are appended.
@@ -211,7 +216,9 @@ impl Worker {
         trouble: Trouble,
     ) -> Result<Self, Error> {
         let labels = Labels::new(spec.kind, &spec.project, &spec.object);
-        let mut worker = Self { spec, shared, labels, stop, trouble, epoch: 0, cursors: Vec::new(), turn: 0 };
+        let (cursors, records_max) = (Vec::new(), BATCH_RECORDS_FIRST);
+        let mut worker =
+            Self { spec, shared, labels, stop, trouble, epoch: 0, cursors, turn: 0, records_max };
         let mut back_off = BackOff::default();
         loop {
             match worker.take_epoch().await {
@@ -296,10 +303,11 @@ impl Worker {
             looked?;
         }
         let Some(batch) = self.fetch(relay).await? else { return Ok(()) };
-        let mut figures = Batch::of(&batch);
+        let (mut figures, records) = (Batch::of(&batch), batch.len());
         let begun = Instant::now();
         let outcome = process.process(batch).await?;
         figures.process = begun.elapsed();
+        self.records_max = next_batch(self.records_max, records, figures.process);
         let begun = Instant::now();
         let prepared = self.append(outcome, figures).await?;
         self.commit(prepared, begun).await
@@ -366,7 +374,7 @@ impl Worker {
                 let limit = ReadLimit {
                     records: usize::try_from(end - cursor.next)
                         .unwrap_or(usize::MAX)
-                        .min(BATCH_RECORDS_MAX - batch.len()),
+                        .min(self.records_max - batch.len()),
                     bytes: bytes_left,
                 };
                 let records =
@@ -378,7 +386,7 @@ impl Worker {
                     bytes_left = bytes_left.saturating_sub(record.message.payload.len());
                     batch.push(Delivered { topic: Arc::clone(&topic), partition, record });
                 }
-                if batch.len() >= BATCH_RECORDS_MAX || bytes_left == 0 {
+                if batch.len() >= self.records_max || bytes_left == 0 {
                     return Ok(batch);
                 }
             }
@@ -438,144 +446,6 @@ impl Worker {
                 .collect(),
             figures,
         })
-    }
-
-    /// Commits until it is known whether the batch counts.
-    async fn commit(&mut self, mut prepared: Prepared, begun: Instant) -> Result<(), Error> {
-        let mut back_off = BackOff::default();
-        loop {
-            match self.try_commit(&prepared).await {
-                Ok(dead) => {
-                    prepared.figures.commit = begun.elapsed();
-                    self.committed(&prepared, &dead);
-                    return Ok(());
-                }
-                Err(Try::Fenced) => {
-                    // Somebody else owns the stage, or an earlier try of ours went through after all.
-                    warn!(stage = %self.spec.id, "fenced: another worker has taken the stage over");
-                    self.abandon(&prepared);
-                    self.take_epoch().await?;
-                    return Ok(());
-                }
-                Err(Try::Withdrawn) => {
-                    debug!(stage = %self.spec.id, "dead letters were discarded while they were retried");
-                    self.abandon(&prepared);
-                    return Ok(());
-                }
-                Err(Try::Unknown(why)) => {
-                    self.labels.retried("commit");
-                    warn!(stage = %self.spec.id, error = %why, "commit failed, trying again");
-                    if self.learn(&prepared, &mut back_off, why).await? {
-                        prepared.figures.commit = begun.elapsed();
-                        let dead = prepared.dead.clone();
-                        self.committed(&prepared, &dead);
-                        return Ok(());
-                    }
-                    self.trouble.set(None);
-                }
-            }
-        }
-    }
-
-    /// After a commit with unknown outcome: whether it went through. Ours is the epoch afterwards.
-    async fn learn(
-        &mut self,
-        prepared: &Prepared,
-        back_off: &mut BackOff,
-        mut why: String,
-    ) -> Result<bool, Error> {
-        let settled = loop {
-            // A stop does not end this: readers of the outputs wait for the answer. Only the end of the process does,
-            // after which the next start settles everything.
-            self.trouble.set(Some(why.clone()));
-            tokio::time::sleep(back_off.next()).await;
-            match self.look_again(prepared).await {
-                Ok(settled) => break settled,
-                Err(Error::Unavailable(again)) => why = again,
-                Err(other) => return Err(other),
-            }
-        };
-        let moved = |m: &CursorMove| {
-            self.cursors
-                .iter()
-                .any(|c| *c.topic == *m.topic && c.partition == m.partition && c.committed == m.to)
-        };
-        let done = settled && prepared.moves.iter().all(moved);
-        if !done {
-            // The cursors stand where they stood: put the reading position back behind the batch, which is still ours.
-            for m in &prepared.moves {
-                for c in
-                    self.cursors.iter_mut().filter(|c| *c.topic == *m.topic && c.partition == m.partition)
-                {
-                    c.next = m.to;
-                }
-            }
-        }
-        Ok(done)
-    }
-
-    /// Takes a new epoch; whether the letters of the batch are settled then, as those of a batch without letters are.
-    async fn look_again(&mut self, prepared: &Prepared) -> Result<bool, Error> {
-        self.take_epoch().await?;
-        let attempts: Vec<_> = prepared.letters.iter().map(|letter| letter.attempt).collect();
-        Ok(attempts.is_empty() || is_settled(&self.shared.db, &attempts).await?)
-    }
-
-    async fn try_commit(&self, prepared: &Prepared) -> Result<Vec<Dead>, Try> {
-        let mut client = self.shared.db.client().await?;
-        let tx = client.transaction().await.map_err(|e| Try::Unknown(granary_db::describe(&e)))?;
-        let mut dead = prepared.dead.clone();
-        if let Some(effect) = &prepared.effect {
-            dead.extend(effect.apply(&tx).await.map_err(|e| match e {
-                EffectError::Unavailable(why) | EffectError::Refused(why) => Try::Unknown(why),
-            })?);
-        }
-        // What failed again is a letter already.
-        let new = if prepared.letters.is_empty() { &*dead } else { &[] };
-        let commit = Commit {
-            stage: self.spec.id.clone(),
-            epoch: self.epoch,
-            log_id: self.shared.log.id(),
-            moves: prepared.moves.clone(),
-            ranges: prepared.ranges.clone(),
-            dead: new.iter().map(|d| self.dead_letter(d)).collect(),
-        };
-        granary_db::commit::commit(&tx, &commit).await.map_err(|e| match e {
-            CommitError::Fenced { .. } | CommitError::Moved { .. } => Try::Fenced,
-            CommitError::Db(e) => e.into(),
-        })?;
-        if !prepared.letters.is_empty() && !self.settle(&tx, &prepared.letters, &dead).await? {
-            return Err(Try::Withdrawn);
-        }
-        tx.commit().await.map_err(|e| Try::Unknown(granary_db::describe(&e)))?;
-        Ok(dead)
-    }
-
-    /// The batch counts: tells the readers.
-    fn committed(&mut self, prepared: &Prepared, dead: &[Dead]) {
-        for (topic, ranges) in by_topic(&prepared.ranges) {
-            self.shared.book.commit(topic, &ranges);
-        }
-        for m in &prepared.moves {
-            for c in self.cursors.iter_mut().filter(|c| *c.topic == *m.topic && c.partition == m.partition) {
-                c.committed = m.to;
-            }
-        }
-        if !prepared.letters.is_empty() {
-            self.labels.letters(prepared.letters.len(), dead.len());
-        }
-        for letter in dead {
-            self.labels.failed(letter.code);
-            debug!(stage = %self.spec.id, topic = %letter.delivered.topic, partition = letter.delivered.partition,
-                offset = letter.delivered.record.offset, code = letter.code, "dead letter");
-        }
-        self.labels.committed(&prepared.figures);
-    }
-
-    fn abandon(&self, prepared: &Prepared) {
-        for (topic, ranges) in by_topic(&prepared.ranges) {
-            self.shared.book.abandon(topic, &ranges);
-        }
     }
 
     /// Bumps the epoch and reads the cursors, making those that are missing.
@@ -640,45 +510,6 @@ impl Worker {
             () = tokio::time::sleep(back_off.next()) => Ok(()),
         }
     }
-
-    fn dead_letter(&self, dead: &Dead) -> DeadLetter {
-        let Delivered { topic, partition, record } = &dead.delivered;
-        DeadLetter {
-            project: self.spec.project.clone(),
-            stream: self.spec.dead_letter_stream.clone(),
-            stage: self.spec.id.clone(),
-            code: dead.code.to_owned(),
-            message: dead.message.clone(),
-            stacktrace: dead.stacktrace.clone(),
-            exception_type: dead.exception_type.clone(),
-            topic: topic.to_string(),
-            partition: *partition,
-            offset: record.offset,
-            time_ms: record.message.time_ms,
-            key: record.message.key.clone(),
-            payload: record.message.payload.clone(),
-            headers: record.message.headers.0.clone(),
-            definition_version: self.spec.version,
-            trace_id: record.message.system.trace_id,
-        }
-    }
-}
-
-/// How a commit ended when it did not succeed.
-enum Try {
-    /// Another epoch is in force; the transaction did not go through.
-    Fenced,
-    /// A letter of the retry is not to be retried any more; the transaction did not go through.
-    Withdrawn,
-    /// It may have gone through.
-    Unknown(String),
-}
-
-/// Whatever the database said, the batch is not lost: it is tried again.
-impl From<granary_db::Error> for Try {
-    fn from(error: granary_db::Error) -> Self {
-        Self::Unknown(error.to_string())
-    }
 }
 
 #[derive(Default)]
@@ -696,12 +527,16 @@ impl BackOff {
     }
 }
 
-fn by_topic(ranges: &[RangeAdd]) -> HashMap<&str, Vec<(u32, u64, u64)>> {
-    let mut by_topic: HashMap<&str, Vec<_>> = HashMap::new();
-    for r in ranges {
-        by_topic.entry(&r.topic).or_default().push((r.partition, r.start, r.end));
-    }
-    by_topic
+/// How many records the next batch may have after one of `records` took so long: at once fewer after a slow one, up to
+/// twice as many after a fast one.
+fn next_batch(now: usize, records: usize, took: Duration) -> usize {
+    let fitting = if took > BATCH_TIME {
+        // Below `records`, so it fits.
+        (records as u128 * BATCH_TIME.as_nanos() / took.as_nanos()) as usize
+    } else {
+        now.saturating_mul(2)
+    };
+    fitting.clamp(1, BATCH_RECORDS_MAX)
 }
 
 async fn any_changed(signals: &mut [watch::Receiver<u64>]) {
@@ -714,4 +549,20 @@ async fn any_changed(signals: &mut [watch::Receiver<u64>]) {
         })
     });
     futures::future::select_all(waits).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_shrink_to_what_takes_a_second_and_grow_back() {
+        let ms = Duration::from_millis;
+        assert_eq!(next_batch(1_000, 1_000, ms(10)), 1_000);
+        assert_eq!(next_batch(1_000, 1_000, ms(100_000)), 10);
+        assert_eq!(next_batch(10, 10, ms(300_000)), 1);
+        assert_eq!(next_batch(1, 1, ms(300_000)), 1, "one event may take as long as it likes");
+        assert_eq!(next_batch(10, 3, ms(300)), 20);
+        assert_eq!(next_batch(800, 800, ms(300)), 1_000);
+    }
 }

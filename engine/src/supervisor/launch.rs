@@ -9,7 +9,9 @@ use granary_catalog::{
     Belt, EventKind, EventType, Harvester, Object, Persister, StartPosition, VersionChoice, VersionRef,
 };
 use granary_db::definitions;
-use granary_sandbox::{HttpClient, Kind, Language, Level, LogSink, NoHttp, NoMetrics, Runner, ScriptSpec};
+use granary_sandbox::{
+    Crew, HttpClient, Kind, Language, Level, LogSink, NoHttp, NoMetrics, Runner, ScriptSpec,
+};
 use granary_stream::{StreamLog, TopicSpec};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -187,9 +189,8 @@ async fn build_belt(
         granary_catalog::belt::Program::Component(hash) => inner.component(&stored.project, hash).await,
         _ => inner.runtimes.of(script.language).await,
     };
-    let runner = Runner::new(inner.runtimes.sandbox().clone(), component.map_err(Error::Final)?, script)
-        .await
-        .map_err(script_error)?;
+    let (sandbox, component) = (inner.runtimes.sandbox().clone(), component.map_err(Error::Final)?);
+    let crew = Crew::new(sandbox, component, script, stored.replicas as usize).await.map_err(script_error)?;
     let offsets: HashMap<String, Vec<u64>> = stored.partition_offsets.clone().into_iter().collect();
     let first = if offsets.is_empty() { Start::Latest } else { Start::Offsets(offsets) };
     let spec = Spec {
@@ -204,7 +205,7 @@ async fn build_belt(
     };
     let routes = Routes { targets, profile_updates, generic };
     let process = belt::Belt::new(
-        runner,
+        crew,
         routes,
         stored.retry(),
         ring,
@@ -332,6 +333,7 @@ pub(crate) fn belt_spec(
         }),
         packages: Arc::default(),
         memory_bytes_max: usize::try_from(belt.memory_bytes()).unwrap_or(usize::MAX),
+        millicpu: belt.millicpu,
         call_timeout: belt.callback_timeout(),
         long_call: belt.callback_long_running(),
         init_timeout: INIT_TIMEOUT,
@@ -350,6 +352,7 @@ pub(super) fn transform_spec(source: String, log: Arc<dyn LogSink>) -> ScriptSpe
         config: json!({}),
         packages: Arc::default(),
         memory_bytes_max: TRANSFORM_MEMORY_BYTES_MAX,
+        millicpu: None,
         call_timeout: TRANSFORM_TIMEOUT,
         long_call: std::time::Duration::MAX,
         init_timeout: INIT_TIMEOUT,

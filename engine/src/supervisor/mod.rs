@@ -71,7 +71,7 @@ struct Running {
 
 struct Inner {
     shared: Shared,
-    runtimes: Runtimes,
+    runtimes: Arc<Runtimes>,
     outbound: Outbound,
     logs: ObjectLogs,
     objects: Mutex<HashMap<Object, Arc<Running>>>,
@@ -85,7 +85,7 @@ pub struct Supervisor(Arc<Inner>);
 impl Supervisor {
     /// A supervisor that runs nothing yet.
     #[must_use]
-    pub fn new(shared: Shared, runtimes: Runtimes, outbound: Outbound) -> Self {
+    pub fn new(shared: Shared, runtimes: Arc<Runtimes>, outbound: Outbound) -> Self {
         Self(Arc::new(Inner {
             shared,
             runtimes,

@@ -1,8 +1,9 @@
 // The component: the world `script` of `wit/script.wit` over the runtime, which knows nothing of WebAssembly.
 
-import { log, send } from "granary:script/host@1.0.0";
+import { figure, log, send } from "granary:script/host@1.0.0";
 
 import * as http from "../../javascript/http.js";
+import * as metrics from "../../javascript/metrics.js";
 import { Refused } from "./diagnostic.js";
 import * as entropy from "./entropy.js";
 import * as logs from "./logs.js";
@@ -33,6 +34,7 @@ export const runtime = {
     logs.install((level, logger, message) => log(level, logger, message));
     refusal.install(kind);
     http.install(transport);
+    metrics.install(figure);
     try {
       return core.init(kind, source, config);
     } catch (error) {

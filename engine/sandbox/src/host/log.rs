@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::State;
+use super::metrics::Figure;
 use crate::bindings::script::granary::script::host;
 use crate::bindings::transform::granary::transform::host as transform_host;
 use crate::outcome::cut;
@@ -158,6 +159,16 @@ impl host::Host for State {
     async fn send(&mut self, request: host::Request) -> Result<host::Response, host::HttpError> {
         let timeout_ms = request.timeout_ms;
         Ok(self.send_http(request.into(), timeout_ms).await?.into())
+    }
+
+    fn figure(&mut self, kind: host::FigureKind, name: String, value: f64, labels: Vec<(String, String)>) {
+        let figure = match kind {
+            // The runtimes let whole numbers through only; a cast bounds what a broken one sends.
+            host::FigureKind::Counter => Figure::Counter(value as u64),
+            host::FigureKind::Gauge => Figure::Gauge(value),
+            host::FigureKind::Histogram => Figure::Histogram(value),
+        };
+        self.metrics.figure(&name, figure, &labels);
     }
 }
 

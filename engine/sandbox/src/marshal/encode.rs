@@ -11,12 +11,13 @@ const KEY_BYTES_MAX: usize = 200;
 
 /// Writes values one after the other into one buffer.
 ///
-/// Keys of dicts are written once and referred to afterwards, which also makes the reader use one interned object for
-/// each. Lengths are 32 bits in the format: callers bound what they write to far less (see [`crate::frame`]).
+/// Keys of dicts are written once and referred to afterwards. Keys that come back frame after frame are also marked as
+/// interned, so that the reader uses one object for each, which makes its look-ups faster. Lengths are 32 bits in the format: callers bound what they write to far less (see [`crate::frame`]).
 #[derive(Debug)]
 pub struct Encoder {
     out: Vec<u8>,
     keys: Vec<Option<Key>>,
+    known: Interned,
     /// Slots in the order in which they were filled, so that a failed value can be taken back.
     filled: Vec<u16>,
 }
@@ -51,7 +52,7 @@ impl Encoder {
     /// An empty frame.
     #[must_use]
     pub fn new() -> Self {
-        Self { out: Vec::new(), keys: vec![None; KEY_SLOTS], filled: Vec::new() }
+        Self { out: Vec::new(), keys: vec![None; KEY_SLOTS], known: Interned::default(), filled: Vec::new() }
     }
 
     /// An empty frame in which every key is written in full, as CPython's version 2 writes it.
@@ -63,6 +64,7 @@ impl Encoder {
     /// Forgets what was written, keeps the memory.
     pub fn clear(&mut self) {
         self.rewind(Mark { out: 0, filled: 0 });
+        self.known.frame += 1;
     }
 
     /// What was written.
@@ -218,11 +220,13 @@ impl Encoder {
             Some(_) => self.raw_text(key, ascii),
             None => {
                 let number = self.filled.len() as u32;
+                let interned = self.known.admits(slot, key);
                 if ascii {
-                    self.out
-                        .extend_from_slice(&[code::SHORT_ASCII_INTERNED | code::FLAG_REF, key.len() as u8]);
+                    let code = if interned { code::SHORT_ASCII_INTERNED } else { code::SHORT_ASCII };
+                    self.out.extend_from_slice(&[code | code::FLAG_REF, key.len() as u8]);
                 } else {
-                    self.out.push(code::INTERNED | code::FLAG_REF);
+                    let code = if interned { code::INTERNED } else { code::UNICODE };
+                    self.out.push(code | code::FLAG_REF);
                     self.length(key.len());
                 }
                 self.keys[slot] = Some(Key { at: self.out.len(), bytes: key.len(), number });
@@ -234,6 +238,50 @@ impl Encoder {
 
     fn length(&mut self, length: usize) {
         self.out.extend_from_slice(&(length as i32).to_le_bytes());
+    }
+}
+
+/// The keys that the reader is to intern: those that came a second time, in another frame.
+///
+/// CPython keeps what marshal data interns until its end, so there must be few of them: one for each slot and no more,
+/// also where keys are ids of which each comes once or where a sender means harm.
+#[derive(Debug, Default)]
+struct Interned {
+    slots: Vec<Slot>,
+    frame: u64,
+}
+
+#[derive(Debug, Default, Clone)]
+enum Slot {
+    #[default]
+    Empty,
+    /// Came in a frame.
+    Seen(Box<[u8]>, u64),
+    /// Is interned, for as long as the reader lives.
+    Taken(Box<[u8]>),
+}
+
+impl Interned {
+    /// Whether the key is to be interned. Asked once for each key of a frame.
+    fn admits(&mut self, slot: usize, key: &[u8]) -> bool {
+        if self.slots.is_empty() {
+            self.slots = vec![Slot::Empty; KEY_SLOTS];
+        }
+        let slot = &mut self.slots[slot];
+        match slot {
+            Slot::Taken(taken) => **taken == *key,
+            Slot::Seen(seen, frame) if **seen == *key => {
+                let came_again = *frame != self.frame;
+                if came_again {
+                    *slot = Slot::Taken(std::mem::take(seen));
+                }
+                came_again
+            }
+            _ => {
+                *slot = Slot::Seen(key.into(), self.frame);
+                false
+            }
+        }
     }
 }
 

@@ -330,3 +330,33 @@ fn lengths_that_lie_are_frame_errors() {
     // Nested far beyond what a host stack could hold.
     assert!(matches!(decoded(&b"[\x01\0\0\0".repeat(1 << 20)), Err(Fault::Frame(_))));
 }
+
+/// The keys of a frame that are marked as interned.
+fn interned(encoder: &mut Encoder, document: &str) -> usize {
+    encoder.clear();
+    encoder.json(document.as_bytes()).unwrap();
+    encoder.bytes().iter().filter(|byte| **byte == code::SHORT_ASCII_INTERNED | code::FLAG_REF).count()
+}
+
+#[test]
+fn keys_are_interned_when_they_come_again_and_ids_as_keys_never() {
+    let mut encoder = Encoder::new();
+    assert_eq!(interned(&mut encoder, r#"{"id":1}"#), 0);
+    assert_eq!(interned(&mut encoder, r#"{"id":1}"#), 1);
+    assert_eq!(interned(&mut encoder, r#"{"id":1}"#), 1, "and stay so");
+    for n in 0..10_000 {
+        assert_eq!(interned(&mut encoder, &format!(r#"{{"{n:08}":1}}"#)), 0);
+    }
+}
+
+#[test]
+fn keys_that_a_sender_repeats_take_one_place_for_each_slot() {
+    let mut encoder = Encoder::new();
+    let mut all = 0;
+    for n in 0..20_000 {
+        let document = format!(r#"{{"{n:08}":1}}"#);
+        let first = interned(&mut encoder, &document);
+        all += first.max(interned(&mut encoder, &document));
+    }
+    assert!((1..=1024).contains(&all), "{all}");
+}

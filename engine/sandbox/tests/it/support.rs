@@ -81,6 +81,7 @@ pub(crate) fn belt_spec(source: &str) -> (ScriptSpec, Arc<Lines>) {
         config,
         packages: Arc::default(),
         memory_bytes_max: 256 << 20,
+        millicpu: None,
         call_timeout: PATIENCE,
         long_call: PATIENCE,
         init_timeout: PATIENCE,

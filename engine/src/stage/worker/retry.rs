@@ -8,7 +8,8 @@ use granary_db::dead_letters::retry::{Attempt, settle, waiting};
 use granary_db::dead_letters::{DeadLetter, Stored};
 use granary_stream::{Headers, Message, Record, System};
 
-use super::{Batch, Dead, Delivered, Error, Instant, Prepared, Process, Try, Worker};
+use super::commit::Try;
+use super::{Batch, Dead, Delivered, Error, Instant, Prepared, Process, Worker};
 
 /// Most letters of one batch. Few, so that records of the source do not wait for a long retry.
 const LETTERS_MAX: usize = 200;

@@ -46,9 +46,9 @@ pub(crate) async fn measure(size: Size) -> Result<Vec<Figure>> {
     }
     let (mut p50, mut p99) = (Vec::new(), Vec::new());
     for run in 0..size.runs {
-        let latencies = bench.latency(&format!("l{run}"), size.run * 3).await?;
-        p50.push(latencies.0);
-        p99.push(latencies.1);
+        let (middle, late) = bench.latency(&format!("l{run}"), size.run * 3).await?;
+        p50.push(middle);
+        p99.push(late);
     }
     let memory = peak_memory_mib(pid).context("the engine's memory")?;
     anyhow::ensure!(
@@ -96,21 +96,35 @@ impl Bench {
         Ok(events as f64 / begun.elapsed().as_secs_f64())
     }
 
-    /// Posts at a steady rate and answers p50 and p99 in milliseconds.
     async fn latency(&self, run: &str, duration: Duration) -> Result<(f64, f64)> {
-        let events = (duration.as_secs_f64() * EVENTS_PER_SECOND) as u64;
-        self.rows.fetch_add(events, Ordering::Relaxed);
-        let acknowledged = Acknowledged::default();
-        let on_ack = acknowledged.clone();
-        let name = run.to_owned();
-        let plan = Plan::events(events, 16).at_rate(EVENTS_PER_SECOND);
-        let target = load::fixed(self.node.address());
-        let load =
-            tokio::spawn(load::run(target, plan, move |n| event::numbered(&name, n), move |n| on_ack.now(n)));
-        let limit = duration + PATIENCE;
-        let visible = watch_by_id(&self.database, &self.table, run, &acknowledged, events, limit).await?;
-        load.await??.all_acknowledged()?;
-        let latencies = visible.latencies(&acknowledged);
-        Ok((ms(latencies.quantile(0.5)), ms(latencies.quantile(0.99))))
+        self.rows.fetch_add(events_in(duration), Ordering::Relaxed);
+        latency(&self.node, &self.database, &self.table, run, duration).await
     }
+}
+
+fn events_in(duration: Duration) -> u64 {
+    (duration.as_secs_f64() * EVENTS_PER_SECOND) as u64
+}
+
+/// Posts at a steady rate and answers p50 and p99 from acknowledgement to row, in milliseconds.
+pub(crate) async fn latency(
+    node: &Node,
+    database: &Client,
+    table: &str,
+    run: &str,
+    duration: Duration,
+) -> Result<(f64, f64)> {
+    let events = events_in(duration);
+    let acknowledged = Acknowledged::default();
+    let on_ack = acknowledged.clone();
+    let name = run.to_owned();
+    let plan = Plan::events(events, 16).at_rate(EVENTS_PER_SECOND);
+    let target = load::fixed(node.address());
+    let load =
+        tokio::spawn(load::run(target, plan, move |n| event::numbered(&name, n), move |n| on_ack.now(n)));
+    let limit = duration + PATIENCE;
+    let visible = watch_by_id(database, table, run, &acknowledged, events, limit).await?;
+    load.await??.all_acknowledged()?;
+    let latencies = visible.latencies(&acknowledged);
+    Ok((ms(latencies.quantile(0.5)), ms(latencies.quantile(0.99))))
 }

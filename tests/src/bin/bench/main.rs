@@ -6,12 +6,17 @@
 
 mod bare;
 mod compiled;
+mod deploy;
 mod disk;
 mod end_to_end;
 mod ingest;
 mod javascript;
+mod neighbour;
 mod python;
+mod resident;
 mod sandboxed;
+mod takeover;
+mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +42,9 @@ struct Arguments {
     /// Serve the baseline of the ingest figure (used by this program itself)
     #[arg(long, hide = true)]
     bare_axum: bool,
+    /// Measure the memory of an instance after so many events (used by this program itself)
+    #[arg(long, hide = true)]
+    resident: Option<u64>,
 }
 
 /// What can be measured by itself.
@@ -54,10 +62,29 @@ enum Part {
     Rust,
     /// A JavaScript belt against the same callback in Node.js.
     Javascript,
+    /// Two instances of a belt against one.
+    Workers,
+    /// The memory of a Python instance.
+    Resident,
+    /// From the POST of a Python belt until it runs.
+    Deploy,
+    /// Versions that take over from one another under load.
+    Takeover,
+    /// A belt beside one that is attacked.
+    Neighbour,
 }
 
 const ENGINE: &[Part] = &[Part::Ingest, Part::Python, Part::Log, Part::EndToEnd];
-const BELTS: &[Part] = &[Part::Rust, Part::Python, Part::Javascript];
+const BELTS: &[Part] = &[
+    Part::Rust,
+    Part::Python,
+    Part::Javascript,
+    Part::Workers,
+    Part::Resident,
+    Part::Deploy,
+    Part::Takeover,
+    Part::Neighbour,
+];
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -71,11 +98,11 @@ struct Size {
 }
 
 impl Size {
-    fn new(quick: bool) -> Self {
+    fn new(quick: bool, belts: bool) -> Self {
         if quick {
             Self { runs: 1, run: Duration::from_secs(1), events: 2_000 }
         } else {
-            Self { runs: 3, run: Duration::from_secs(6), events: 50_000 }
+            Self { runs: if belts { 5 } else { 3 }, run: Duration::from_secs(6), events: 50_000 }
         }
     }
 }
@@ -101,13 +128,17 @@ fn main() -> Result<ExitCode> {
             bare::serve().await?;
             return Ok(ExitCode::SUCCESS);
         }
+        if let Some(events) = arguments.resident {
+            resident::child(events).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         measure(&arguments).await
     })
 }
 
 async fn measure(arguments: &Arguments) -> Result<ExitCode> {
     let quick = arguments.quick || std::env::var("QUICK").is_ok_and(|v| !["", "0"].contains(&v.as_str()));
-    let size = Size::new(quick);
+    let size = Size::new(quick, arguments.belts);
     let belts = arguments.belts;
     let by_default = if belts { BELTS } else { ENGINE };
     let wanted = |part| match arguments.only.as_slice() {
@@ -135,6 +166,21 @@ async fn measure(arguments: &Arguments) -> Result<ExitCode> {
     }
     if wanted(Part::Javascript) {
         print(javascript::measure(size).await.context("javascript")?);
+    }
+    if wanted(Part::Workers) {
+        print(workers::measure(size).await.context("workers")?);
+    }
+    if wanted(Part::Resident) {
+        print(resident::measure(size).await.context("resident")?);
+    }
+    if wanted(Part::Deploy) {
+        print(deploy::measure(size).await.context("deploy")?);
+    }
+    if wanted(Part::Takeover) {
+        print(takeover::measure(size).await.context("takeover")?);
+    }
+    if wanted(Part::Neighbour) {
+        print(neighbour::measure(size).await.context("neighbour")?);
     }
     if wanted(Part::EndToEnd) {
         print(end_to_end::measure(size).await.context("end to end")?);

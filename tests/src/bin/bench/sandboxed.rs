@@ -37,7 +37,7 @@ pub(crate) fn events() -> Vec<Stored> {
 }
 
 /// The headers of a stored event.
-fn headers(n: u64) -> Vec<(String, String)> {
+pub(crate) fn headers(n: u64) -> Vec<(String, String)> {
     let pairs = [
         ("grnry-event-type", "livesegment-datain".to_owned()),
         ("grnry-event-type-version", "1".to_owned()),
@@ -85,6 +85,7 @@ impl Program<'_> {
             }),
             packages: Arc::default(),
             memory_bytes_max: 512 << 20,
+            millicpu: None,
             call_timeout: Duration::from_secs(10),
             long_call: Duration::MAX,
             init_timeout: Duration::from_secs(10),
