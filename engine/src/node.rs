@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::outbound::Outbound;
 use crate::ready::Readiness;
 use crate::runtimes::Runtimes;
+use crate::secrets::Secrets;
 use crate::stage::book::Book;
 use crate::stage::worker::Shared;
 use crate::supervisor::Supervisor;
@@ -73,7 +74,8 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
             .context("could not set up the sandbox")?;
     let outbound = Outbound::new(Arc::clone(&config.outbound_hosts)).context("could not set up TLS")?;
     let runtimes = Runtimes::new(sandbox, config.runtimes.clone());
-    let supervisor = Supervisor::new(shared.clone(), runtimes, outbound);
+    let secrets = Secrets::open(&config.data_dir);
+    let supervisor = Supervisor::new(shared.clone(), runtimes, outbound, secrets.clone());
     let collector = Collector::new(
         dyn_log,
         granary_collector::Options {
@@ -96,6 +98,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
             metrics: metrics.clone(),
             open_metrics: config.open_metrics,
             outbound_hosts: Arc::clone(&config.outbound_hosts),
+            secrets: secrets.clone(),
             public_url,
         },
         stop.clone(),
@@ -109,6 +112,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
         config: config.clone(),
         shared,
         supervisor: supervisor.clone(),
+        secrets,
         ready: ready.clone(),
     };
     let mut founding = tokio::spawn(foundation.run(chores.clone()));

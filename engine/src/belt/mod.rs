@@ -12,11 +12,12 @@ pub mod routing;
 
 use async_trait::async_trait;
 use granary_catalog::belt::RetryPolicy;
-use granary_sandbox::{EventIn, Failure, Runner, Update};
+use granary_sandbox::{BeltOutcome, EventIn, Failure, Runner, Update};
 use granary_stream::{Headers, Source};
 use tokio_util::sync::CancellationToken;
 
 use crate::object_log::Ring;
+use crate::secrets::Mask;
 use crate::stage::{Delivered, Error, Outcome, Process, Refusal};
 use meter::Meter;
 use routing::Routes;
@@ -27,23 +28,25 @@ pub struct Belt {
     routes: Routes,
     retry: RetryPolicy,
     log: Ring,
+    mask: Mask,
     stop: CancellationToken,
     meter: Meter,
 }
 
 impl Belt {
     /// A belt of a loaded script, the outputs it may write to, and what it does on a `RetryException`. Failures are
-    /// also written to `log`.
+    /// also written to `log`. What the mask hides was given to the script and is not to be seen in what it fails with.
     #[must_use]
     pub fn new(
         runner: Runner,
         routes: Routes,
         retry: RetryPolicy,
         log: Ring,
+        mask: Mask,
         stop: CancellationToken,
         meter: Meter,
     ) -> Self {
-        Self { runner, routes, retry, log, stop, meter }
+        Self { runner, routes, retry, log, mask, stop, meter }
     }
 
     /// Runs one event again and again as long as it asks for it. The other messages of its partition wait.
@@ -62,7 +65,7 @@ impl Belt {
             retry += 1;
             let headers = self.headers(delivered, retry);
             let event = EventIn { headers: &headers.0, payload: &delivered.record.message.payload };
-            match self.runner.run_belt(&[event]).await.map_err(broken)?.pop() {
+            match self.call(&[event]).await?.pop() {
                 Some(Err(again)) if again.retryable => failure = again,
                 Some(done) => return Ok(done),
                 None => return Err(Error::Final("the sandbox answered no outcome for an event".to_owned())),
@@ -70,6 +73,11 @@ impl Belt {
         }
         failure.message = format!("{} (given up after {} attempts)", failure.message, retry + 1);
         Ok(Err(failure))
+    }
+
+    async fn call(&mut self, events: &[EventIn<'_>]) -> Result<Vec<BeltOutcome>, Error> {
+        let answer = self.runner.run_belt(events).await;
+        answer.map_err(|error| self.mask.hide_in_error(broken(error)))
     }
 
     /// The headers that the callback sees: those of the message, and its retry count.
@@ -91,7 +99,7 @@ impl Process for Belt {
             .zip(&headers)
             .map(|(d, h)| EventIn { headers: &h.0, payload: &d.record.message.payload })
             .collect();
-        let results = self.runner.run_belt(&events).await.map_err(broken)?;
+        let results = self.call(&events).await?;
         self.meter.show(&self.runner.stats());
         if results.len() != batch.len() {
             return Err(Error::Final(
@@ -121,6 +129,7 @@ impl Process for Belt {
                     outcome.outputs.append(&mut outputs);
                 }
                 Err(refusal) => {
+                    let refusal = self.mask.hide_in_refusal(refusal);
                     refusal.log(&self.log, &delivered);
                     outcome.dead.push(refusal.of(delivered));
                 }

@@ -266,10 +266,10 @@ fn references_to_secrets_are_checked_against_what_there_is() {
     assert_eq!(check(json!({"name": "mailer", "key": "user"}), &known), Report::default());
     for (reference, known, reason) in [
         (json!({"name": "mailr", "key": "user"}), &known[..], "(did you mean 'mailer'?)"),
-        (json!({"name": "x-files", "key": "user"}), &known, "(there are 'crm', 'mailer')"),
-        (json!({"name": "x-files", "key": "user"}), &[], "granary secret set"),
-        (json!({"name": "mailer", "key": "usr"}), &known, "(did you mean 'user'?)"),
-        (json!({"name": "mailer", "key": "certificate"}), &known, "(it has 'password', 'user')"),
+        (json!({"name": "x-files", "key": "user"}), &known[..], "(there are 'crm', 'mailer')"),
+        (json!({"name": "x-files", "key": "user"}), &known[..0], "granary secret set"),
+        (json!({"name": "mailer", "key": "usr"}), &known[..], "(did you mean 'user'?)"),
+        (json!({"name": "mailer", "key": "certificate"}), &known[..], "(it has 'password', 'user')"),
     ] {
         let report = check(reference, known);
         assert_eq!(names(&report.problems), ["extraEnv.S"]);

@@ -90,7 +90,7 @@ impl Local {
             log: Arc::clone(&lines) as Arc<dyn LogSink>,
             metrics: Arc::new(granary_sandbox::NoMetrics),
             packages,
-            ..belt_spec(&belt, outputs, &Ring::default(), outbound.of(&belt))
+            ..belt_spec(&belt, outputs, &secrets, log, outbound.of(&belt))
         };
         let component = match (component, spec.language) {
             (Some(bytes), Language::Component) => sandbox.load_bytes(bytes).await?,
