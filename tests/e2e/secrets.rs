@@ -48,9 +48,7 @@ async fn a_secret_reaches_its_belt_and_nothing_else() -> Result<()> {
     let printed = granary.ok(&arguments).await?;
     ensure!(printed.contains("version 1") && !printed.contains(FIRST), "{printed}");
 
-    let reference = |key: &str, optional: bool| {
-        json!({"secretKeyRef": {"name": "mailer", "key": key, "optional": optional}})
-    };
+    let reference = |key: &str, optional: bool| json!({"secretKeyRef": {"name": "mailer", "key": key, "optional": optional}});
     let env = json!({"extraEnv": [
         {"name": "PASSWORD", "valueFrom": reference("password", false)},
         {"name": "TOKEN", "valueFrom": reference("token", true)},

@@ -124,7 +124,9 @@ fn texts(map: &Map<String, Value>, report: &mut Report) -> BTreeMap<String, Stri
         if !is_key(key) {
             report.problem(
                 &field,
-                format!("has a key that is not made of 1 to {KEY_CHARS_MAX} letters, digits, '.', '_' and '-'"),
+                format!(
+                    "has a key that is not made of 1 to {KEY_CHARS_MAX} letters, digits, '.', '_' and '-'"
+                ),
             );
         }
         match value {
@@ -199,10 +201,10 @@ mod tests {
     fn a_body_holds_texts_by_key() {
         let (body, warnings) =
             read(&json!({"data": {"user.name": "u", "PASS_1": ""}, "name": "x", "dat": 1})).unwrap();
-        assert_eq!(body.data.into_iter().collect::<Vec<_>>(), [
-            ("PASS_1".to_owned(), String::new()),
-            ("user.name".to_owned(), "u".to_owned())
-        ]);
+        assert_eq!(
+            body.data.into_iter().collect::<Vec<_>>(),
+            [("PASS_1".to_owned(), String::new()), ("user.name".to_owned(), "u".to_owned())]
+        );
         assert_eq!(warnings, ["Unknown field 'dat' is ignored. Did you mean 'data'?"]);
     }
 

@@ -48,11 +48,8 @@ impl User {
 
 async fn users(client: &Client, project: &str) -> Result<Vec<User>, Error> {
     let environments = belt::environments(client, project).await?;
-    let user = |belt: belt::Environment| User {
-        id: belt.id,
-        name: belt.name,
-        refs: secret_refs(&belt.extra_env),
-    };
+    let user =
+        |belt: belt::Environment| User { id: belt.id, name: belt.name, refs: secret_refs(&belt.extra_env) };
     Ok(environments.into_iter().map(user).collect())
 }
 
@@ -163,7 +160,8 @@ async fn refuse_one_more(client: &Client, project: &str, name: &str) -> Result<(
     if known.len() < SECRETS_MAX || known.iter().any(|known| known.name == name) {
         return Ok(());
     }
-    let reason = format!("would be one secret too many: a project has at most {SECRETS_MAX}; delete one first");
+    let reason =
+        format!("would be one secret too many: a project has at most {SECRETS_MAX}; delete one first");
     Err(Error::parameter("name", reason))
 }
 

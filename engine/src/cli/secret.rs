@@ -141,7 +141,9 @@ fn data(values: &[String], mut stdin: impl std::io::Read) -> Result<Map<String, 
             let mut text = String::new();
             stdin.read_to_string(&mut text).context("standard input cannot be read")?;
             // What `echo` and editors put at the end belongs to no password.
-            let end = text.strip_suffix('\n').map_or(text.len(), |text| text.strip_suffix('\r').unwrap_or(text).len());
+            let end = text
+                .strip_suffix('\n')
+                .map_or(text.len(), |text| text.strip_suffix('\r').unwrap_or(text).len());
             text.truncate(end);
             text
         } else {

@@ -39,7 +39,9 @@ pub enum Error {
     )]
     Missing,
     /// The key file cannot be read.
-    #[error("the key that opens secrets cannot be read ({0}): let the engine read {FILE} in its data directory")]
+    #[error(
+        "the key that opens secrets cannot be read ({0}): let the engine read {FILE} in its data directory"
+    )]
     Unreadable(#[source] io::Error),
     /// The key file holds something else.
     #[error(
@@ -75,7 +77,9 @@ pub enum Error {
         key: String,
     },
     /// A belt needs what is not there any more.
-    #[error("the variable '{variable}' needs the value '{key}' of the secret '{secret}', which is not there: set it")]
+    #[error(
+        "the variable '{variable}' needs the value '{key}' of the secret '{secret}', which is not there: set it"
+    )]
     Absent {
         /// The variable of the belt.
         variable: String,
@@ -114,7 +118,9 @@ impl Secrets {
     pub fn open(data_dir: &Path) -> Self {
         match Key::read_or_make(data_dir) {
             Ok(_) if key::is_open_to_others(data_dir) => {
-                warn!("{FILE} in the data directory can be read by others than its owner: chmod 600 mends it");
+                warn!(
+                    "{FILE} in the data directory can be read by others than its owner: chmod 600 mends it"
+                );
             }
             Ok(_) => {}
             Err(error) => warn!(%error, "belts that use secrets will not start"),

@@ -69,8 +69,7 @@ async fn a_belt_gets_what_was_set_last_and_the_database_holds_none_of_it() {
     assert_eq!(password().env_with(&values), env);
     assert_eq!(values.iter().collect::<Vec<_>>(), ["hunter2"], "it gets nothing that it does not name");
     let client = fixture.database.db().client().await.unwrap();
-    let row: String =
-        client.query_one("SELECT t::text FROM granary.secret t", &[]).await.unwrap().get(0);
+    let row: String = client.query_one("SELECT t::text FROM granary.secret t", &[]).await.unwrap().get(0);
     let in_hex: String = b"hunter".iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(row.contains("password") && !row.contains("hunter") && !row.contains(&in_hex), "{row}");
 }

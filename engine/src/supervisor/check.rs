@@ -23,8 +23,7 @@ impl Inner {
         let packages = self.packages(belt).await.map_err(failed)?;
         let secrets = self.secrets_of(belt).await?;
         let log = Arc::new(RingSink::new(Ring::default()));
-        let spec =
-            ScriptSpec { packages, ..belt_spec(belt, outputs, &secrets, log, self.outbound.of(belt)) };
+        let spec = ScriptSpec { packages, ..belt_spec(belt, outputs, &secrets, log, self.outbound.of(belt)) };
         let component = match belt.program() {
             belt::Program::Dbt => return Ok(Vec::new()),
             belt::Program::Python(_) | belt::Program::JavaScript(_) => self.runtimes.of(spec.language).await,
@@ -33,9 +32,7 @@ impl Inner {
         // What a module says while it is loaded may hold what it was given.
         let mask = Mask::of(&secrets);
         match self.check(component, spec).await {
-            Ok(warnings) => {
-                Ok(warnings.iter().map(|warning| mask.hide(warning).into_owned()).collect())
-            }
+            Ok(warnings) => Ok(warnings.iter().map(|warning| mask.hide(warning).into_owned()).collect()),
             Err(CheckError::Script(problems)) => {
                 Err(CheckError::Script(problems.into_iter().map(|problem| hidden(&mask, problem)).collect()))
             }

@@ -210,7 +210,10 @@ fn variables_take_their_values_from_secrets() {
     assert_eq!(belt.env(), [("A".to_owned(), "plain".to_owned())]);
     let refs: Vec<_> = belt.secret_refs().into_iter().map(|r| (r.variable, r.key, r.optional)).collect();
     let expected = [("B", "password", false), ("C", "gone", true), ("A", "user", false)];
-    assert_eq!(refs, expected.map(|(variable, key, optional)| (variable.to_owned(), key.to_owned(), optional)));
+    assert_eq!(
+        refs,
+        expected.map(|(variable, key, optional)| (variable.to_owned(), key.to_owned(), optional))
+    );
     let mut values = SecretValues::default();
     values.insert("mailer", "password", "hunter2".to_owned());
     values.insert("mailer", "user", "ada".to_owned());
@@ -224,8 +227,14 @@ fn a_reference_to_a_secret_has_the_form_of_kubernetes() {
     for (body, word) in [
         (with("extraEnv", json!([{"name": "S", "valueFrom": "mailer"}])), "a text"),
         (with("extraEnv", json!([{"name": "S", "valueFrom": {}}])), "secretKeyRef is null"),
-        (with("extraEnv", json!([{"name": "S", "valueFrom": {"configMapKeyRef": {"name": "a"}}}])), "configMapKeyRef"),
-        (with("extraEnv", json!([{"name": "S", "value": "v", "valueFrom": {"secretKeyRef": {}}}])), "not both"),
+        (
+            with("extraEnv", json!([{"name": "S", "valueFrom": {"configMapKeyRef": {"name": "a"}}}])),
+            "configMapKeyRef",
+        ),
+        (
+            with("extraEnv", json!([{"name": "S", "value": "v", "valueFrom": {"secretKeyRef": {}}}])),
+            "not both",
+        ),
         (from_secret("S", json!({})), "secretKeyRef.name"),
         (from_secret("S", json!({"name": "mailer"})), "secretKeyRef.key"),
         (from_secret("S", json!({"name": "mailer", "key": 3})), "secretKeyRef.key"),

@@ -81,9 +81,7 @@ pub async fn environments(client: &Client, project: &str) -> Result<Vec<Environm
                WHERE project = $1 AND definition ->> 'extraEnv' IS NOT NULL ORDER BY id";
     let rows = client.query(sql, &[&project]).await?;
     rows.iter()
-        .map(|row| {
-            Ok(Environment { id: row.try_get(0)?, name: row.try_get(1)?, extra_env: row.try_get(2)? })
-        })
+        .map(|row| Ok(Environment { id: row.try_get(0)?, name: row.try_get(1)?, extra_env: row.try_get(2)? }))
         .collect()
 }
 

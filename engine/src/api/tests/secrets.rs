@@ -75,7 +75,9 @@ async fn every_bad_field_is_named_and_no_value_is_quoted() {
     let answer = api.put(path, json!({"data": {"a b": "hunter2", "c": 5}, "dta": "hunter2"})).await;
     assert_eq!(answer.invalid(), ["name", "data.a b", "data.c"]);
     assert!(!answer.body.to_string().contains("hunter2"), "{}", answer.body);
-    for body in [json!({"data": "hunter2"}), json!("hunter2"), json!({"data": {"a": ["hunter2"]}}), Value::Null] {
+    for body in
+        [json!({"data": "hunter2"}), json!("hunter2"), json!({"data": {"a": ["hunter2"]}}), Value::Null]
+    {
         let answer = api.put(PATH, body).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);
         assert!(!answer.body.to_string().contains("hunter2"), "{}", answer.body);

@@ -30,7 +30,10 @@ pub(super) fn of(belt: &Belt, folder: &Folder, sandboxed: &Sandboxed) -> Result<
     let file: File = match std::fs::read_to_string(&path) {
         // Its own errors quote the line, with the value in it.
         Ok(text) => toml::from_str(&text).map_err(|_| {
-            anyhow!("{} must hold a table of texts for each secret: [name], then key = \"text\"", path.display())
+            anyhow!(
+                "{} must hold a table of texts for each secret: [name], then key = \"text\"",
+                path.display()
+            )
         })?,
         Err(error) if error.kind() == io::ErrorKind::NotFound && sandboxed.secrets.is_none() => File::new(),
         Err(error) => return Err(error).with_context(|| path.display().to_string())?,
