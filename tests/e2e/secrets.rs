@@ -43,7 +43,8 @@ async fn a_secret_reaches_its_belt_and_nothing_else() -> Result<()> {
     let project = Walkthrough::harvester(&node.api()?).await?;
     let home = tempfile::tempdir()?;
     let granary = Program::beside(&node, home.path());
-    let arguments = ["secret", "set", "mailer", "--project", &project.name, "password=@password"];
+    let name = project.name.clone();
+    let arguments = ["secret", "set", "mailer", "--project", &name, "password=@password"];
     fs::write(home.path().join("password"), FIRST)?;
     let printed = granary.ok(&arguments).await?;
     ensure!(printed.contains("version 1") && !printed.contains(FIRST), "{printed}");
@@ -77,7 +78,7 @@ async fn a_secret_reaches_its_belt_and_nothing_else() -> Result<()> {
 
     let secret = walk.project.path("/secrets/mailer");
     walk.project.api.delete(&secret).await?.refused(409, "entity_in_use", &[&walk.belt])?;
-    let listed = granary.ok(&["secret", "ls", "--project", &walk.project.name]).await?;
+    let listed = granary.ok(&["secret", "ls", "--project", &name]).await?;
     ensure!(listed.contains("mailer") && listed.contains("password"), "{listed}");
 
     // The callback logs it and fails with it.
@@ -85,7 +86,9 @@ async fn a_secret_reaches_its_belt_and_nothing_else() -> Result<()> {
     let letters = walk.project.await_dead_letters(&walk.belt_dead_letters(), 1).await?;
     ensure!(letters[0].reason().contains("?password=***"), "{letters:?}");
     let mut seen = vec![node.output(), format!("{letters:?}"), listed];
-    for path in [&path, &state, &format!("{path}/logs"), &format!("{path}/versions"), &secret, "/metrics"] {
+    for path in
+        [path.as_str(), &state, &format!("{path}/logs"), &format!("{path}/versions"), &secret, "/metrics"]
+    {
         seen.push(walk.project.api.get(path).await?.text);
     }
     ensure!(seen[5].contains("password is ***"), "{}", seen[5]);
@@ -112,7 +115,7 @@ async fn a_secret_reaches_its_belt_and_nothing_else() -> Result<()> {
     walk.await_rows(3).await?;
 
     walk.project.api.delete(&path).await?.ok()?;
-    granary.ok(&["secret", "rm", "mailer", "--project", &walk.project.name]).await?;
+    granary.ok(&["secret", "rm", "mailer", "--project", &name]).await?;
     walk.project.api.get(&secret).await?.refused(404, "entity_not_found", &["mailer"])?;
     Ok(())
 }

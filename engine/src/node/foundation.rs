@@ -52,7 +52,9 @@ impl Foundation {
             }
         };
         self.first_token().await?;
-        self.secrets.warn_of_others(&*self.shared.db.client().await?).await?;
+        if let Ok(client) = self.shared.db.client().await {
+            self.secrets.warn_of_others(&client).await;
+        }
         self.supervisor.resume().await.context("could not start what was running")?;
         info!("ready");
         self.watch(lock, stop).await

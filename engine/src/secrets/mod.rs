@@ -22,7 +22,7 @@ use std::sync::Arc;
 use granary_catalog::{Belt, SecretValues};
 use granary_db::definitions::secret::{self, Sealed};
 use tokio_postgres::Client;
-use tracing::warn;
+use tracing::{debug, warn};
 
 pub use mask::Mask;
 
@@ -160,22 +160,22 @@ impl Secrets {
         if wanted.is_empty() {
             return Ok(values);
         }
-        let key = self.key().await?;
         let mut stored: BTreeMap<&str, Option<Sealed>> = BTreeMap::new();
+        let mut found = Vec::with_capacity(wanted.len());
         for reference in &wanted {
             let name = reference.secret.as_str();
             let secret = match stored.entry(name) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(place) => place.insert(secret::sealed(client, &belt.project, name).await?),
             };
-            let sealed = secret.as_ref().and_then(|secret| {
-                let (_, sealed) = secret.values.iter().find(|(key, _)| *key == reference.key)?;
-                Some((secret, sealed))
+            let value = secret.as_ref().and_then(|secret| {
+                let (_, value) = secret.values.iter().find(|(key, _)| *key == reference.key)?;
+                Some((secret.sealed_with.clone(), value.clone()))
             });
-            match sealed {
-                Some((secret, sealed)) => {
+            match value {
+                Some((sealed_with, value)) => {
                     let place = Place { project: &belt.project, secret: name, key: &reference.key };
-                    values.insert(name, &reference.key, open(&key, place, secret, sealed)?);
+                    found.push((place, sealed_with, value));
                 }
                 None if reference.optional => {}
                 None => {
@@ -187,25 +187,30 @@ impl Secrets {
                 }
             }
         }
+        // A belt that does without all of them does without the key, too.
+        if !found.is_empty() {
+            let key = self.key().await?;
+            for (place, sealed_with, value) in found {
+                values.insert(place.secret, place.key, open(&key, place, sealed_with, &value)?);
+            }
+        }
         Ok(values)
     }
 
     /// Tells in the log of secrets that the key of this data directory does not open.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn warn_of_others(&self, client: &Client) -> Result<(), granary_db::Error> {
+    pub async fn warn_of_others(&self, client: &Client) {
         // Without a key there was a warning already.
-        let Ok(key) = self.key().await else { return Ok(()) };
-        let others = secret::count_sealed_otherwise(client, &key.id()).await?;
-        if others > 0 {
-            warn!(
+        let Ok(key) = self.key().await else { return };
+        match secret::count_sealed_otherwise(client, &key.id()).await {
+            Ok(0) => {}
+            Ok(others) => warn!(
                 secrets = others,
                 "secrets were sealed with another key than {FILE} in the data directory; belts that use them will not \
                  start: put the right file back, or set the secrets anew"
-            );
+            ),
+            // A belt that cannot have its secrets says so itself.
+            Err(error) => debug!(%error, "could not look at the secrets"),
         }
-        Ok(())
     }
 
     async fn key(&self) -> Result<Key, Error> {
@@ -214,13 +219,12 @@ impl Secrets {
     }
 }
 
-fn open(key: &Key, place: Place<'_>, secret: &Sealed, sealed: &[u8]) -> Result<String, Error> {
+fn open(key: &Key, place: Place<'_>, sealed_with: String, value: &[u8]) -> Result<String, Error> {
     let ours = key.id();
-    if secret.sealed_with != ours {
-        let sealed_with = secret.sealed_with.clone();
+    if sealed_with != ours {
         return Err(Error::OtherKey { secret: place.secret.to_owned(), sealed_with, ours });
     }
-    seal::open(key, place, sealed)
+    seal::open(key, place, value)
         .ok_or_else(|| Error::Changed { secret: place.secret.to_owned(), key: place.key.to_owned() })
 }
 

@@ -186,9 +186,9 @@ async fn build_belt(
     };
     let ring = inner.logs.ring(&object.stage_id(), "callback");
     let packages = inner.packages(&stored).await.map_err(Error::Final)?;
-    let log = Arc::new(RingSink::masked(ring.clone(), mask.clone()));
+    let sink = Arc::new(RingSink::masked(ring.clone(), mask.clone()));
     let http = inner.outbound.of(&stored);
-    let script = ScriptSpec { packages, ..belt_spec(&stored, &outputs, &secrets, log, http) };
+    let script = ScriptSpec { packages, ..belt_spec(&stored, &outputs, &secrets, sink, http) };
     let component = match stored.program() {
         granary_catalog::belt::Program::Component(hash) => inner.component(&stored.project, hash).await,
         _ => inner.runtimes.of(script.language).await,

@@ -36,7 +36,7 @@ pub(super) fn of(belt: &Belt, folder: &Folder, sandboxed: &Sandboxed) -> Result<
             )
         })?,
         Err(error) if error.kind() == io::ErrorKind::NotFound && sandboxed.secrets.is_none() => File::new(),
-        Err(error) => return Err(error).with_context(|| path.display().to_string())?,
+        Err(error) => Err(error).with_context(|| path.display().to_string())?,
     };
     for SecretRef { variable, secret, key, optional } in wanted {
         match file.get(&secret).and_then(|keys| keys.get(&key)) {
