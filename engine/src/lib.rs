@@ -28,6 +28,7 @@ pub mod packages;
 pub mod ready;
 pub mod retention;
 pub mod runtimes;
+pub mod secrets;
 pub mod telemetry;
 pub mod version;
 

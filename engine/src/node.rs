@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::outbound::Outbound;
 use crate::ready::Readiness;
 use crate::runtimes::Runtimes;
+use crate::secrets::Secrets;
 use crate::stage::book::Book;
 use crate::stage::worker::Shared;
 use crate::supervisor::Supervisor;
@@ -75,7 +76,8 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     let dyn_log: Arc<dyn StreamLog> = Arc::clone(&log) as _;
     let shared = Shared { log: Arc::clone(&dyn_log), db: db.clone(), book: Book::default() };
     let outbound = Outbound::new(Arc::clone(&config.outbound_hosts)).context("could not set up TLS")?;
-    let supervisor = Supervisor::new(shared.clone(), runtimes, outbound);
+    let secrets = Secrets::open(&config.data_dir);
+    let supervisor = Supervisor::new(shared.clone(), runtimes, outbound, secrets.clone());
     let collector = Collector::new(
         dyn_log,
         granary_collector::Options {
@@ -98,6 +100,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
             metrics: metrics.clone(),
             open_metrics: config.open_metrics,
             outbound_hosts: Arc::clone(&config.outbound_hosts),
+            secrets: secrets.clone(),
             public_url,
         },
         stop.clone(),
@@ -111,6 +114,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
         config: config.clone(),
         shared,
         supervisor: supervisor.clone(),
+        secrets,
         ready: ready.clone(),
     };
     let mut founding = tokio::spawn(foundation.run(chores.clone()));

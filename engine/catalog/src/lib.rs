@@ -22,6 +22,7 @@ pub mod harvester;
 pub mod persister;
 pub mod project;
 pub mod schema;
+pub mod secret;
 pub mod source_type;
 pub mod token;
 
@@ -39,5 +40,6 @@ pub use outbound::HostPattern;
 pub use persister::{Persister, PersisterKind};
 pub use project::Project;
 pub use report::{Problem, Report};
+pub use secret::{Secret, SecretBody, SecretValues};
 pub use source_type::SourceType;
 pub use token::{Access, Role, Token};

@@ -72,13 +72,13 @@ pub struct ScriptSpec {
     pub http: Arc<dyn HttpClient>,
 }
 
+/// Without the configuration: the environment in it may hold secrets.
 impl fmt::Debug for ScriptSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScriptSpec")
             .field("kind", &self.kind)
             .field("language", &self.language)
             .field("source_bytes", &self.source.len())
-            .field("config", &self.config)
             .field("packages_bytes", &self.packages.len())
             .field("memory_bytes_max", &self.memory_bytes_max)
             .field("millicpu", &self.millicpu)

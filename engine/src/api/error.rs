@@ -48,6 +48,9 @@ pub enum Error {
     Exists(String),
     /// Something refers to what was to be deleted; the whole message.
     InUse(String),
+    /// A belt needs what was to be deleted or left out; the whole message. Where the original has no such object, its
+    /// 412 is no example.
+    Needed(String),
     /// It can not be done with an object in that state; the whole message.
     WrongState(String),
     /// The body is larger than the limit, in bytes.
@@ -124,6 +127,7 @@ impl Error {
             Error::Exists(_) => (StatusCode::CONFLICT, "entity_already_exists"),
             Error::WrongState(_) => (StatusCode::CONFLICT, "entity_in_wrong_state"),
             Error::InUse(_) => (StatusCode::PRECONDITION_FAILED, "entity_in_use"),
+            Error::Needed(_) => (StatusCode::CONFLICT, "entity_in_use"),
             Error::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Error::Sql { .. } => (StatusCode::BAD_REQUEST, "sql_error"),
             Error::Runtime(RuntimeError { kind: ErrorKind::Refused, .. }) => {
@@ -160,7 +164,10 @@ impl Error {
                 format!("There is no resource at {path}. GET /openapi.json lists what there is.")
             }
             Error::MethodNotAllowed => format!("{path} does not take the method {method}."),
-            Error::Exists(message) | Error::InUse(message) | Error::WrongState(message) => message.clone(),
+            Error::Exists(message)
+            | Error::InUse(message)
+            | Error::Needed(message)
+            | Error::WrongState(message) => message.clone(),
             Error::BodyTooLarge { limit } => {
                 format!("The body is larger than the limit of {limit} bytes ({} MiB).", limit >> 20)
             }

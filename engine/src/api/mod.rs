@@ -32,6 +32,7 @@ mod belts;
 mod dead_letters;
 mod sql;
 
+mod secrets;
 mod tokens;
 
 #[cfg(test)]
@@ -57,6 +58,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::secrets::Secrets;
 use error::Error;
 use runtime::Runtime;
 
@@ -71,6 +73,8 @@ pub struct ApiState {
     pub log: Arc<dyn StreamLog>,
     /// What the operator lets belts send requests to.
     pub outbound_hosts: Arc<[HostPattern]>,
+    /// What seals the values of secrets.
+    pub secrets: Secrets,
     /// Scheme, host and port that links begin with, without a slash at the end.
     pub public_url: String,
     /// Version of the engine, for the OpenAPI document.
@@ -95,6 +99,7 @@ fn project_routes() -> OpenApiRouter<ApiState> {
         .merge(belts::routes())
         .merge(belts::component_routes())
         .merge(components::routes())
+        .merge(secrets::routes())
         .merge(sql::routes())
         .merge(dead_letters::routes())
 }

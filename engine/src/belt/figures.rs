@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use granary_sandbox::{Figure, MetricSink};
 use metrics::{Label, Unit, counter, describe_counter, gauge, histogram};
 
+use crate::secrets::Mask;
+
 /// The most series of one belt: the registry keeps each for as long as the engine runs.
 const SERIES_MAX: usize = 100;
 /// The longest name, label name and label value, in bytes.
@@ -26,14 +28,15 @@ pub fn describe() {
 pub struct Figures {
     project: String,
     belt: String,
+    mask: Mask,
     series: Mutex<HashSet<String>>,
 }
 
 impl Figures {
-    /// Of the belt with that id.
+    /// Of the belt with that id. What the mask hides does not show in labels.
     #[must_use]
-    pub fn new(project: &str, belt: &str) -> Self {
-        Self { project: project.to_owned(), belt: belt.to_owned(), series: Mutex::default() }
+    pub fn new(project: &str, belt: &str, mask: Mask) -> Self {
+        Self { project: project.to_owned(), belt: belt.to_owned(), mask, series: Mutex::default() }
     }
 
     /// Whether the series is one of those that the belt may have.
@@ -68,7 +71,8 @@ impl MetricSink for Figures {
             return;
         }
         let name = format!("granary_belt_user_{name}");
-        let theirs = labels.iter().map(|(name, value)| Label::new(name.clone(), value.clone()));
+        let theirs =
+            labels.iter().map(|(name, value)| Label::new(name.clone(), self.mask.hide(value).into_owned()));
         let labels: Vec<Label> = self.own_labels().into_iter().chain(theirs).collect();
         match figure {
             Figure::Counter(by) => counter!(name, labels.iter()).increment(by),
@@ -95,7 +99,7 @@ mod tests {
 
     #[test]
     fn names_and_labels_are_bounded() {
-        let figures = Figures::new("p", "1");
+        let figures = Figures::new("p", "1", Mask::default());
         assert!(figures.admits("orders_total", &[label("country", "DE")]));
         for bad in ["", "1st", "a-b", &"x".repeat(101)] {
             assert!(!figures.admits(bad, &[]), "{bad}");
@@ -106,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_belt_has_so_many_series_and_no_more() {
-        let figures = Figures::new("p", "1");
+        let figures = Figures::new("p", "1", Mask::default());
         let admitted = (0..200).filter(|n| figures.admits("a", &[label("n", &n.to_string())])).count();
         assert_eq!(admitted, SERIES_MAX);
         assert!(figures.admits("a", &[label("n", "0")]), "those that are there stay");

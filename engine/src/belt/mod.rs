@@ -21,6 +21,7 @@ use granary_stream::{Headers, Source};
 use tokio_util::sync::CancellationToken;
 
 use crate::object_log::Ring;
+use crate::secrets::Mask;
 use crate::stage::{Delivered, Error, Outcome, Process, Refusal};
 use events::Events;
 use meter::Meter;
@@ -36,23 +37,25 @@ pub struct Belt {
     routes: Routes,
     retry: RetryPolicy,
     log: Ring,
+    mask: Mask,
     stop: CancellationToken,
     meter: Meter,
 }
 
 impl Belt {
     /// A belt of a loaded script, the outputs it may write to, and what it does on a `RetryException`. Failures are
-    /// also written to `log`.
+    /// also written to `log`. What the mask hides was given to the script and is not to be seen in what it fails with.
     #[must_use]
     pub fn new(
         crew: Crew,
         routes: Routes,
         retry: RetryPolicy,
         log: Ring,
+        mask: Mask,
         stop: CancellationToken,
         meter: Meter,
     ) -> Self {
-        Self { crew, routes, retry, log, stop, meter }
+        Self { crew, routes, retry, log, mask, stop, meter }
     }
 
     /// Runs one event again and again as long as it asks for it. The other messages of its partition wait.
@@ -72,7 +75,8 @@ impl Belt {
             retry += 1;
             let headers = self.headers(delivered, retry);
             let event = EventIn { headers: &headers.0, payload: &delivered.record.message.payload };
-            match self.crew.run_again(key, event).await.map_err(broken)? {
+            let answer = self.crew.run_again(key, event).await;
+            match answer.map_err(|error| self.mask.hide_in_error(broken(error)))? {
                 Some(Err(again)) if again.retryable => failure = again,
                 Some(done) => return Ok(done),
                 None => return Err(Error::Final("the sandbox answered no outcome for an event".to_owned())),
@@ -89,7 +93,9 @@ impl Belt {
         };
         tokio::select! {
             biased;
-            results = self.crew.run_belt(events) => results.map_err(broken),
+            results = self.crew.run_belt(events) => {
+                results.map_err(|error| self.mask.hide_in_error(broken(error)))
+            }
             () = out_of_patience => Err(Error::Stopped),
         }
     }
@@ -141,6 +147,7 @@ impl Process for Belt {
                     outcome.outputs.append(&mut outputs);
                 }
                 Err(refusal) => {
+                    let refusal = self.mask.hide_in_refusal(refusal);
                     refusal.log(&self.log, &delivered);
                     outcome.dead.push(refusal.of(delivered));
                 }

@@ -4,6 +4,7 @@ mod belt;
 mod client;
 mod config;
 mod dlq;
+mod secret;
 mod sql;
 mod token;
 mod up;
@@ -33,6 +34,8 @@ enum Commands {
     Belt(Box<belt::Belt>),
     /// List, inspect, retry and discard what could not be processed
     Dlq(Box<dlq::Dlq>),
+    /// Set, list and delete secrets, which belts get as variables
+    Secret(secret::Secret),
     /// Run one SQL statement in a project and print the rows; without a statement, open psql
     Sql(sql::Sql),
     /// Make, list and revoke access tokens
@@ -68,6 +71,7 @@ pub fn run() -> ExitCode {
         match Commands::from_arg_matches(&matches) {
             Ok(Commands::Belt(belt)) => block_on(belt.run()),
             Ok(Commands::Dlq(dlq)) => block_on(dlq.run()),
+            Ok(Commands::Secret(secret)) => block_on(secret.run()),
             Ok(Commands::Sql(sql)) => block_on(sql.run()),
             Ok(Commands::Token(token)) => block_on(token.run()),
             Ok(Commands::Config) => config::run(),

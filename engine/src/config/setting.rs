@@ -19,7 +19,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "data-dir",
         value: "DIR",
         default: "./granary-data",
-        help: "Where all state lives: the log, the embedded Postgres, tokens, caches",
+        help: "Where all state lives: the log, the embedded Postgres, tokens, the key of secrets, caches",
     },
     Setting {
         name: "listen",

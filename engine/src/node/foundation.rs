@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::ready::Readiness;
+use crate::secrets::Secrets;
 use crate::stage::worker::Shared;
 use crate::supervisor::Supervisor;
 
@@ -26,6 +27,7 @@ pub(super) struct Foundation {
     pub(super) config: Config,
     pub(super) shared: Shared,
     pub(super) supervisor: Supervisor,
+    pub(super) secrets: Secrets,
     pub(super) ready: Readiness,
 }
 
@@ -50,6 +52,9 @@ impl Foundation {
             }
         };
         self.first_token().await?;
+        if let Ok(client) = self.shared.db.client().await {
+            self.secrets.warn_of_others(&client).await;
+        }
         self.supervisor.resume().await.context("could not start what was running")?;
         info!("ready");
         self.watch(lock, stop).await

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiState};
 use crate::ready::Readiness;
+use crate::secrets::Secrets;
 use crate::supervisor::Supervisor;
 
 /// What the server serves.
@@ -32,6 +33,7 @@ pub(super) struct App {
     pub(super) metrics: PrometheusHandle,
     pub(super) open_metrics: bool,
     pub(super) outbound_hosts: Arc<[HostPattern]>,
+    pub(super) secrets: Secrets,
     pub(super) public_url: String,
 }
 
@@ -42,6 +44,7 @@ pub(super) async fn serve(listener: TcpListener, app: App, stop: CancellationTok
         runtime: Arc::new(app.supervisor.clone()),
         log: Arc::clone(&app.log),
         outbound_hosts: Arc::clone(&app.outbound_hosts),
+        secrets: app.secrets.clone(),
         public_url: app.public_url.clone(),
         version: crate::version::VERSION,
     };

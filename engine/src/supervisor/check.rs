@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use granary_catalog::harvester::Program;
-use granary_catalog::{Belt, EventKind, Harvester, belt};
+use granary_catalog::{Belt, EventKind, Harvester, SecretValues, belt};
 use granary_sandbox::{Component, Diagnostic, Error, Kind, Language, ScriptSpec};
 
 use super::Inner;
 use super::launch::{RingSink, belt_spec, transform_spec};
 use crate::api::runtime::{CheckError, ComponentKind, ErrorKind, RuntimeError, ScriptProblem};
 use crate::object_log::Ring;
+use crate::secrets::{self, Mask};
 
 impl Inner {
     pub(super) async fn check_belt(
@@ -20,14 +21,30 @@ impl Inner {
     ) -> Result<Vec<String>, CheckError> {
         // What the module prints while it is checked belongs to no object yet.
         let packages = self.packages(belt).await.map_err(failed)?;
-        let spec =
-            ScriptSpec { packages, ..belt_spec(belt, outputs, &Ring::default(), self.outbound.of(belt)) };
+        let secrets = self.secrets_of(belt).await?;
+        let log = Arc::new(RingSink::new(Ring::default()));
+        let spec = ScriptSpec { packages, ..belt_spec(belt, outputs, &secrets, log, self.outbound.of(belt)) };
         let component = match belt.program() {
             belt::Program::Dbt => return Ok(Vec::new()),
             belt::Program::Python(_) | belt::Program::JavaScript(_) => self.runtimes.of(spec.language).await,
             belt::Program::Component(hash) => self.component(&belt.project, hash).await,
         };
-        self.check(component, spec).await
+        // What a module says while it is loaded may hold what it was given.
+        let mask = Mask::of(&secrets);
+        match self.check(component, spec).await {
+            Ok(warnings) => Ok(warnings.iter().map(|warning| mask.hide(warning).into_owned()).collect()),
+            Err(CheckError::Script(problems)) => {
+                Err(CheckError::Script(problems.into_iter().map(|problem| hidden(&mask, problem)).collect()))
+            }
+            Err(CheckError::Runtime(error)) => {
+                Err(CheckError::Runtime(RuntimeError::new(error.kind, mask.hide(&error.message))))
+            }
+        }
+    }
+
+    async fn secrets_of(&self, belt: &Belt) -> Result<SecretValues, CheckError> {
+        let client = self.shared.db.client().await.map_err(|error| unopened(error.into()))?;
+        self.secrets.of(&client, belt).await.map_err(unopened)
     }
 
     pub(super) async fn check_component(&self, kind: ComponentKind, bytes: Bytes) -> Result<(), CheckError> {
@@ -36,7 +53,7 @@ impl Inner {
             Err(error @ Error::Compile(_)) => return Err(CheckError::Script(vec![plain(error.to_string())])),
             Err(error) => return Err(failed(error.to_string())),
         };
-        let log: Arc<RingSink> = Arc::new(RingSink(Ring::default()));
+        let log: Arc<RingSink> = Arc::new(RingSink::new(Ring::default()));
         let kind = match kind {
             ComponentKind::Belt => Kind::Belt,
             ComponentKind::Transform => Kind::Transform,
@@ -48,7 +65,7 @@ impl Inner {
     pub(super) async fn check_transform(&self, harvester: &Harvester) -> Result<Vec<String>, CheckError> {
         match harvester.transform.program() {
             Program::Python(source) => {
-                let spec = transform_spec(source, Arc::new(RingSink(Ring::default())));
+                let spec = transform_spec(source, Arc::new(RingSink::new(Ring::default())));
                 self.check(self.runtimes.of(Language::Python).await, spec).await
             }
             Program::Identity | Program::Component(_) | Program::Unsupported(_) => Ok(Vec::new()),
@@ -79,6 +96,22 @@ impl Inner {
 
 fn failed(why: String) -> CheckError {
     CheckError::Runtime(RuntimeError::new(ErrorKind::Failed, why))
+}
+
+fn unopened(error: secrets::Error) -> CheckError {
+    let kind = match &error {
+        secrets::Error::Database(error) if error.is_unavailable() => ErrorKind::Unavailable,
+        _ => ErrorKind::Failed,
+    };
+    CheckError::Runtime(RuntimeError::new(kind, error.to_string()))
+}
+
+fn hidden(mask: &Mask, mut problem: ScriptProblem) -> ScriptProblem {
+    mask.hide_in(&mut problem.message);
+    if let Some(traceback) = &mut problem.traceback {
+        mask.hide_in(traceback);
+    }
+    problem
 }
 
 fn plain(message: String) -> ScriptProblem {

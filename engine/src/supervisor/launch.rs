@@ -6,7 +6,8 @@ use std::sync::Arc;
 use granary_catalog::event_type::{PARTITIONS_DEFAULT, RETENTION_MS_DEFAULT};
 use granary_catalog::harvester::Program;
 use granary_catalog::{
-    Belt, EventKind, EventType, Harvester, Object, Persister, StartPosition, VersionChoice, VersionRef,
+    Belt, EventKind, EventType, Harvester, Object, Persister, SecretValues, StartPosition, VersionChoice,
+    VersionRef,
 };
 use granary_db::definitions;
 use granary_sandbox::{
@@ -23,6 +24,7 @@ use crate::belt::routing::{self, RawTopic, Routes, Target};
 use crate::harvester::extractor::Extractor;
 use crate::harvester::transform::Transform;
 use crate::object_log::Ring;
+use crate::secrets::Mask;
 use crate::stage::worker::{Shared, Source, Spec, Start};
 use crate::stage::{Error, Process};
 use crate::{belt, harvester, persister};
@@ -89,7 +91,7 @@ async fn build_harvester(
     let transform = match stored.transform.program() {
         Program::Identity => Transform::PassThrough,
         Program::Python(source) => {
-            let spec = transform_spec(source, Arc::new(RingSink(transform_log.clone())));
+            let spec = transform_spec(source, Arc::new(RingSink::new(transform_log.clone())));
             let runtime = inner.runtimes.of(Language::Python).await.map_err(Error::Final)?;
             let runner =
                 Runner::new(inner.runtimes.sandbox().clone(), runtime, spec).await.map_err(script_error)?;
@@ -99,7 +101,7 @@ async fn build_harvester(
             let component = inner.component(&stored.project, hash).await.map_err(Error::Final)?;
             let spec = ScriptSpec {
                 language: Language::Component,
-                ..transform_spec(String::new(), Arc::new(RingSink(transform_log.clone())))
+                ..transform_spec(String::new(), Arc::new(RingSink::new(transform_log.clone())))
             };
             let runner =
                 Runner::new(inner.runtimes.sandbox().clone(), component, spec).await.map_err(script_error)?;
@@ -143,10 +145,12 @@ async fn build_belt(
         .await?
         .ok_or_else(|| Error::Final(format!("the belt {id} is not there any more")))?
         .definition;
-    drop(client);
     if let Some(obstacle) = stored.start_obstacle() {
         return Err(Error::Final(obstacle));
     }
+    let secrets = inner.secrets.of(&client, &stored).await?;
+    let mask = Mask::of(&secrets);
+    drop(client);
     let mut sources = Vec::new();
     for name in &stored.event_types {
         let input =
@@ -184,13 +188,17 @@ async fn build_belt(
     };
     let ring = inner.logs.ring(&object.stage_id(), "callback");
     let packages = inner.packages(&stored).await.map_err(Error::Final)?;
-    let script = ScriptSpec { packages, ..belt_spec(&stored, &outputs, &ring, inner.outbound.of(&stored)) };
+    let sink = Arc::new(RingSink::masked(ring.clone(), mask.clone()));
+    let http = inner.outbound.of(&stored);
+    let script = ScriptSpec { packages, ..belt_spec(&stored, &outputs, &secrets, sink, http) };
     let component = match stored.program() {
         granary_catalog::belt::Program::Component(hash) => inner.component(&stored.project, hash).await,
         _ => inner.runtimes.of(script.language).await,
     };
     let (sandbox, component) = (inner.runtimes.sandbox().clone(), component.map_err(Error::Final)?);
-    let crew = Crew::new(sandbox, component, script, stored.replicas as usize).await.map_err(script_error)?;
+    let crew = Crew::new(sandbox, component, script, stored.replicas as usize)
+        .await
+        .map_err(|error| mask.hide_in_error(script_error(error)))?;
     let offsets: HashMap<String, Vec<u64>> = stored.partition_offsets.clone().into_iter().collect();
     let first = if offsets.is_empty() { Start::Latest } else { Start::Offsets(offsets) };
     let spec = Spec {
@@ -209,6 +217,7 @@ async fn build_belt(
         routes,
         stored.retry(),
         ring,
+        mask,
         stop.clone(),
         Meter::new("belt", &stored.project, &id.to_string()),
     );
@@ -304,11 +313,12 @@ fn start(from: Option<StartPosition>, first: Start) -> Start {
     }
 }
 
-/// The program of a belt, with the limits of its definition.
+/// The program of a belt, with the limits of its definition and what its variables take from secrets.
 pub(crate) fn belt_spec(
     belt: &Belt,
     outputs: &[(String, EventKind)],
-    ring: &Ring,
+    secrets: &SecretValues,
+    log: Arc<dyn LogSink>,
     http: Arc<dyn HttpClient>,
 ) -> ScriptSpec {
     let (language, source) = match belt.program() {
@@ -319,7 +329,7 @@ pub(crate) fn belt_spec(
     let outputs: Vec<_> =
         outputs.iter().map(|(name, kind)| json!({"name": name, "kind": kind.as_str()})).collect();
     let env: serde_json::Map<String, serde_json::Value> =
-        belt.env().into_iter().map(|(name, value)| (name, value.into())).collect();
+        belt.env_with(secrets).into_iter().map(|(name, value)| (name, value.into())).collect();
     ScriptSpec {
         kind: Kind::Belt,
         language,
@@ -337,8 +347,8 @@ pub(crate) fn belt_spec(
         call_timeout: belt.callback_timeout(),
         long_call: belt.callback_long_running(),
         init_timeout: INIT_TIMEOUT,
-        log: Arc::new(RingSink(ring.clone())),
-        metrics: Arc::new(Figures::new(&belt.project, &belt.id.to_string())),
+        log,
+        metrics: Arc::new(Figures::new(&belt.project, &belt.id.to_string(), Mask::of(secrets))),
         http,
     }
 }
@@ -362,16 +372,31 @@ pub(super) fn transform_spec(source: String, log: Arc<dyn LogSink>) -> ScriptSpe
     }
 }
 
-/// What a script logs goes to the logs endpoint of its object.
-pub(super) struct RingSink(pub(super) Ring);
+/// What a script logs goes to the logs endpoint of its object, without the secrets that it was given.
+pub(super) struct RingSink {
+    ring: Ring,
+    mask: Mask,
+}
+
+impl RingSink {
+    /// For a script that was given none.
+    pub(super) fn new(ring: Ring) -> Self {
+        Self::masked(ring, Mask::default())
+    }
+
+    pub(super) fn masked(ring: Ring, mask: Mask) -> Self {
+        Self { ring, mask }
+    }
+}
 
 impl LogSink for RingSink {
     fn line(&self, level: Level, logger: &str, message: &str) {
+        let message = self.mask.hide(message);
         // What a script prints goes out as it is, without the prefix (spec: belts 11).
         if logger == "stdout" || logger == "stderr" {
-            self.0.push(message);
+            self.ring.push(&message);
         } else {
-            self.0.push(&format!("{:>5} [{logger}] {message}", level.as_str()));
+            self.ring.push(&format!("{:>5} [{logger}] {message}", level.as_str()));
         }
     }
 }

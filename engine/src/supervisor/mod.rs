@@ -36,6 +36,7 @@ use crate::api::runtime::StatusReport;
 use crate::object_log::ObjectLogs;
 use crate::outbound::Outbound;
 use crate::runtimes::Runtimes;
+use crate::secrets::Secrets;
 use crate::stage::Error;
 use crate::stage::worker::{Relay, Shared, Trouble, Worker};
 
@@ -73,6 +74,7 @@ struct Inner {
     shared: Shared,
     runtimes: Arc<Runtimes>,
     outbound: Outbound,
+    secrets: Secrets,
     logs: ObjectLogs,
     objects: Mutex<HashMap<Object, Arc<Running>>>,
     tasks: TaskTracker,
@@ -85,11 +87,12 @@ pub struct Supervisor(Arc<Inner>);
 impl Supervisor {
     /// A supervisor that runs nothing yet.
     #[must_use]
-    pub fn new(shared: Shared, runtimes: Arc<Runtimes>, outbound: Outbound) -> Self {
+    pub fn new(shared: Shared, runtimes: Arc<Runtimes>, outbound: Outbound, secrets: Secrets) -> Self {
         Self(Arc::new(Inner {
             shared,
             runtimes,
             outbound,
+            secrets,
             logs: ObjectLogs::default(),
             objects: Mutex::default(),
             tasks: TaskTracker::new(),

@@ -35,7 +35,8 @@ pub struct BeltBody {
     /// Memory limit in MiB, number or text; 512 when missing.
     #[schema(value_type = Option<String>)]
     pub memory: Option<u32>,
-    /// JSON text `{"extraEnv": [{"name": "FOO", "value": "bar"}]}`.
+    /// JSON text `{"extraEnv": [{"name": "FOO", "value": "bar"}]}`; an entry may have
+    /// `"valueFrom": {"secretKeyRef": {"name": "a-secret", "key": "a-key", "optional": false}}` in place of `value`.
     pub extra_env: Option<String>,
     /// Whether debug lines are logged.
     pub debug: Option<bool>,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Belt;
-use crate::report::Report;
+use super::{Belt, SecretRef};
+use crate::{fields::kind, report::Report, secret::SecretValues};
 
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(10);
 /// What counts as long when nothing is set, as a share of the timeout: 180 s of the original's 300 s.
@@ -15,6 +15,15 @@ const LONG_RUNNING: &str = "CALLBACK_LONGRUNNING_SEC";
 /// A day; more is a slip, and sums of deadlines stay small.
 const SECONDS_MAX: f64 = 86_400.0;
 const NAMES_MAX: usize = 1_000;
+/// Variables that are settings of the engine. They take effect before any secret is looked into, and show in answers.
+const SETTINGS: [&str; 6] = [
+    "CALLBACK_TIMEOUT_SEC",
+    LONG_RUNNING,
+    "RETRY_BACK_OFF_INITIAL_INTERVAL_SEC",
+    "RETRY_BACK_OFF_INTERVAL_MAX_SEC",
+    "RETRY_BACK_OFF_MULTIPLIER",
+    "RETRY_MAX_RETRIES",
+];
 
 /// What follows a `RetryException`: wait `min(max, initial * multiplier^n)`, try again, at most `retries_max` times.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,13 +47,55 @@ impl RetryPolicy {
     }
 }
 
-/// Reads `extraEnv`: JSON text of an array of `{name, value}`, or of an object that holds it under `extraEnv` or
-/// `extraEnvs`. The error completes "Parameter 'extraEnv' ...".
-pub(super) fn read(text: &str) -> Result<Vec<(String, String)>, String> {
-    Ok(entries(text)?.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect())
+/// A variable as it was given.
+struct Variable {
+    name: String,
+    source: Source,
 }
 
-fn entries(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
+/// Where the value of a variable comes from.
+enum Source {
+    /// It stands there.
+    Plain(String),
+    /// A secret has it.
+    Secret(SecretRef),
+    /// Nowhere: the variable is not set.
+    Nothing,
+    /// Nowhere, by mistake. Only a definition from before secrets can hold that.
+    Mistake(String),
+}
+
+/// Reads `extraEnv`: JSON text of an array of `{name, value}` and `{name, valueFrom}`, or of an object that holds it
+/// under `extraEnv` or `extraEnvs`. The names and values of those whose value stands there. The error completes
+/// "Parameter 'extraEnv' ...".
+pub(super) fn read(text: &str) -> Result<Vec<(String, String)>, String> {
+    let plain = |Variable { name, source }| match source {
+        Source::Plain(value) => Some((name, value)),
+        Source::Secret(_) | Source::Nothing | Source::Mistake(_) => None,
+    };
+    Ok(variables(text)?.into_iter().filter_map(plain).collect())
+}
+
+/// The variables whose value is in a secret; none where the text cannot be read.
+pub(super) fn secret_refs(text: &str) -> Vec<SecretRef> {
+    let secret = |variable: Variable| match variable.source {
+        Source::Secret(reference) => Some(reference),
+        Source::Plain(_) | Source::Nothing | Source::Mistake(_) => None,
+    };
+    variables(text).unwrap_or_default().into_iter().filter_map(secret).collect()
+}
+
+/// All variables that have a value, in the order given, those of secrets among them.
+pub(super) fn with_secrets(text: &str, secrets: &SecretValues) -> Vec<(String, String)> {
+    let value = |Variable { name, source }| match source {
+        Source::Plain(value) => Some((name, value)),
+        Source::Secret(SecretRef { secret, key, .. }) => Some((name, secrets.get(&secret, &key)?.to_owned())),
+        Source::Nothing | Source::Mistake(_) => None,
+    };
+    variables(text).unwrap_or_default().into_iter().filter_map(value).collect()
+}
+
+fn list(text: &str) -> Result<Vec<Value>, String> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
@@ -53,8 +104,11 @@ fn entries(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
             "must be JSON text such as {{\"extraEnv\": [{{\"name\": \"A\", \"value\": \"b\"}}]}}: {error}"
         )
     })?;
-    let list = match &value {
-        Value::Object(map) => map.get("extraEnv").or_else(|| map.get("extraEnvs")).unwrap_or(&Value::Null),
+    let list = match value {
+        Value::Object(mut map) => {
+            let given = map.shift_remove("extraEnv").or_else(|| map.shift_remove("extraEnvs"));
+            given.unwrap_or(Value::Null)
+        }
         other => other,
     };
     let Value::Array(list) = list else {
@@ -63,10 +117,14 @@ fn entries(text: &str) -> Result<Vec<(String, Option<String>)>, String> {
     if list.len() > NAMES_MAX {
         return Err(format!("must hold at most {NAMES_MAX} variables but holds {}", list.len()));
     }
-    list.iter().enumerate().map(|(index, item)| entry(index, item)).collect()
+    Ok(list)
 }
 
-fn entry(index: usize, item: &Value) -> Result<(String, Option<String>), String> {
+fn variables(text: &str) -> Result<Vec<Variable>, String> {
+    list(text)?.iter().enumerate().map(|(index, item)| variable(index, item)).collect()
+}
+
+fn variable(index: usize, item: &Value) -> Result<Variable, String> {
     let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
     if name.is_empty() || name.contains(['=', '\0']) {
         return Err(format!("must give every variable a name without '=', but number {index} is {item}"));
@@ -75,16 +133,22 @@ fn entry(index: usize, item: &Value) -> Result<(String, Option<String>), String>
         Some(Value::String(text)) => Some(text.clone()),
         Some(Value::Number(number)) => Some(number.to_string()),
         Some(Value::Bool(flag)) => Some(flag.to_string()),
-        // `valueFrom` names a secret of the original's cluster.
         None | Some(Value::Null) => None,
         Some(other) => {
-            return Err(format!("must give the variable '{name}' a text as value but it is {other}"));
+            return Err(format!("must give the variable '{name}' a text as value but it is {}", kind(other)));
         }
     };
     if value.as_ref().is_some_and(|value| value.contains('\0')) {
         return Err(format!("contains the character U+0000 in the variable '{name}'"));
     }
-    Ok((name.to_owned(), value))
+    let from = item.get("valueFrom").filter(|from| !from.is_null());
+    let source = match (value, from) {
+        (Some(_), Some(_)) => Source::Mistake("must have a value or a valueFrom, not both".to_owned()),
+        (Some(value), None) => Source::Plain(value),
+        (None, Some(from)) => SecretRef::read(name, from).map_or_else(Source::Mistake, Source::Secret),
+        (None, None) => Source::Nothing,
+    };
+    Ok(Variable { name: name.to_owned(), source })
 }
 
 fn setting<'a>(env: &'a [(String, String)], name: &str) -> Option<&'a str> {
@@ -122,26 +186,37 @@ pub(super) fn retry(env: &[(String, String)]) -> RetryPolicy {
 
 /// Checks the environment of a new belt, and the settings in it that mean something here.
 pub(super) fn check(belt: &Belt, report: &mut Report) {
-    let entries = match entries(belt.extra_env.as_deref().unwrap_or_default()) {
-        Ok(entries) => entries,
+    let text = belt.extra_env.as_deref().unwrap_or_default();
+    let variables = match variables(text) {
+        Ok(variables) => variables,
         Err(reason) => return report.problem("extraEnv", reason),
     };
-    let unset: Vec<_> =
-        entries.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.as_str()).collect();
+    let mut unset = Vec::new();
+    for Variable { name, source } in &variables {
+        match source {
+            Source::Plain(_) => {}
+            Source::Secret(_) if SETTINGS.contains(&name.as_str()) => report.problem(
+                format!("extraEnv.{name}"),
+                "must have a plain value: it is a setting of the engine, which takes none from secrets",
+            ),
+            Source::Secret(_) => {}
+            Source::Nothing => unset.push(name.as_str()),
+            Source::Mistake(reason) => report.problem(format!("extraEnv.{name}"), reason),
+        }
+    }
     if !unset.is_empty() {
-        report.warn(format!(
-            "Field 'extraEnv': these variables have no 'value' and are not set ('valueFrom' has no effect here): {}.",
-            unset.join(", ")
-        ));
+        let unset = unset.join(", ");
+        report.warn(format!("Field 'extraEnv': these variables have no 'value' and are not set: {unset}."));
+    }
+    for item in list(text).unwrap_or_default() {
+        for field in SecretRef::unknown(&item["valueFrom"]) {
+            let name = item["name"].as_str().unwrap_or_default();
+            let path = format!("extraEnv.{name}.valueFrom.secretKeyRef.{field}");
+            report.warn(format!("Unknown field '{path}' is ignored."));
+        }
     }
     let env = belt.env();
-    let positive = [
-        "CALLBACK_TIMEOUT_SEC",
-        LONG_RUNNING,
-        "RETRY_BACK_OFF_INITIAL_INTERVAL_SEC",
-        "RETRY_BACK_OFF_INTERVAL_MAX_SEC",
-    ];
-    for name in positive {
+    for name in &SETTINGS[..4] {
         if let Some(text) = setting(&env, name)
             && seconds(&env, name).is_none()
         {

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::{
-    Object, VersionRef,
+    Object, SecretValues, VersionRef,
     event_type::{Directory, EventKind},
     report::Report,
 };
@@ -19,10 +19,12 @@ mod environment;
 mod outbound;
 mod render;
 mod requirements;
+mod secret_ref;
 
 pub use body::{BeltBody, OutputBody};
 pub use environment::RetryPolicy;
 pub use requirements::{Requirement, package_name};
+pub use secret_ref::{SecretRef, secret_refs};
 
 /// The callback of a Python belt that gives none.
 pub const DEFAULT_EXTRACTOR: &str = "\
@@ -181,7 +183,7 @@ pub struct Belt {
     pub millicpu: Option<u32>,
     /// Memory limit in MiB.
     pub memory: u32,
-    /// Environment as it was given: JSON text.
+    /// Environment as it was given: JSON text. What it takes from secrets it names only.
     #[serde(default)]
     pub extra_env: Option<String>,
     /// Whether debug lines are logged.
@@ -456,9 +458,14 @@ impl Belt {
         u64::from(self.memory.min(MEMORY_MIB_MAX)) * 1_048_576
     }
 
-    /// The environment: names and values in the order given.
+    /// The variables whose values stand in the definition, in the order given.
     pub fn env(&self) -> Vec<(String, String)> {
         environment::read(self.extra_env.as_deref().unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// The environment that its program sees, in the order given. A variable whose secret is not among these is not set.
+    pub fn env_with(&self, secrets: &SecretValues) -> Vec<(String, String)> {
+        environment::with_secrets(self.extra_env.as_deref().unwrap_or_default(), secrets)
     }
 
     /// The longest that one call may take (`CALLBACK_TIMEOUT_SEC`; 10 s).

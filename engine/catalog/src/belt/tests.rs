@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::event_type::Entry;
+use crate::{Secret, event_type::Entry};
 
 fn directory() -> Directory {
     let entry = |name: &str, label: &str, kind| Entry {
@@ -172,7 +172,7 @@ fn a_label_stands_for_its_event_type_with_a_warning() {
 #[test]
 fn the_environment_is_parsed_and_its_settings_checked() {
     let env = r#"{"extraEnv": [{"name": "FOO", "value": "bar"}, {"name": "CALLBACK_TIMEOUT_SEC", "value": "2.5"},
-        {"name": "RETRY_MAX_RETRIES", "value": -1}, {"name": "S", "valueFrom": {"secretKeyRef": {}}}]}"#;
+        {"name": "RETRY_MAX_RETRIES", "value": -1}, {"name": "S"}]}"#;
     let (belt, warnings) = create(&with("extraEnv", json!(env))).unwrap();
     assert_eq!(belt.env().len(), 3);
     assert_eq!(belt.env()[0], ("FOO".to_owned(), "bar".to_owned()));
@@ -191,6 +191,102 @@ fn the_environment_is_parsed_and_its_settings_checked() {
     ] {
         assert_eq!(names(&create(&with("extraEnv", env)).unwrap_err()), [field]);
     }
+}
+
+fn from_secret(variable: &str, reference: Value) -> Value {
+    with("extraEnv", json!([{"name": variable, "valueFrom": {"secretKeyRef": reference}}]))
+}
+
+#[test]
+fn variables_take_their_values_from_secrets() {
+    let env = json!([
+        {"name": "A", "value": "plain"},
+        {"name": "B", "valueFrom": {"secretKeyRef": {"name": "mailer", "key": "password"}}},
+        {"name": "C", "value": null, "valueFrom": {"secretKeyRef": {"name": "mailer", "key": "gone", "optional": true}}},
+        {"name": "A", "valueFrom": {"secretKeyRef": {"name": "mailer", "key": "user"}}},
+    ]);
+    let (belt, warnings) = create(&with("extraEnv", env)).unwrap();
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(belt.env(), [("A".to_owned(), "plain".to_owned())]);
+    let refs: Vec<_> = belt.secret_refs().into_iter().map(|r| (r.variable, r.key, r.optional)).collect();
+    let expected = [("B", "password", false), ("C", "gone", true), ("A", "user", false)];
+    assert_eq!(
+        refs,
+        expected.map(|(variable, key, optional)| (variable.to_owned(), key.to_owned(), optional))
+    );
+    let mut values = SecretValues::default();
+    values.insert("mailer", "password", "hunter2".to_owned());
+    values.insert("mailer", "user", "ada".to_owned());
+    let seen = [("A", "plain"), ("B", "hunter2"), ("A", "ada")];
+    assert_eq!(belt.env_with(&values), seen.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert!(!serde_json::to_string(&belt.to_json()).unwrap().contains("hunter2"));
+}
+
+#[test]
+fn a_reference_to_a_secret_has_the_form_of_kubernetes() {
+    for (body, word) in [
+        (with("extraEnv", json!([{"name": "S", "valueFrom": "mailer"}])), "a text"),
+        (with("extraEnv", json!([{"name": "S", "valueFrom": {}}])), "secretKeyRef is null"),
+        (
+            with("extraEnv", json!([{"name": "S", "valueFrom": {"configMapKeyRef": {"name": "a"}}}])),
+            "configMapKeyRef",
+        ),
+        (
+            with("extraEnv", json!([{"name": "S", "value": "v", "valueFrom": {"secretKeyRef": {}}}])),
+            "not both",
+        ),
+        (from_secret("S", json!({})), "secretKeyRef.name"),
+        (from_secret("S", json!({"name": "mailer"})), "secretKeyRef.key"),
+        (from_secret("S", json!({"name": "mailer", "key": 3})), "secretKeyRef.key"),
+        (from_secret("S", json!({"name": "mailer", "key": "k", "optional": "yes"})), "optional"),
+    ] {
+        let problems = create(&body).unwrap_err();
+        assert_eq!(names(&problems), ["extraEnv.S"], "{problems:?}");
+        assert!(problems[0].reason.contains(word), "{problems:?}");
+    }
+    let (_, warnings) =
+        create(&from_secret("S", json!({"name": "mailer", "key": "k", "optinal": true}))).unwrap();
+    assert!(warnings[0].contains("extraEnv.S.valueFrom.secretKeyRef.optinal"), "{warnings:?}");
+}
+
+#[test]
+fn settings_of_the_engine_come_from_no_secret() {
+    for setting in ["CALLBACK_TIMEOUT_SEC", "RETRY_MAX_RETRIES"] {
+        let problems = create(&from_secret(setting, json!({"name": "mailer", "key": "k"}))).unwrap_err();
+        assert_eq!(names(&problems), [format!("extraEnv.{setting}")]);
+    }
+}
+
+#[test]
+fn references_to_secrets_are_checked_against_what_there_is() {
+    let secret = |name: &str, keys: &[&str]| Secret {
+        project: "p".to_owned(),
+        name: name.to_owned(),
+        version: 1,
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+    };
+    let known = [secret("crm", &["url"]), secret("mailer", &["password", "user"])];
+    let check = |reference: Value, known: &[Secret]| {
+        let (belt, _) = create(&from_secret("S", reference)).unwrap();
+        let mut report = Report::default();
+        belt.check_secrets(known, &mut report);
+        report
+    };
+    assert_eq!(check(json!({"name": "mailer", "key": "user"}), &known), Report::default());
+    for (reference, known, reason) in [
+        (json!({"name": "mailr", "key": "user"}), &known[..], "(did you mean 'mailer'?)"),
+        (json!({"name": "x-files", "key": "user"}), &known[..], "(there are 'crm', 'mailer')"),
+        (json!({"name": "x-files", "key": "user"}), &known[..0], "granary secret set"),
+        (json!({"name": "mailer", "key": "usr"}), &known[..], "(did you mean 'user'?)"),
+        (json!({"name": "mailer", "key": "certificate"}), &known[..], "(it has 'password', 'user')"),
+    ] {
+        let report = check(reference, known);
+        assert_eq!(names(&report.problems), ["extraEnv.S"]);
+        assert!(report.problems[0].reason.ends_with(reason) || reason == "granary secret set", "{report:?}");
+        assert!(report.problems[0].reason.contains(reason), "{report:?}");
+    }
+    let report = check(json!({"name": "mailer", "key": "token", "optional": true}), &known);
+    assert!(report.is_clean() && report.warnings[0].contains("it is not set"), "{report:?}");
 }
 
 #[test]

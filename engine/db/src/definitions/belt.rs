@@ -61,6 +61,30 @@ pub async fn writing(client: &Client, event_type: &str) -> Result<Vec<Stored<Bel
     all_stored(DEFINITION, &client.query(&sql, &[&json!([{"name": event_type}])]).await?)
 }
 
+/// What a belt's environment is, and whose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// The belt.
+    pub id: i64,
+    /// Its name, for people.
+    pub name: String,
+    /// `extraEnv` as it was given.
+    pub extra_env: String,
+}
+
+/// The environments of a project's belts that have one, by id of the belt. Their programs stay where they are.
+///
+/// # Errors
+/// Those of the database.
+pub async fn environments(client: &Client, project: &str) -> Result<Vec<Environment>, Error> {
+    let sql = "SELECT id, name, definition ->> 'extraEnv' FROM granary.belt \
+               WHERE project = $1 AND definition ->> 'extraEnv' IS NOT NULL ORDER BY id";
+    let rows = client.query(sql, &[&project]).await?;
+    rows.iter()
+        .map(|row| Ok(Environment { id: row.try_get(0)?, name: row.try_get(1)?, extra_env: row.try_get(2)? }))
+        .collect()
+}
+
 /// The id of the belt with the name in the project, without regard to case.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The tables of the definitions: projects, event types, harvesters, belts, persisters, tokens, components.
+//! The tables of the definitions: projects, event types, harvesters, belts, persisters, tokens, components, secrets.
 //!
 //! The functions take a plain client, so that several of them fit into one transaction (`transaction.client()`).
 //! Whatever writes definitions takes [`lock`] first within its transaction: names are derived from what is there, and
@@ -11,6 +11,7 @@ pub mod harvester;
 pub mod package;
 pub mod persister;
 pub mod project;
+pub mod secret;
 pub mod token;
 
 use granary_catalog::{Audit, Object, Person, Wanted};

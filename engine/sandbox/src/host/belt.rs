@@ -8,7 +8,7 @@ use super::metrics::Figure;
 use crate::bindings::belt::granary::belt::{configuration, eventstore, logging, metrics, profiles};
 
 /// What the definition of a belt says to the belt.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Identity {
     pub(crate) id: String,
     debug: bool,

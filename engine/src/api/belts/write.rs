@@ -9,7 +9,7 @@ use granary_catalog::{
     },
     event_type::Directory,
 };
-use granary_db::definitions::{self, belt, component, event_type};
+use granary_db::definitions::{self, belt, component, event_type, secret};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
@@ -89,6 +89,7 @@ async fn build(
     };
     if let Some(made) = &made {
         made.check_outbound(&state.outbound_hosts, &mut report);
+        made.check_secrets(&secret::of_project(client, project).await?, &mut report);
     }
     let (made, warnings) = report.finish(made)?;
     let made = made.ok_or_else(|| Error::Internal("a belt was refused without a problem".to_owned()))?;

@@ -7,5 +7,6 @@ mod definitions;
 mod events;
 mod harvesters;
 mod refusals;
+mod secrets;
 mod support;
 mod walkthrough;

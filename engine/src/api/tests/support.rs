@@ -23,9 +23,12 @@ use granary_stream::{
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::api::{
-    ApiState,
-    runtime::{CheckError, ComponentKind, ErrorKind, Runtime, RuntimeError, StatusReport},
+use crate::{
+    api::{
+        ApiState,
+        runtime::{CheckError, ComponentKind, ErrorKind, Runtime, RuntimeError, StatusReport},
+    },
+    secrets::Secrets,
 };
 
 /// Where links begin.
@@ -164,6 +167,7 @@ pub(super) struct Api {
     pub(super) admin: String,
     pub(super) database: TestDatabase,
     pub(super) log: Arc<dyn StreamLog>,
+    pub(super) secrets: tempfile::TempDir,
     _streams: tempfile::TempDir,
 }
 
@@ -220,16 +224,18 @@ impl Api {
             .await
             .unwrap();
         let log: Arc<dyn StreamLog> = Arc::new(log);
+        let secrets = tempfile::tempdir().unwrap();
         let state = ApiState {
             db,
             runtime: runtime.clone(),
             log: log.clone(),
             // The second one is never looked up: definitions are only checked.
             outbound_hosts: ["*.example.com", "api.test:8443"].map(|host| host.parse().unwrap()).into(),
+            secrets: Secrets::open(secrets.path()),
             public_url: URL.to_owned(),
             version: "0",
         };
-        Self { router: crate::api::router(state), runtime, admin, database, log, _streams: streams }
+        Self { router: crate::api::router(state), runtime, admin, database, log, secrets, _streams: streams }
     }
 
     /// With a project `p`.

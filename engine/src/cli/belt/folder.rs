@@ -126,12 +126,7 @@ impl Folder {
         let mut definition = self.manifest.belt.clone();
         // A table is easier to write than the API's text with a list in it.
         if let Some(Value::Object(variables)) = definition.get("extraEnv") {
-            let list: Vec<Value> = variables
-                .iter()
-                .map(|(name, value)| {
-                    json!({"name": name, "value": value.as_str().map_or_else(|| value.to_string(), str::to_owned)})
-                })
-                .collect();
+            let list: Vec<Value> = variables.iter().map(|(name, value)| variable(name, value)).collect();
             let text = json!({ "extraEnv": list }).to_string();
             definition.insert("extraEnv".to_owned(), text.into());
         }
@@ -206,5 +201,20 @@ impl Folder {
     /// A mistake in the manifest.
     pub(super) fn wrong(&self, what: &str) -> Failure {
         Failure::Failed(anyhow!("{}: {what}", self.root.join(MANIFEST).display()))
+    }
+}
+
+/// A variable as the API takes it: a text, or `{ secret = "name", key = "key" }`.
+fn variable(name: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(reference) => {
+            let mut reference = reference.clone();
+            if let Some(secret) = reference.shift_remove("secret") {
+                reference.insert("name".to_owned(), secret);
+            }
+            json!({"name": name, "valueFrom": {"secretKeyRef": reference}})
+        }
+        Value::String(text) => json!({"name": name, "value": text}),
+        other => json!({"name": name, "value": other.to_string()}),
     }
 }

@@ -6,28 +6,36 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use granary_catalog::belt::Requirement;
-use granary_catalog::{Belt, EventKind};
+use granary_catalog::{Belt, EventKind, SecretValues};
 use granary_db::definitions::component;
 use granary_sandbox::{BeltOutcome, Error, EventIn, Language, Level, LogSink, Options, Runner, Sandbox};
 
 use super::build::Program;
 use super::folder::Folder;
 use super::samples::Sample;
-use super::{Failure, Sandboxed};
-use crate::object_log::Ring;
+use super::{Failure, Sandboxed, secrets};
 use crate::outbound::Outbound;
 use crate::packages;
 use crate::runtimes::{Places, Runtimes};
+use crate::secrets::Mask;
 use crate::supervisor::belt_spec;
 
-/// What the program logged since it was last asked.
-#[derive(Default)]
-struct Lines(Mutex<Vec<String>>);
+/// What the program logged since it was last asked, without the secrets that it was given.
+struct Lines {
+    lines: Mutex<Vec<String>>,
+    mask: Mask,
+}
+
+impl Lines {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 impl LogSink for Lines {
     fn line(&self, level: Level, logger: &str, message: &str) {
-        let line = format!("{} [{logger}] {message}", level.as_str());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        let line = format!("{} [{logger}] {}", level.as_str(), self.mask.hide(message));
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 }
 
@@ -65,7 +73,8 @@ impl Local {
             Program::Component(_, bytes) => Some(bytes.clone()),
             Program::Source(_) => None,
         };
-        Self::of(belt, &outputs, component, sandboxed).await
+        let secrets = secrets::of(&belt, folder, sandboxed)?;
+        Self::of(belt, &outputs, component, &secrets, sandboxed).await
     }
 
     /// Loads a belt; `component` is what it runs where that is no source text.
@@ -73,6 +82,7 @@ impl Local {
         belt: Belt,
         outputs: &[(String, EventKind)],
         component: Option<Vec<u8>>,
+        secrets: &SecretValues,
         sandboxed: &Sandboxed,
     ) -> Result<Self, Failure> {
         let cache = cache_dir(sandboxed)?;
@@ -85,12 +95,13 @@ impl Local {
         let runtimes = Runtimes::new(sandbox.clone(), places);
         // On the user's own machine only the belt's own grants decide.
         let outbound = Outbound::new(belt.outbound().into())?;
-        let lines = Arc::new(Lines::default());
+        let mask = Mask::of(secrets);
+        let lines = Arc::new(Lines { lines: Mutex::default(), mask: mask.clone() });
+        let log = Arc::clone(&lines) as Arc<dyn LogSink>;
         let spec = granary_sandbox::ScriptSpec {
-            log: Arc::clone(&lines) as Arc<dyn LogSink>,
             metrics: Arc::new(granary_sandbox::NoMetrics),
             packages,
-            ..belt_spec(&belt, outputs, &Ring::default(), outbound.of(&belt))
+            ..belt_spec(&belt, outputs, secrets, log, outbound.of(&belt))
         };
         let component = match (component, spec.language) {
             (Some(bytes), Language::Component) => sandbox.load_bytes(bytes).await?,
@@ -100,13 +111,15 @@ impl Local {
             _ => return Err(Failure::Failed(anyhow!("the belt's type and its program do not go together"))),
         };
         let refused = |error: Error| match error {
-            Error::Refused(refusal) => anyhow!("the belt cannot run: {refusal}"),
-            other => anyhow!("{other}"),
+            Error::Refused(refusal) => {
+                anyhow!("the belt cannot run: {}", mask.hide(&refusal.to_string()))
+            }
+            other => anyhow!("{}", mask.hide(&other.to_string())),
         };
         let warnings = sandbox.check(&component, &spec).await.map_err(refused)?;
         let runner = Runner::new(sandbox, component, spec).await.map_err(refused)?;
         // What the module printed while it was checked, it printed again while it was loaded.
-        lines.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        lines.take();
         let warnings = warnings.iter().map(ToString::to_string).collect();
         Ok(Self { runner, lines, warnings, belt })
     }
@@ -128,11 +141,15 @@ impl Local {
         let (fuel, begun) = (self.runner.stats().fuel, Instant::now());
         let mut outcomes = self.runner.run_belt(&[event]).await?;
         let took = begun.elapsed();
-        let outcome = outcomes.pop().ok_or_else(|| anyhow!("the sandbox answered nothing"))?;
+        let mut outcome = outcomes.pop().ok_or_else(|| anyhow!("the sandbox answered nothing"))?;
+        if let Err(failure) = &mut outcome {
+            self.lines.mask.hide_in(&mut failure.message);
+            self.lines.mask.hide_in(&mut failure.traceback);
+        }
         let stats = self.runner.stats();
         Ok(Ran {
             outcome,
-            logs: std::mem::take(&mut *self.lines.0.lock().unwrap_or_else(PoisonError::into_inner)),
+            logs: self.lines.take(),
             took,
             fuel: stats.fuel - fuel,
             memory_bytes: stats.memory_bytes,

@@ -19,6 +19,7 @@ mod push;
 mod remote;
 mod replay;
 mod samples;
+mod secrets;
 mod send;
 mod test;
 mod verdict;
@@ -91,6 +92,9 @@ struct Sandboxed {
     /// Where compiled WebAssembly is kept; ~/.cache/granary when missing
     #[arg(long, env = "GRANARY_CACHE_DIR")]
     cache_dir: Option<PathBuf>,
+    /// Stands in for the engine's secrets: TOML with a table of texts for each; secrets.toml in the folder when missing
+    #[arg(long, env = "GRANARY_SECRETS", value_name = "FILE")]
+    secrets: Option<PathBuf>,
     /// The Python runtime component
     #[arg(long, env = "GRANARY_PYTHON_RUNTIME", hide = true)]
     python_runtime: Option<PathBuf>,

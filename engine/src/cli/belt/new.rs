@@ -33,6 +33,7 @@ const COMMON: &[File] = &[
     ("samples/signup.json", include_str!("templates/signup.json")),
     ("expected.json", include_str!("templates/expected.json")),
     ("schema.json", include_str!("templates/schema.json")),
+    (".gitignore", "/secrets.toml\n/target\n"),
 ];
 const PYTHON: &[File] = &[
     ("belt.toml", include_str!("templates/python/belt.toml")),
@@ -46,7 +47,6 @@ const RUST: &[File] = &[
     ("belt.toml", include_str!("templates/rust/belt.toml")),
     ("Cargo.toml", include_str!("templates/rust/Cargo.toml.in")),
     ("src/lib.rs", include_str!("templates/rust/lib.rs.in")),
-    (".gitignore", "/target\n"),
 ];
 
 impl New {

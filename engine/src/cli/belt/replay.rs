@@ -13,7 +13,7 @@ use super::remote::{Remote, Stored};
 use super::samples;
 use super::test::short;
 use super::verdict::of_outcome;
-use super::{Failure, In, Sandboxed};
+use super::{Failure, In, Sandboxed, secrets};
 use crate::cli::client::{Target, segment};
 
 /// Events of one request.
@@ -81,7 +81,7 @@ impl Replay {
     /// Two belts side by side, both here: that of the folder, and the one that the engine runs.
     async fn shadow(&self, folder: &Folder, remote: &Remote, stored: &Stored) -> Result<(), Failure> {
         let mut new = Local::load(folder, &program(folder)?, &self.sandboxed).await?;
-        let mut live = live(remote, stored, &self.sandboxed).await?;
+        let mut live = live(remote, stored, folder, &self.sandboxed).await?;
         let (mut events, mut different) = (0_u64, 0_u64);
         for input in stored.body["eventTypes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let base = format!("/event-types/{}/events", segment(input));
@@ -136,7 +136,12 @@ impl Replay {
 }
 
 /// The belt that the engine has, loaded here.
-async fn live(remote: &Remote, stored: &Stored, sandboxed: &Sandboxed) -> Result<Local, Failure> {
+async fn live(
+    remote: &Remote,
+    stored: &Stored,
+    folder: &Folder,
+    sandboxed: &Sandboxed,
+) -> Result<Local, Failure> {
     let path = format!("/belts/{}", stored.id);
     let body = remote.get(&path).await?;
     let component = match body["component"].as_str() {
@@ -162,5 +167,6 @@ async fn live(remote: &Remote, stored: &Stored, sandboxed: &Sandboxed) -> Result
             "a belt of type 'dbt-segment' has no program that runs on events"
         )));
     }
-    Local::of(belt, &outputs, component, sandboxed).await
+    let secrets = secrets::of(&belt, folder, sandboxed)?;
+    Local::of(belt, &outputs, component, &secrets, sandboxed).await
 }
