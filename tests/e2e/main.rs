@@ -16,6 +16,7 @@ mod outbound;
 mod packages;
 mod restart;
 mod second_engine;
+mod sessions;
 mod variations;
 mod versions;
 mod walkthrough;

@@ -35,6 +35,7 @@ mod world;
 mod frame;
 mod json;
 pub mod marshal;
+pub mod session;
 
 // For the bench.
 pub mod speed;
