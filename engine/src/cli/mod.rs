@@ -4,6 +4,7 @@ mod belt;
 mod client;
 mod config;
 mod dlq;
+mod remote;
 mod sql;
 mod token;
 mod up;
