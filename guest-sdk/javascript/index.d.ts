@@ -14,6 +14,12 @@ export type AnyUpdate = DirectUpdate | GrnryEventUpdate | GenericUpdate | Update
  */
 export type Execute<Payload = any> = (headers: Headers, payload: Payload, profile?: unknown) => Updates;
 
+/**
+ * The same function for sessions: headers and payloads of all events of the session, in two lists of the same length. A
+ * payload is JSON text, not parsed. A belt that gets both tells them apart by `Array.isArray(headers)`.
+ */
+export type ExecuteSession = (headers: Headers[], payload: string[], profile?: unknown) => Updates;
+
 /** Thrown by a belt to get the same event again later; any other exception makes the event a dead letter. */
 export class RetryException extends Error {}
 
@@ -38,7 +44,7 @@ export class DirectUpdate {
 /**
  * An event of another event type, a declared output of kind `data_in`. Event id, timestamp (seconds or milliseconds
  * since the epoch) and headers are those of the incoming event where they are not given; several events for one
- * incoming event need distinct event ids.
+ * incoming event need distinct event ids. Of a session they are the session's own, and the new event is a single one.
  */
 export class GrnryEventUpdate {
   constructor(

@@ -3,8 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use granary_tests::node::Node;
+use granary_tests::program::Program;
 use granary_tests::wait::{Look, PATIENCE, await_condition};
-use granary_tests::walkthrough::{BELT_BODY, CALLBACK, EVENT, Walkthrough, belt_with, json_of};
+use granary_tests::walkthrough::{BELT_BODY, CALLBACK, EVENT, PROJECT, Walkthrough, belt_with, json_of};
 use serde_json::{Value, json};
 
 /// An event for which [`broken`] raises.
@@ -84,5 +85,106 @@ async fn a_mended_belt_gets_what_it_had_refused_once() -> Result<()> {
     ensure!(refused.status == 400, "{}", refused.text);
     project.api.event(EVENT).await?;
     walk.await_rows(4).await?;
+    Ok(())
+}
+
+/// `granary dlq` in the guide's project.
+struct Dlq {
+    granary: Program,
+}
+
+impl Dlq {
+    /// Runs a command that must end with that status; what it printed, errors included.
+    async fn run(&self, arguments: &[&str], status: i32) -> Result<String> {
+        let all = [&["dlq"][..], arguments, &["--project", PROJECT][..]].concat();
+        self.granary.fails(&all, status).await
+    }
+
+    /// The same, and what it printed has to hold `part`.
+    async fn says(&self, arguments: &[&str], status: i32, part: &str) -> Result<()> {
+        let printed = self.run(arguments, status).await?;
+        ensure!(printed.contains(part), "granary dlq {arguments:?} should say {part:?}:\n{printed}");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_command_line_lists_shows_retries_and_gives_up() -> Result<()> {
+    let node = Node::start().await?;
+    let walk = Walkthrough::run_with(&node.api()?, &broken()).await?;
+    let project = &walk.project;
+    for _ in 0..3 {
+        project.api.event(REFUSED).await?;
+    }
+    let letters = project.await_dead_letters(&walk.belt_dead_letters(), 3).await?;
+    let ids: Vec<&str> =
+        letters.iter().map(|l| l.body["id"].as_str().context("an id")).collect::<Result<_>>()?;
+    let belt = json_of(BELT_BODY)["name"].as_str().context("a label")?.to_owned();
+    let home = tempfile::tempdir()?;
+    let dlq = Dlq { granary: Program::beside(&node, home.path()) };
+
+    let listed = dlq.run(&["ls", "--belt", &belt], 0).await?;
+    ensure!(ids.iter().all(|id| listed.contains(id)) && listed.contains("(3 rows)"), "{listed}");
+    ensure!(listed.contains("not yet") && listed.contains(&walk.belt_dead_letters()), "{listed}");
+    dlq.says(&["ls", "--limit", "1"], 0, "3 in all").await?;
+    dlq.says(&["ls", "--contains", "something else"], 0, "(0 rows)").await?;
+    let shown = json_of(&dlq.run(&["show", ids[0]], 0).await?);
+    assert_eq!((&shown["id"], &shown["state"]), (&json!(ids[0]), &json!("dead")), "{shown}");
+    ensure!(shown["stacktrace"].as_str().is_some_and(|text| text.contains("in execute")), "{shown}");
+
+    // Nothing is mended yet.
+    dlq.says(&["retry", ids[0], "--wait"], 1, "1 letters are dead again").await?;
+    dlq.says(&["retry", ids[0]], 0, "retry: 1 letters matched, 1 changed").await?;
+    await_state(&walk, ids[0], "dead", 3).await?;
+    dlq.says(&["discard", ids[2]], 0, "discard: 1 letters matched, 1 changed").await?;
+    dlq.says(&["discard", ids[2]], 1, "1 of the 1 letters named are in no state for that").await?;
+    dlq.says(&["retry", ids[2], "--wait"], 1, "in no state for that").await?;
+
+    project.halt(&project.belt_path(&walk.belt)).await?;
+    project.api.put(&project.belt_path(&walk.belt), &json_of(BELT_BODY)).await?.ok()?;
+    project.run_belt(&walk.belt).await?;
+    dlq.says(&["retry", "--belt", &belt, "--wait"], 0, "retry: 2 letters retried, 0 dead again").await?;
+    walk.await_rows(2).await?;
+    dlq.says(&["ls"], 0, "(0 rows)").await?;
+    dlq.says(&["ls", "--state", "retried"], 0, "(2 rows)").await?;
+    dlq.says(&["ls", "--state", "all"], 0, "(3 rows)").await?;
+    dlq.says(&["retry", "--all"], 0, "retry: 0 letters matched, 0 changed").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_command_line_says_what_it_does_not_know() -> Result<()> {
+    let node = Node::start().await?;
+    Walkthrough::project(&node.api()?).await?;
+    let home = tempfile::tempdir()?;
+    let dlq = Dlq { granary: Program::beside(&node, home.path()) };
+    for (arguments, part) in [
+        (&["ls", "--belt", "nobody"][..], "has no belt named 'nobody'"),
+        (&["ls", "--state", "deed"], "some of dead, retrying, retried, discarded"),
+        (&["ls", "--since", "yesterday"], "'yesterday'"),
+        (&["show", "999999"], "999999"),
+        (&["show", "first"], "must be a natural number but is 'first'"),
+        (&["retry", "999999"], "1 of the 1 letters named are not in this project"),
+        (&["retry", "999999", "999999", "--wait"], "1 of the 1 letters named are not in this project"),
+        (&["discard", "first"], "must be natural numbers but one is 'first'"),
+        (&["discard", "--belt", "nobody"], "has no belt named 'nobody'"),
+    ] {
+        dlq.says(arguments, 1, part).await?;
+    }
+    for (arguments, part) in [
+        (&["retry"][..], "no letters named: give ids, a filter such as --belt NAME, or --all"),
+        (&["retry", "--wait"], "no letters named"),
+        (&["discard"], "no letters named"),
+        (&["discard", "1", "--all"], "cannot be used with"),
+        (&["retry", "--all", "--code", "exception"], "cannot be used with"),
+        (&["ls", "--belt", "a", "--stream", "b"], "cannot be used with"),
+        (&["list"], "unrecognized subcommand"),
+    ] {
+        dlq.says(arguments, 2, part).await?;
+    }
+    let printed = dlq.granary.fails(&["dlq", "ls", "--project", "nowhere"], 1).await?;
+    ensure!(printed.contains("nowhere"), "{printed}");
+    let printed = dlq.granary.fails(&["dlq", "ls"], 2).await?;
+    ensure!(printed.contains("--project"), "{printed}");
     Ok(())
 }

@@ -17,6 +17,7 @@ mod packages;
 mod restart;
 mod second_engine;
 mod secrets;
+mod sessions;
 mod variations;
 mod versions;
 mod walkthrough;

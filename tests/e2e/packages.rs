@@ -94,3 +94,38 @@ async fn a_belt_is_tested_with_its_packages() -> Result<()> {
     granary.ok(&["belt", "push", "people"]).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_shadow_runs_the_packages_of_the_engine() -> Result<()> {
+    let node = Node::start().await?;
+    let home = tempfile::tempdir()?;
+    let granary = Program::beside(&node, home.path());
+    granary.ok(&["belt", "new", "people"]).await?;
+    let edit = |file: &str, from: &str, to: &str| -> Result<()> {
+        let path = home.path().join("people").join(file);
+        let text = std::fs::read_to_string(&path)?;
+        ensure!(text.contains(from), "{file} holds no {from:?}");
+        Ok(std::fs::write(&path, text.replace(from, to))?)
+    };
+    // A line that no other test writes: this machine has not installed it.
+    let requirement = "requirementsPy = \"inflection>=0.5,<1\"\n";
+    edit("belt.toml", "[belt]\n", &format!("[belt]\n{requirement}"))?;
+    edit("belt.py", "import logging\n", "import inflection\nimport logging\n")?;
+    let name = "'{firstName} {lastName}'.format(**event_payload)";
+    edit("belt.py", name, &format!("inflection.titleize({name})"))?;
+    granary.ok(&["belt", "push", "people", "--no-test"]).await?;
+    granary.ok(&["belt", "send", "people"]).await?;
+    let shadow = ["belt", "replay", "people", "--from", "earliest", "--shadow"];
+    let printed = granary.ok(&shadow).await?;
+    ensure!(printed.contains("1 events, 0 come out otherwise"), "{printed}");
+    ensure!(!printed.contains("packages: installing"), "{printed}");
+
+    // A belt without packages beside one that has some.
+    edit("belt.toml", requirement, "")?;
+    edit("belt.py", "import inflection\n", "")?;
+    edit("belt.py", &format!("inflection.titleize({name})"), &format!("{name}.upper()"))?;
+    let printed = granary.ok(&shadow).await?;
+    ensure!(printed.contains("1 events, 1 come out otherwise"), "{printed}");
+    ensure!(!printed.contains("packages: installing"), "{printed}");
+    Ok(())
+}

@@ -1,18 +1,11 @@
 //! Belts as compiled components, and versions that take over from one another.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result};
-use granary_tests::node::{Node, target_dir};
+use granary_tests::node::{Node, guest};
 use granary_tests::takeover::{self, Settings};
 use granary_tests::walkthrough::{BELT_BODY, EVENT, HARVESTER_BODY, INPUT, Walkthrough, json_of};
 use reqwest::Method;
 use serde_json::json;
-
-fn guest(name: &str) -> Result<Vec<u8>> {
-    let path: PathBuf = target_dir().join("guest").join(name);
-    std::fs::read(&path).with_context(|| format!("{} (made by scripts/guests.sh)", path.display()))
-}
 
 /// A form of parts: name and content.
 fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {

@@ -72,6 +72,12 @@ pub fn binary() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A component that `scripts/guests.sh` builds.
+pub fn guest(name: &str) -> Result<Vec<u8>> {
+    let path = target_dir().join("guest").join(name);
+    fs::read(&path).with_context(|| format!("{} (made by scripts/guests.sh)", path.display()))
+}
+
 /// Compiled guests, shared by all runs, so that the Python runtime is compiled once and not once a test.
 #[must_use]
 pub fn cache_dir() -> PathBuf {

@@ -37,6 +37,7 @@ mod world;
 mod frame;
 mod json;
 pub mod marshal;
+pub mod session;
 
 // For the bench.
 pub mod speed;

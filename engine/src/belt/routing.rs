@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use granary_sandbox::Update;
+use granary_sandbox::{Update, session};
 use granary_stream::{Headers, Message};
 
 use crate::harvester::RECORD_BYTES_MAX;
@@ -95,6 +95,8 @@ impl Routes {
                 let target = self.target(&event_type, Kind::DataIn)?;
                 let mut all = delivered.record.message.headers.clone();
                 all.remove("grnry-deletion-flag");
+                // Of a session, the new event has the message's own headers, and is no session itself.
+                all.remove(session::COUNT);
                 for (name, value) in headers.into_iter().flatten() {
                     all.set(&name, value);
                 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::client::{Client, Target, segment};
+use super::client::{Target, segment};
+use super::remote::Remote;
 use super::sql;
 
 /// Between two looks with `--wait`.
@@ -69,6 +69,12 @@ struct Place {
     target: Target,
 }
 
+impl Place {
+    fn connect(&self) -> Result<Remote, Failure> {
+        Remote::of(&self.target, &self.project)
+    }
+}
+
 #[derive(Args)]
 struct Filter {
     /// Those of the belt of this name
@@ -110,16 +116,16 @@ impl Dlq {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Ls { place, filter, state, limit } => {
-                let project = Project::connect(&place)?;
-                let mut fields = filter.fields(&project).await?;
+                let remote = place.connect()?;
+                let mut fields = filter.fields(&remote).await?;
                 fields.push(("state", state));
                 fields.push(("limit", limit.to_string()));
-                let page = project.get(&format!("?{}", query(&fields))).await?;
+                let page = remote.get(&format!("/dead-letters?{}", query(&fields))).await?;
                 print!("{}", table(&page));
                 Ok(())
             }
             Command::Show { id, place } => {
-                let letter = Project::connect(&place)?.get(&format!("/{}", segment(&id))).await?;
+                let letter = place.connect()?.get(&format!("/dead-letters/{}", segment(&id))).await?;
                 println!("{letter:#}");
                 Ok(())
             }
@@ -131,9 +137,12 @@ impl Dlq {
 }
 
 impl Filter {
-    async fn fields(&self, project: &Project) -> Result<Vec<(&'static str, String)>, Failure> {
+    async fn fields(&self, remote: &Remote) -> Result<Vec<(&'static str, String)>, Failure> {
         let stream = match &self.belt {
-            Some(name) => Some(format!("grnry_belt_dlq_{}", project.belt(name).await?)),
+            Some(name) => {
+                let belt = remote.belt_named(name, "the API's GET .../belts lists those that it has").await?;
+                Some(format!("grnry_belt_dlq_{}", belt.id))
+            }
             None => self.stream.clone(),
         };
         let fields = [
@@ -149,47 +158,58 @@ impl Filter {
 
 impl Selection {
     async fn change(&self, verb: &str) -> Result<(), Failure> {
-        let project = Project::connect(&self.place)?;
-        let body = if !self.ids.is_empty() {
-            json!({ "ids": self.ids })
+        let remote = self.place.connect()?;
+        let ids = self.distinct_ids();
+        let body = if !ids.is_empty() {
+            json!({ "ids": ids })
         } else if self.all {
             json!({ "all": true })
         } else {
-            self.filter
-                .fields(&project)
-                .await?
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect()
+            let fields = self.filter.fields(&remote).await?;
+            fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
         };
-        let answer = project.post(&format!("/{verb}"), &self.checked(body)?).await?;
+        let answer = remote.post(&format!("/dead-letters/{verb}"), &checked(body)?).await?;
         println!("{verb}: {} letters matched, {} changed", answer["matched"], answer["changed"]);
-        Ok(())
+        told_apart(ids.len(), &answer)
     }
 
     async fn retry_and_wait(&self) -> Result<(), Failure> {
-        let project = Project::connect(&self.place)?;
-        let ids = if self.ids.is_empty() { self.dead(&project).await? } else { self.ids.clone() };
-        let (mut changed, mut again) = (0, 0);
+        let remote = self.place.connect()?;
+        let named = self.distinct_ids();
+        let ids = if named.is_empty() { self.dead(&remote).await? } else { named.clone() };
+        let (mut matched, mut changed, mut through, mut again) = (0, 0, 0, 0);
         for ids in ids.chunks(WAIT_LETTERS) {
-            let answer = project.post("/retry", &json!({ "ids": ids })).await?;
+            let answer = remote.post("/dead-letters/retry", &json!({ "ids": ids })).await?;
+            matched += answer["matched"].as_u64().unwrap_or_default();
             changed += answer["changed"].as_u64().unwrap_or_default();
             let ids = ids.join(",");
-            while project.count(&ids, "retrying").await? > 0 {
+            while count(&remote, &ids, "retrying").await? > 0 {
                 tokio::time::sleep(PAUSE).await;
             }
-            again += project.count(&ids, "dead").await?;
+            through += count(&remote, &ids, "retried").await?;
+            again += count(&remote, &ids, "dead").await?;
         }
         println!("retry: {changed} letters retried, {again} dead again");
-        if again == 0 {
-            return Ok(());
+        if again > 0 {
+            return Err(Failure::Failed(anyhow!(
+                "{again} letters are dead again: `granary dlq ls` shows why"
+            )));
         }
-        Err(Failure::Failed(anyhow!("{again} letters are dead again: `granary dlq ls` shows why")))
+        // One that somebody else has asked for is as good as one of ours.
+        told_apart(named.len(), &json!({ "matched": matched, "changed": through }))
+    }
+
+    /// The ids that were named, each once.
+    fn distinct_ids(&self) -> Vec<String> {
+        let mut ids = self.ids.clone();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     /// The ids of the letters that are dead and meant, so that they can be told from others that die meanwhile.
-    async fn dead(&self, project: &Project) -> Result<Vec<String>, Failure> {
-        let mut fields = self.filter.fields(project).await?;
+    async fn dead(&self, remote: &Remote) -> Result<Vec<String>, Failure> {
+        let mut fields = self.filter.fields(remote).await?;
         if !self.all && fields.is_empty() {
             return Err(nothing_named());
         }
@@ -198,7 +218,7 @@ impl Selection {
         let mut ids: Vec<String> = Vec::new();
         loop {
             let before = ids.last().map(|id| format!("&before={id}")).unwrap_or_default();
-            let page = project.get(&format!("?{}{before}", query(&fields))).await?;
+            let page = remote.get(&format!("/dead-letters?{}{before}", query(&fields))).await?;
             let letters = page["deadLetters"].as_array().context("a page has letters")?;
             ids.extend(letters.iter().filter_map(|letter| letter["id"].as_str().map(str::to_owned)));
             if letters.len() < 1_000 {
@@ -206,59 +226,40 @@ impl Selection {
             }
         }
     }
+}
 
-    /// The body, unless it names no letters.
-    fn checked(&self, body: Value) -> Result<Value, Failure> {
-        if body.as_object().is_some_and(serde_json::Map::is_empty) { Err(nothing_named()) } else { Ok(body) }
+/// The body, unless it names no letters.
+fn checked(body: Value) -> Result<Value, Failure> {
+    if body.as_object().is_some_and(serde_json::Map::is_empty) { Err(nothing_named()) } else { Ok(body) }
+}
+
+/// Whoever names letters by id means each of them: one that is not there, or cannot be changed, is a failure.
+fn told_apart(named: usize, answer: &Value) -> Result<(), Failure> {
+    let number = |field: &str| answer[field].as_u64().unwrap_or_default();
+    let (named, matched, changed) = (named as u64, number("matched"), number("changed"));
+    if matched < named {
+        let missing = named - matched;
+        return Err(Failure::Failed(anyhow!(
+            "{missing} of the {named} letters named are not in this project: `granary dlq ls --state all` lists what is"
+        )));
     }
+    if changed < named {
+        let other = named - changed;
+        return Err(Failure::Failed(anyhow!(
+            "{other} of the {named} letters named are in no state for that: `granary dlq show ID` says in which"
+        )));
+    }
+    Ok(())
 }
 
 fn nothing_named() -> Failure {
     Failure::Usage("no letters named: give ids, a filter such as --belt NAME, or --all".to_owned())
 }
 
-/// The dead letters of one project.
-struct Project {
-    client: Client,
-    path: String,
-}
-
-impl Project {
-    fn connect(place: &Place) -> Result<Self, Failure> {
-        let path = format!("/projects/{}", segment(&place.project));
-        Ok(Self { client: place.target.connect()?, path })
-    }
-
-    async fn get(&self, rest: &str) -> Result<Value, Failure> {
-        self.client.call(Method::GET, &format!("{}/dead-letters{rest}", self.path), None).await
-    }
-
-    async fn post(&self, rest: &str, body: &Value) -> Result<Value, Failure> {
-        self.client.call(Method::POST, &format!("{}/dead-letters{rest}", self.path), Some(body)).await
-    }
-
-    /// How many of these letters are in that state.
-    async fn count(&self, ids: &str, state: &str) -> Result<u64, Failure> {
-        let page = self.get(&format!("?ids={ids}&state={state}&limit=1")).await?;
-        Ok(page["totalCount"].as_u64().context("a page has a count")?)
-    }
-
-    /// The id of the belt of that name.
-    async fn belt(&self, name: &str) -> Result<String, Failure> {
-        let mut offset = 0;
-        loop {
-            let path = format!("{}/belts?search={}&pagesize=250&offset={offset}", self.path, segment(name));
-            let page = self.client.call(Method::GET, &path, None).await?;
-            let belts = page["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-            if belts.is_empty() {
-                return Err(Failure::Failed(anyhow!("the project has no belt named '{name}'")));
-            }
-            if let Some(id) = belts.iter().find(|belt| belt["name"] == name).and_then(|b| b["id"].as_str()) {
-                return Ok(id.to_owned());
-            }
-            offset += belts.len();
-        }
-    }
+/// How many of these letters are in that state.
+async fn count(remote: &Remote, ids: &str, state: &str) -> Result<u64, Failure> {
+    let page = remote.get(&format!("/dead-letters?ids={ids}&state={state}&limit=1")).await?;
+    Ok(page["totalCount"].as_u64().context("a page has a count")?)
 }
 
 fn query(fields: &[(&str, String)]) -> String {

@@ -4,6 +4,7 @@ mod belt;
 mod client;
 mod config;
 mod dlq;
+mod remote;
 mod secret;
 mod sql;
 mod token;

@@ -159,6 +159,19 @@ class Running(ScriptTest):
                 forms = [("d", u["output"], u["id"], u["value"]) for u in expected["updates"]]
                 self.assertEqual(outcome, forms)
 
+    def test_session_comes_as_two_lists_and_is_one_call(self):
+        source = IMPORT + "def execute(h, p): return [DirectUpdate('people', {'id': a['id'], 'p': b}) for a, b in zip(h, p)]"
+        updates = self.run_one(self.belt(source), ['{"a": 1}', "no json"], [{"id": "1"}, {"id": "2"}])
+        self.assertEqual([u[3] for u in updates], [{"id": "1", "p": '{"a": 1}'}, {"id": "2", "p": "no json"}])
+
+    def test_headers_of_a_session_are_no_headers_of_an_event(self):
+        source = "from grnry_belt.models.grnry_event_update import GrnryEventUpdate\n" + (
+            "def execute(h, p): return GrnryEventUpdate('chained', 'c', headers=h).set_value({})"
+        )
+        outcome = self.run_one(self.belt(source), ["{}"], [{"grnry-event-id": "1"}])
+        self.assertEqual(outcome[:2], ("e", "InvalidUpdate"))
+        self.assertIn("headers must be a dict of texts, got list", outcome[2])
+
     def test_what_may_be_returned(self):
         source = IMPORT + "def execute(h, p): return {'n': None, 'e': [], 'one': U, 'tuple': (U, U), 'list': [U], 'other': 5, 'mixed': [U, 5, None]}[p]\nU = DirectUpdate('people', {'id': 'a'})"
         belt = self.belt(source)

@@ -1,6 +1,6 @@
 """Belts of every kind, from `tests/fixtures/belts`: a source, and beside it events with the updates expected of them.
 
-The sandbox runs those of single events, too; sessionised ones, whose headers are a list, are only run here.
+A case whose headers are a list is a session. The sandbox runs all of them, too.
 """
 
 import importlib.util

@@ -123,7 +123,8 @@ impl Update {
         Ok(Self::Direct(DirectUpdate { output: output.to_owned(), value }))
     }
 
-    /// An event of the type `output` with the incoming event's id, time and headers.
+    /// An event of the type `output` with the incoming event's id, time and headers; of a session, with the session's own.
+    /// The new event is a single one.
     ///
     /// # Errors
     /// `not-json` where the payload has no JSON form.

@@ -33,6 +33,7 @@
 //! |---|---|
 //! | [`macro@belt`] | makes a function the belt of the component |
 //! | [`Event`], [`Update`], [`BeltError`] | what goes in and out of it; all of it is in [`mod@belt`] |
+//! | [`Event::session`] | the events of a session, where the message is one |
 //! | [`log`], [`config`], [`metrics`], [`mod@http`] | what a belt may ask of the engine |
 //! | `transform` | with the feature of that name and without default features: the world `granary:transform/transform` |
 //! | [`snowplow`] | the records of the collector |
@@ -57,6 +58,9 @@ pub mod transform;
 
 #[cfg(feature = "belt")]
 pub mod http;
+
+#[cfg(feature = "belt")]
+mod session;
 
 #[cfg(feature = "belt")]
 mod host;

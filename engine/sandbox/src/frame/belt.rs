@@ -11,6 +11,8 @@ pub(crate) struct Belt;
 impl Frame for Belt {
     type Good = Vec<Update>;
 
+    const SESSIONS: bool = true;
+
     fn of_component(answer: Answer) -> Option<Vec<Update>> {
         match answer {
             Answer::Updates(updates) => Some(updates),

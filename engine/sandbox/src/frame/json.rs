@@ -9,10 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{EVENT_BYTES_MAX, EventIn};
+use super::{EVENT_BYTES_MAX, EventIn, session_events};
 use crate::json::{check, check_object, nests_deeper_than, row_id};
 use crate::marshal::DEPTH_MAX;
 use crate::outcome::{BeltOutcome, Failure, FailureKind, Update};
+use crate::session;
 
 /// Brackets around a value of an outcome: the list of updates, and the update itself.
 const FRAME_DEPTH: usize = 2;
@@ -31,23 +32,25 @@ pub(crate) fn encode(events: &[EventIn<'_>], to: &mut Vec<u8>) -> Vec<Option<Fai
 
 /// Writes one event and a comma, all or nothing.
 fn write(event: &EventIn<'_>, to: &mut Vec<u8>) -> Result<(), Failure> {
-    let header_bytes: usize = event.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let (mut header_bytes, mut session) = (0, None);
+    for (name, value) in event.headers {
+        header_bytes += name.len() + value.len();
+        if name == session::COUNT {
+            session = Some(value);
+        }
+    }
     if event.payload.len() > EVENT_BYTES_MAX || header_bytes > EVENT_BYTES_MAX {
         let text =
             format!("the event is larger than {EVENT_BYTES_MAX} bytes and cannot be given to a script");
         return Err(Failure::new(FailureKind::Input, "EventTooLarge", text));
     }
-    let start = to.len();
-    to.extend_from_slice(b"[{");
-    for (index, (name, value)) in event.headers.iter().enumerate() {
-        if index > 0 {
-            to.push(b',');
-        }
-        text(name, to);
-        to.push(b':');
-        text(value, to);
+    if let Some(count) = session {
+        return write_session(count, event, to);
     }
-    to.extend_from_slice(b"},");
+    let start = to.len();
+    to.push(b'[');
+    object(event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())), to);
+    to.push(b',');
     match std::str::from_utf8(event.payload) {
         Ok(payload) if nests_deeper_than(DEPTH_MAX, payload) => {
             to.truncate(start);
@@ -66,6 +69,43 @@ fn write(event: &EventIn<'_>, to: &mut Vec<u8>) -> Result<(), Failure> {
     }
     to.extend_from_slice(b"],");
     Ok(())
+}
+
+/// Writes a session as a list of headers and a list of payloads that are texts, and a comma, all or nothing.
+fn write_session(count: &str, message: &EventIn<'_>, to: &mut Vec<u8>) -> Result<(), Failure> {
+    let events = session_events(count, message.payload)?;
+    let of_the_call = session::of_the_call(message.headers);
+    to.extend_from_slice(b"[[");
+    for (index, event) in events.iter().enumerate() {
+        if index > 0 {
+            to.push(b',');
+        }
+        let own = event.headers.iter().map(|(name, value)| (&**name, &**value));
+        object(own.chain(of_the_call.clone()), to);
+    }
+    to.extend_from_slice(b"],[");
+    for (index, event) in events.iter().enumerate() {
+        if index > 0 {
+            to.push(b',');
+        }
+        text(&event.payload, to);
+    }
+    to.extend_from_slice(b"]],");
+    Ok(())
+}
+
+/// Writes headers; of several with one name JavaScript reads the last.
+fn object<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, to: &mut Vec<u8>) {
+    to.push(b'{');
+    for (index, (name, value)) in pairs.enumerate() {
+        if index > 0 {
+            to.push(b',');
+        }
+        text(name, to);
+        to.push(b':');
+        text(value, to);
+    }
+    to.push(b'}');
 }
 
 fn text(text: &str, to: &mut Vec<u8>) {
@@ -209,6 +249,23 @@ mod tests {
         assert_eq!(std::str::from_utf8(&to).unwrap(), wanted);
         assert!(encode(&[], &mut to).is_empty());
         assert_eq!(to, b"[]");
+    }
+
+    #[test]
+    fn a_session_is_written_as_two_lists_and_one_that_is_none_fails_alone() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let headers = [pair("grnry-session-count", "2"), pair("a", "1"), pair("grnry-retry-count", "3")];
+        let session = br#"{"headers":[{"b":"\u00e9"},{}],"payload":["{\"x\": 1}","no json"]}"#;
+        let event = |payload| EventIn { headers: &headers, payload };
+        let mut to = Vec::new();
+        let unsent = encode(&[event(b"{}"), event(session)], &mut to);
+        let failure = unsent[0].clone().unwrap();
+        assert_eq!((failure.kind, failure.type_name.as_str()), (FailureKind::Input, "SessionError"));
+        assert!(failure.message.contains("missing field `headers`"), "{failure}");
+        assert!(unsent[1].is_none());
+        let wanted =
+            r#"[[[{"b":"é","grnry-retry-count":"3"},{"grnry-retry-count":"3"}],["{\"x\": 1}","no json"]]]"#;
+        assert_eq!(std::str::from_utf8(&to).unwrap(), wanted);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod transform;
 
 use crate::marshal::{Decoder, Encoder, Fault, FrameError};
 use crate::outcome::{Failure, FailureKind, Update};
+use crate::session;
 use crate::uploaded::Answer;
 
 pub(crate) use belt::Belt;
@@ -27,7 +28,8 @@ const EVENT_BYTES_MAX: usize = 64 << 20;
 /// One event or record as a script sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct EventIn<'a> {
-    /// Headers in order; of several with one name the script sees the last.
+    /// Headers in order; of several with one name the script sees the last. With [`session::COUNT`] among them, the message is
+    /// a session, of which a script sees lists.
     pub headers: &'a [(String, String)],
     /// The payload.
     pub payload: &'a [u8],
@@ -37,6 +39,9 @@ pub struct EventIn<'a> {
 pub(crate) trait Frame {
     /// What a successful event yields.
     type Good: Send;
+
+    /// Whether a message may be a session ([`session`]).
+    const SESSIONS: bool;
 
     /// What an uploaded component yields as what this kind of frame yields; `None` where they do not go together.
     fn of_component(answer: Answer) -> Option<Self::Good>;
@@ -71,11 +76,20 @@ pub(crate) fn encode<F: Frame>(events: &[EventIn<'_>], to: &mut Encoder) -> Vec<
 }
 
 fn encode_event<F: Frame>(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure> {
-    let header_bytes: usize = event.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let (mut header_bytes, mut session) = (0, None);
+    for (name, value) in event.headers {
+        header_bytes += name.len() + value.len();
+        if F::SESSIONS && name == session::COUNT {
+            session = Some(value);
+        }
+    }
     if event.payload.len() > EVENT_BYTES_MAX || header_bytes > EVENT_BYTES_MAX {
         let text =
             format!("the event is larger than {EVENT_BYTES_MAX} bytes and cannot be given to a script");
         return Err(Failure::new(FailureKind::Input, "EventTooLarge", text));
+    }
+    if let Some(count) = session {
+        return encode_session(count, event, to);
     }
     let start = to.mark();
     to.tuple(2);
@@ -90,6 +104,36 @@ fn encode_event<F: Frame>(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), F
         to.rewind(start);
     }
     written
+}
+
+/// Writes a session as a list of headers and a list of payloads that are texts, all or nothing.
+fn encode_session(count: &str, message: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure> {
+    let events = session_events(count, message.payload)?;
+    let of_the_call = session::of_the_call(message.headers);
+    to.tuple(2);
+    to.list(events.len());
+    for event in &events {
+        to.open_dict();
+        let own = event.headers.iter().map(|(name, value)| (&**name, &**value));
+        for (name, value) in own.chain(of_the_call.clone()) {
+            to.key(name);
+            to.text(value);
+        }
+        to.close_dict();
+    }
+    to.list(events.len());
+    for event in &events {
+        to.text(&event.payload);
+    }
+    Ok(())
+}
+
+/// The events of a session, or why it cannot be given to a script.
+fn session_events<'a>(count: &str, payload: &'a [u8]) -> Result<Vec<session::Event<'a>>, Failure> {
+    session::read(count, payload).map_err(|why| {
+        let text = format!("the message says that it is a session, but {why}");
+        Failure::new(FailureKind::Input, "SessionError", text)
+    })
 }
 
 /// Reads an answer: one outcome per event of the frame that was sent, `unsent` put in between.
@@ -125,6 +169,8 @@ pub(crate) fn decode_hostile(data: &[u8]) {
     for events in 0..3 {
         let _ = json::decode(data, vec![None; events]);
     }
+    // A session may be the work of a belt.
+    let _ = session::read("1", data);
 }
 
 /// Reads an item of the form `("e", type, message, traceback, retryable)` behind its tag.

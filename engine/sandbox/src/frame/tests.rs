@@ -44,6 +44,31 @@ fn events_that_cannot_be_sent_fail_alone() {
 }
 
 #[test]
+fn a_session_is_written_as_two_lists_and_one_that_is_none_fails_alone() {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let headers = [pair("grnry-session-count", "2"), pair("a", "1"), pair("grnry-retry-count", "3")];
+    let session = br#"{"headers":[{"b":"1"},{}],"payload":["{\"x\": 1}","no json"]}"#;
+    let event = |payload| EventIn { headers: &headers, payload };
+    let mut encoder = Encoder::new();
+    let unsent = encode::<Belt>(&[event(b"{}"), event(session)], &mut encoder);
+    let failure = unsent[0].clone().unwrap();
+    assert_eq!((failure.kind, failure.type_name.as_str()), (FailureKind::Input, "SessionError"));
+    assert!(failure.message.contains("missing field `headers`"), "{failure}");
+    assert!(unsent[1].is_none());
+
+    let mut wanted = Encoder::new();
+    wanted.list(1);
+    wanted.tuple(2);
+    wanted.json(br#"[{"b":"1","grnry-retry-count":"3"},{"grnry-retry-count":"3"}]"#).unwrap();
+    wanted.json(br#"["{\"x\": 1}","no json"]"#).unwrap();
+    assert_eq!(encoder.bytes(), wanted.bytes());
+
+    // A harvester's source has no sessions: what looks like one is a record like any other.
+    let unsent = encode::<Transform>(&[event(b"{}")], &mut encoder);
+    assert!(unsent[0].is_none());
+}
+
+#[test]
 fn all_kinds_of_updates_are_read() {
     let data = answer(|e| {
         e.list(1);

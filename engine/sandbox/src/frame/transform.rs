@@ -14,6 +14,8 @@ pub(crate) struct Transform;
 impl Frame for Transform {
     type Good = Transformed;
 
+    const SESSIONS: bool = false;
+
     fn of_component(answer: Answer) -> Option<Transformed> {
         match answer {
             Answer::Messages(messages) => Some(messages),

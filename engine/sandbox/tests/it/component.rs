@@ -162,6 +162,35 @@ async fn a_component_of_a_newer_contract_or_with_other_imports_is_refused_with_e
 }
 
 #[tokio::test]
+async fn a_component_of_the_first_contract_still_runs() {
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/contract-1.0.0/belt.wasm");
+    let (mut spec, lines) = support::belt_spec("");
+    spec.language = Language::Component;
+    spec.config["beltId"] = "7".into();
+    spec.config["env"] = serde_json::json!({"VARIABLE": "value"});
+    let (sandbox, _) = support::python().await;
+    let component = sandbox.load_file(path).await.unwrap();
+    sandbox.check(&component, &spec).await.unwrap();
+    let mut runner = Runner::new(sandbox, component, spec).await.unwrap();
+    // Twice, so that its memory is seen to survive a batch.
+    for _ in 0..2 {
+        let outcomes = support::run(&mut runner, &[br#"{"id":"1"}"#, br#"{"id":2}"#, b"{}"]).await;
+        let row = |id: &str, value: &str| Update::Direct {
+            event_type: "livesegment-dataoutp".into(),
+            id: id.into(),
+            value: value.into(),
+        };
+        assert_eq!(outcomes[0], Ok(vec![row("1", r#"{"id":"1"}"#)]));
+        assert_eq!(outcomes[1], Ok(vec![row("2", r#"{"id":2}"#)]));
+        assert!(outcomes[2].as_ref().unwrap_err().message.contains("needs to contain an id"), "{outcomes:?}");
+        let logged: Vec<String> = lines.taken().into_iter().map(|(_, _, message)| message).collect();
+        assert_eq!(logged, ["7", "value"]);
+    }
+    assert_eq!(runner.stats().instances, 1);
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_component_do_not_compile() {
     let (sandbox, _) = support::python().await;
     let whole = std::fs::read(guest_path("hostile-rust.wasm")).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use granary_sandbox::{
     BeltOutcome, Component, Error, EventIn, Failure, FailureKind, Language, Level, Runner, Sandbox,
-    ScriptSpec, Update,
+    ScriptSpec, Update, session,
 };
 use serde_json::{Value, json};
 
@@ -295,6 +295,38 @@ async fn payloads_that_are_not_json_are_bytes_and_deep_ones_are_refused() {
     assert_eq!(value, br#"{"id":"1","v":[255,0]}"#);
     assert_eq!(all[1].as_ref().unwrap_err().kind, FailureKind::Input);
     assert!(all[2].as_ref().unwrap_err().message.contains("Infinity"), "{all:?}");
+}
+
+#[tokio::test]
+async fn a_session_comes_as_two_lists() {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let events = [[pair("grnry-event-id", "1")], [pair("grnry-event-id", "2")]];
+    let texts = ["{\"a\": 1}", "no json"];
+    let events: Vec<_> = events
+        .iter()
+        .zip(texts)
+        .map(|(headers, text)| EventIn { headers, payload: text.as_bytes() })
+        .collect();
+    let (count, payload) = session::write(&events).unwrap();
+    let headers = [pair("grnry-retry-count", "3"), (session::COUNT.to_owned(), count)];
+    let source = "import { DirectUpdate, type ExecuteSession } from 'granary-belt';\n\
+                  export const execute: ExecuteSession = (headers, payload) => \
+                  [new DirectUpdate('livesegment-dataoutp', { id: '1', headers, payload })];\n";
+    let mut runner = runner_of(spec(source).0).await;
+    let messages = [&payload[..], &payload[1..]].map(|payload| EventIn { headers: &headers, payload });
+    let outcomes = runner.run_belt(&messages).await.unwrap();
+    let Update::Direct { value, .. } = &outcomes[0].as_ref().unwrap()[0] else { panic!("{outcomes:?}") };
+    let wanted = json!({
+        "id": "1",
+        "headers": [
+            {"grnry-event-id": "1", "grnry-retry-count": "3"},
+            {"grnry-event-id": "2", "grnry-retry-count": "3"},
+        ],
+        "payload": texts,
+    });
+    assert_eq!(serde_json::from_slice::<Value>(value).unwrap(), wanted);
+    let failure = outcomes[1].as_ref().unwrap_err();
+    assert_eq!((failure.kind, failure.type_name.as_str()), (FailureKind::Input, "SessionError"));
 }
 
 #[tokio::test]

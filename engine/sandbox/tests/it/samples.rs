@@ -1,9 +1,9 @@
 //! Belts of every kind, from `tests/fixtures/belts`: a source, and beside it events with the updates expected of them, in
-//! the forms of the frame. Sessionised events do not come through the sandbox yet; the tests of the SDK run those.
+//! the forms of the frame. A case whose headers are a list is a session.
 
 use std::path::Path;
 
-use granary_sandbox::{EventIn, Update};
+use granary_sandbox::{EventIn, Update, session};
 use serde_json::{Map, Value, json};
 
 use crate::support::{belt_spec, runner};
@@ -38,6 +38,26 @@ fn form(update: &Update, expected: &Value) -> Value {
     }
 }
 
+type Headers = Vec<(String, String)>;
+
+fn headers(object: &Value) -> Headers {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    object.as_object().unwrap().iter().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+/// The message of a case as it stands on a stream.
+fn message(case: &Value) -> (Headers, Vec<u8>) {
+    let Some(list) = case["headers"].as_array() else {
+        return (headers(&case["headers"]), case["payload"].to_string().into_bytes());
+    };
+    let list: Vec<Headers> = list.iter().map(headers).collect();
+    let payloads = case["payload"].as_array().unwrap().iter().map(|text| text.as_str().unwrap().as_bytes());
+    let events: Vec<_> =
+        list.iter().zip(payloads).map(|(headers, payload)| EventIn { headers, payload }).collect();
+    let (count, payload) = session::write(&events).unwrap();
+    (vec![(session::COUNT.to_owned(), count)], payload)
+}
+
 #[tokio::test]
 async fn every_sample_makes_the_expected_updates() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/belts");
@@ -48,22 +68,14 @@ async fn every_sample_makes_the_expected_updates() {
             continue;
         }
         let sample = value(&std::fs::read(path.with_extension("json")).unwrap());
-        if sample["batch"] == true {
-            continue;
-        }
         count += 1;
         let (mut spec, _) = belt_spec(&std::fs::read_to_string(&path).unwrap());
         spec.config["beltId"] = json!("7");
         spec.config["outputTypes"] = sample["outputTypes"].clone();
         let mut runner = runner(spec).await;
         for case in sample["cases"].as_array().unwrap() {
-            let headers: Vec<(String, String)> =
-                serde_json::from_value::<std::collections::BTreeMap<_, _>>(case["headers"].clone())
-                    .unwrap()
-                    .into_iter()
-                    .collect();
-            let payload = case["payload"].to_string();
-            let event = EventIn { headers: &headers, payload: payload.as_bytes() };
+            let (headers, payload) = message(case);
+            let event = EventIn { headers: &headers, payload: &payload };
             let updates = runner.run_belt(&[event]).await.unwrap().remove(0).unwrap();
             let expected = case["updates"].as_array().unwrap();
             assert_eq!(updates.len(), expected.len(), "{}", path.display());

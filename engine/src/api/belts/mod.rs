@@ -32,9 +32,9 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(versions::rollback))
 }
 
-/// The routes of uploaded components, which only exist within a project.
+/// The routes of uploaded components and installed packages, which only exist within a project.
 pub(super) fn component_routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(component::assign))
+    OpenApiRouter::new().routes(routes!(component::assign)).routes(routes!(packages::download))
 }
 
 fn href(state: &ApiState, belt: &Belt) -> String {

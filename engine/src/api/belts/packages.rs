@@ -1,5 +1,6 @@
 //! The packages of a belt: installed when a version is made, and kept with it.
 
+use axum::{extract::State, http::header};
 use granary_catalog::{Belt, Problem};
 use granary_db::definitions::package;
 
@@ -33,6 +34,22 @@ pub(super) async fn provide(
     let archive = packages::install(&requirements).await.map_err(refusal)?;
     let client = state.db.client().await?;
     Ok(Some(package::store(&client, &scope.project, &archive, &scope.caller.person()).await?))
+}
+
+/// The packages of a belt as they were installed, a zip archive whose root is a folder of `sys.path`; the `packages` of a
+/// belt names it.
+#[utoipa::path(get, path = "/packages/{sha256}", tag = "components", security(("bearer" = ["editor"])),
+    params(("sha256" = String, Path, description = "64 hex digits")),
+    responses((status = 200, content_type = "application/zip")))]
+pub(super) async fn download(
+    State(state): State<ApiState>,
+    scope: In<Editor>,
+) -> Result<([(header::HeaderName, &'static str); 1], Vec<u8>), Error> {
+    let sha256 = scope.path("sha256");
+    let client = state.db.client().await?;
+    let bytes = package::load(&client, &scope.project, sha256).await?;
+    let bytes = bytes.ok_or_else(|| Error::not_found("Packages", sha256, None))?;
+    Ok(([(header::CONTENT_TYPE, "application/zip")], bytes))
 }
 
 fn refusal(obstacle: Obstacle) -> Error {

@@ -1,7 +1,8 @@
 //! Components of belts, their versions, and the way back.
 
 use axum::{body::Body, http::Method};
-use granary_catalog::{Object, Status};
+use granary_catalog::{Object, Person, Status};
+use granary_db::definitions::package;
 use serde_json::{Value, json};
 
 use super::support::{Answer, Api, belt};
@@ -64,6 +65,17 @@ async fn a_component_can_be_fetched_again_byte_for_byte() {
     let sha256 = put_component(&api, &path, COMPONENT).await.ok()["component"].as_str().unwrap().to_owned();
     assert_eq!(api.bytes(&format!("/projects/p/components/{sha256}")).await, COMPONENT);
     api.get("/projects/p/components/none").await.refused(404, "entity_not_found");
+}
+
+#[tokio::test]
+async fn packages_can_be_fetched_byte_for_byte_within_their_project() {
+    let api = Api::with_guide().await;
+    let client = api.database.db().client().await.unwrap();
+    let person = Person::named("somebody".to_owned());
+    let sha256 = package::store(&client, "p", b"an archive", &person).await.unwrap();
+    assert_eq!(api.bytes(&format!("/projects/p/packages/{sha256}")).await, b"an archive");
+    api.get("/projects/p/packages/none").await.refused(404, "entity_not_found");
+    api.get(&format!("/projects/global/packages/{sha256}")).await.refused(404, "entity_not_found");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ impl Build {
         let folder = Folder::open(&self.place.folder)?;
         let program = program(&folder)?;
         // Loading it shows what an upload would be refused for.
-        let local = Local::load(&folder, &program, &self.sandboxed).await?;
+        let local = Local::load(&folder, &program, None, &self.sandboxed).await?;
         for warning in local.warnings() {
             println!("build: warning: {warning}");
         }

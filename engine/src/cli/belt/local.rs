@@ -50,6 +50,13 @@ pub(super) struct Ran {
     pub(super) memory_bytes: usize,
 }
 
+/// The archive that an engine made of a belt's `requirementsPy`.
+pub(super) struct Installed {
+    /// The text of which it was made.
+    pub(super) requirements: String,
+    pub(super) archive: Vec<u8>,
+}
+
 /// A loaded belt.
 pub(super) struct Local {
     runner: Runner,
@@ -59,10 +66,11 @@ pub(super) struct Local {
 }
 
 impl Local {
-    /// Loads the program of a folder.
+    /// Loads the program of a folder, with the packages of an engine where they are of the same requirements.
     pub(super) async fn load(
         folder: &Folder,
         program: &Program,
+        installed: Option<&Installed>,
         sandboxed: &Sandboxed,
     ) -> Result<Self, Failure> {
         let (mut belt, outputs) = folder.belt()?;
@@ -74,19 +82,26 @@ impl Local {
             Program::Source(_) => None,
         };
         let secrets = secrets::of(&belt, folder, sandboxed)?;
-        Self::of(belt, &outputs, component, &secrets, sandboxed).await
+        Self::of(belt, &outputs, component, installed, &secrets, sandboxed).await
     }
 
-    /// Loads a belt; `component` is what it runs where that is no source text.
+    /// Loads a belt; `component` is what it runs where that is no source text, and `installed` its packages where they are
+    /// of the same requirements.
     pub(super) async fn of(
         belt: Belt,
         outputs: &[(String, EventKind)],
         component: Option<Vec<u8>>,
+        installed: Option<&Installed>,
         secrets: &SecretValues,
         sandboxed: &Sandboxed,
     ) -> Result<Self, Failure> {
         let cache = cache_dir(sandboxed)?;
-        let packages = archive(&belt, &cache).await?.into();
+        // As an engine does: the same text keeps the archive that there is.
+        let packages = match installed {
+            Some(installed) if installed.requirements == belt.requirements_py => installed.archive.clone(),
+            _ => archive(&belt, &cache).await?,
+        }
+        .into();
         let sandbox = Sandbox::new(Options { cache_dir: cache, count_fuel: true })?;
         let places = Places {
             python: sandboxed.python_runtime.clone(),

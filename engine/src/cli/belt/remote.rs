@@ -1,26 +1,14 @@
 //! The engine that a belt goes to.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use granary_catalog::event_type::Entry;
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Failure;
 use super::folder::Folder;
 use super::samples::{self, Sample};
-use crate::cli::client::{Client, Target, segment};
-
-/// One project of an engine.
-pub(super) struct Remote {
-    pub(super) client: Client,
-    pub(super) project: String,
-}
-
-/// A belt as it is stored.
-pub(super) struct Stored {
-    pub(super) id: String,
-    pub(super) body: Value,
-}
+use crate::cli::client::{Target, segment};
+pub(super) use crate::cli::remote::{Remote, Stored};
 
 impl Remote {
     /// The project that was named, or else that of the folder.
@@ -31,49 +19,12 @@ impl Remote {
                     .to_owned(),
             )
         })?;
-        Ok(Self { client: target.connect()?, project: project.to_owned() })
-    }
-
-    /// A path inside the project; `rest` begins with a slash.
-    pub(super) fn path(&self, rest: &str) -> String {
-        format!("/projects/{}{rest}", segment(&self.project))
-    }
-
-    pub(super) async fn get(&self, rest: &str) -> Result<Value, Failure> {
-        self.client.call(Method::GET, &self.path(rest), None).await
-    }
-
-    pub(super) async fn post(&self, rest: &str, body: &Value) -> Result<Value, Failure> {
-        self.client.call(Method::POST, &self.path(rest), Some(body)).await
-    }
-
-    /// The belt of that label.
-    pub(super) async fn find(&self, name: &str) -> Result<Option<Stored>, Failure> {
-        let mut offset = 0;
-        loop {
-            let page =
-                self.get(&format!("/belts?search={}&pagesize=250&offset={offset}", segment(name))).await?;
-            let belts = page["items"].as_array().cloned().unwrap_or_default();
-            if belts.is_empty() {
-                return Ok(None);
-            }
-            offset += belts.len();
-            if let Some(body) = belts.into_iter().find(|belt| belt["name"] == name) {
-                let id = body["id"].as_str().context("a belt has an id")?.to_owned();
-                return Ok(Some(Stored { id, body }));
-            }
-        }
+        Self::of(target, project)
     }
 
     /// The belt of a folder; an error where it was never pushed.
     pub(super) async fn belt(&self, folder: &Folder) -> Result<Stored, Failure> {
-        let name = folder.name()?;
-        self.find(name).await?.ok_or_else(|| {
-            Failure::Failed(anyhow!(
-                "the project '{}' has no belt named '{name}': `granary belt push` uploads it",
-                self.project
-            ))
-        })
+        self.belt_named(folder.name()?, "`granary belt push` uploads it").await
     }
 
     /// The event types of the project.

@@ -3,11 +3,11 @@
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use granary_catalog::EventKind;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::build::program;
 use super::folder::Folder;
-use super::local::Local;
+use super::local::{Installed, Local};
 use super::push::await_running;
 use super::remote::{Remote, Stored};
 use super::samples;
@@ -80,8 +80,10 @@ impl Replay {
 
     /// Two belts side by side, both here: that of the folder, and the one that the engine runs.
     async fn shadow(&self, folder: &Folder, remote: &Remote, stored: &Stored) -> Result<(), Failure> {
-        let mut new = Local::load(folder, &program(folder)?, &self.sandboxed).await?;
-        let mut live = live(remote, stored, folder, &self.sandboxed).await?;
+        let body = remote.get(&format!("/belts/{}", stored.id)).await?;
+        let installed = installed(remote, &body).await?;
+        let mut new = Local::load(folder, &program(folder)?, installed.as_ref(), &self.sandboxed).await?;
+        let mut live = live(remote, &body, installed.as_ref(), folder, &self.sandboxed).await?;
         let (mut events, mut different) = (0_u64, 0_u64);
         for input in stored.body["eventTypes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let base = format!("/event-types/{}/events", segment(input));
@@ -135,15 +137,22 @@ impl Replay {
     }
 }
 
+/// The packages that the engine's belt runs with. Installing them here could bring others: a new release, another index.
+async fn installed(remote: &Remote, body: &Value) -> Result<Option<Installed>, Failure> {
+    let Some(sha256) = body["packages"].as_str() else { return Ok(None) };
+    let archive = remote.client.download(&remote.path(&format!("/packages/{sha256}"))).await?;
+    let requirements = body["requirementsPy"].as_str().unwrap_or_default().to_owned();
+    Ok(Some(Installed { requirements, archive }))
+}
+
 /// The belt that the engine has, loaded here.
 async fn live(
     remote: &Remote,
-    stored: &Stored,
+    body: &Value,
+    installed: Option<&Installed>,
     folder: &Folder,
     sandboxed: &Sandboxed,
 ) -> Result<Local, Failure> {
-    let path = format!("/belts/{}", stored.id);
-    let body = remote.get(&path).await?;
     let component = match body["component"].as_str() {
         Some(sha256) => Some(remote.client.download(&remote.path(&format!("/components/{sha256}"))).await?),
         None => None,
@@ -151,10 +160,10 @@ async fn live(
     let kinds = remote.event_types().await?;
     let directory = granary_catalog::event_type::Directory(kinds);
     let mut report = granary_catalog::Report::default();
-    let read = granary_catalog::belt::BeltBody::read(&json!(body), &mut report);
+    let read = granary_catalog::belt::BeltBody::read(body, &mut report);
     let belt = granary_catalog::Belt::create(&remote.project, 1, 0, read, &directory, &mut report)
         .with_context(|| {
-            format!("the belt {} of the engine cannot be read: {:?}", stored.id, report.problems)
+            format!("the belt {} of the engine cannot be read: {:?}", body["id"], report.problems)
         })?;
     let outputs: Vec<(String, EventKind)> = belt
         .output_types
@@ -168,5 +177,5 @@ async fn live(
         )));
     }
     let secrets = secrets::of(&belt, folder, sandboxed)?;
-    Local::of(belt, &outputs, component, &secrets, sandboxed).await
+    Local::of(belt, &outputs, component, installed, &secrets, sandboxed).await
 }

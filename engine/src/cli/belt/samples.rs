@@ -2,11 +2,15 @@
 //!
 //! A file holds one event or a list of them. An event is its payload, any JSON; or an object with `payload` and
 //! perhaps `headers`, where headers matter. `"payloadEncoding": "base64"` stands for bytes that are not JSON.
+//!
+//! A session is an event whose `headers` are a list, and whose `payload` is a list of the same length. Its payloads are
+//! texts; what is no text stands for the text of its JSON.
 
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use granary_sandbox::{EventIn, session};
 use serde_json::{Map, Value};
 
 use super::Failure;
@@ -24,6 +28,13 @@ pub(super) struct Sample {
     pub(super) index: usize,
     pub(super) headers: Vec<(String, String)>,
     pub(super) payload: Vec<u8>,
+}
+
+impl Sample {
+    /// Whether it is several events in one message.
+    pub(super) fn is_session(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name == session::COUNT)
+    }
 }
 
 /// All samples of a folder, by file name.
@@ -75,6 +86,9 @@ fn of_value(event: Value, source: &str, index: usize, input: &str) -> Result<Sam
     } else {
         (event, Value::Null, Value::Null)
     };
+    if let Value::Array(list) = &given {
+        return of_session(list, &payload, &encoding, source, index, input);
+    }
     let payload = match (encoding.as_str(), payload) {
         (None, payload) => payload.to_string().into_bytes(),
         (Some("base64"), Value::String(text)) => {
@@ -89,14 +103,58 @@ fn of_value(event: Value, source: &str, index: usize, input: &str) -> Result<Sam
     match given {
         Value::Null => {}
         Value::Object(fields) => set(&mut headers, &fields)?,
-        other => return Err(format!("headers must be an object of texts, not {other}")),
+        other => {
+            return Err(format!(
+                "headers must be an object of texts, or a list of such for a session, not {other}"
+            ));
+        }
     }
     Ok(Sample { source: source.to_owned(), index, headers, payload })
 }
 
+/// A session as it stands on a stream.
+fn of_session(
+    given: &[Value],
+    payload: &Value,
+    encoding: &Value,
+    source: &str,
+    index: usize,
+    input: &str,
+) -> Result<Sample, String> {
+    let payloads = payload.as_array().map(Vec::as_slice).unwrap_or_default();
+    if !encoding.is_null() || payloads.len() != given.len() {
+        return Err(
+            "headers are a list, so payload must be a list of the same length, without payloadEncoding"
+                .to_owned(),
+        );
+    }
+    let mut all = Vec::new();
+    for (place, (fields, payload)) in given.iter().zip(payloads).enumerate() {
+        let fields =
+            fields.as_object().ok_or_else(|| format!("headers {} must be an object of texts", place + 1))?;
+        let mut headers = defaults(input, source, index);
+        // Events of one session have one correlation id, and ids of their own.
+        let id = format!("{}-{}", event_id(source, index), place + 1);
+        set(&mut headers, &Map::from_iter([("grnry-event-id".to_owned(), Value::String(id))]))?;
+        set(&mut headers, fields)?;
+        let text = payload.as_str().map_or_else(|| payload.to_string(), str::to_owned);
+        all.push((headers, text));
+    }
+    let events: Vec<_> =
+        all.iter().map(|(headers, text)| EventIn { headers, payload: text.as_bytes() }).collect();
+    let (count, payload) = session::write(&events).map_err(|why| why.to_string())?;
+    let mut headers = defaults(input, source, index);
+    headers.push((session::COUNT.to_owned(), count));
+    Ok(Sample { source: source.to_owned(), index, headers, payload })
+}
+
+fn event_id(source: &str, index: usize) -> String {
+    format!("{}-{}", source.trim_end_matches(".json"), index + 1)
+}
+
 /// The headers of an event that gives none: always the same, so that expectations hold.
 fn defaults(input: &str, source: &str, index: usize) -> Vec<(String, String)> {
-    let id = format!("{}-{}", source.trim_end_matches(".json"), index + 1);
+    let id = event_id(source, index);
     [
         ("grnry-event-type", input),
         ("grnry-event-type-version", "1"),
@@ -149,12 +207,37 @@ mod tests {
         let ids: Vec<_> = full.headers.iter().filter(|(name, _)| name == "grnry-correlation-id").collect();
         assert_eq!(ids, [&("grnry-correlation-id".to_owned(), "x".to_owned())]);
         for bad in [
-            json!({"payload": 1, "headers": []}),
+            json!({"payload": 1, "headers": 1}),
+            json!({"payload": [], "headers": []}),
+            json!({"payload": ["1"], "headers": []}),
+            json!({"payload": "1", "headers": [{}]}),
+            json!({"payload": ["1"], "headers": [1]}),
+            json!({"payload": ["1"], "headers": [{"a": 1}]}),
+            json!({"payload": ["1"], "headers": [{}], "payloadEncoding": "text"}),
             json!({"payload": 1, "headers": {"a": 1}}),
             json!({"payload": 1, "payloadEncoding": "base64"}),
             json!({"payload": "%", "payloadEncoding": "base64"}),
         ] {
             of_value(bad, "a.json", 0, "in").unwrap_err();
         }
+    }
+
+    #[test]
+    fn lists_of_headers_and_payloads_are_a_session() {
+        let given = json!({"headers": [{"grnry-correlation-id": "x"}, {}], "payload": ["{ }", {"a": 1}]});
+        let sample = of_value(given, "a.json", 0, "in").unwrap();
+        let header =
+            |name: &str| sample.headers.iter().find(|(known, _)| known == name).map(|(_, v)| v.as_str());
+        assert_eq!(header("grnry-correlation-id"), Some("a-1"), "the message has headers of its own");
+        let events = session::read(header(session::COUNT).unwrap(), &sample.payload).unwrap();
+        let texts: Vec<_> = events.iter().map(|event| event.payload.as_ref()).collect();
+        assert_eq!(texts, ["{ }", r#"{"a":1}"#]);
+        let shown = |event: &session::Event<'_>, name: &str| {
+            event.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_string())
+        };
+        let ids: Vec<_> = events.iter().map(|event| shown(event, "grnry-event-id").unwrap()).collect();
+        assert_eq!(ids, ["a-1-1", "a-1-2"]);
+        let ids: Vec<_> = events.iter().map(|event| shown(event, "grnry-correlation-id").unwrap()).collect();
+        assert_eq!(ids, ["x", "a-1"]);
     }
 }

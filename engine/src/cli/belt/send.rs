@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::folder::Folder;
 use super::remote::Remote;
-use super::samples;
+use super::samples::{self, Sample};
 use super::test::short;
 use super::{Failure, In};
 use crate::cli::client::Target;
@@ -42,10 +42,14 @@ impl Send {
         let folder = Folder::open(&self.place.folder)?;
         let remote = Remote::connect(&self.target, self.project.as_deref(), &folder)?;
         let belt = remote.belt(&folder).await?;
-        let events = match &self.event {
+        let samples = match &self.event {
             Some(file) => samples::of_file(&folder, file)?,
             None => samples::of_folder(&folder)?,
         };
+        let (sessions, events): (Vec<_>, Vec<_>) = samples.into_iter().partition(Sample::is_session);
+        if !sessions.is_empty() {
+            println!("send: {} sessions are left out: the collector takes single events", sessions.len());
+        }
         let tables = tables(&folder, &remote).await?;
         // What is written from now on has a transaction id that is not older than this one.
         let snapshot = remote.query("select pg_snapshot_xmax(pg_current_snapshot())::text").await?;

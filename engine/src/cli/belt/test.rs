@@ -54,7 +54,7 @@ impl Test {
             let remote = Remote::connect(&self.target, self.project.as_deref(), &folder)?;
             let input = self.event_type.as_deref().map_or_else(|| folder.input(), Ok)?;
             let events = remote.newest_events(input, last).await?;
-            let mut local = Local::load(&folder, &program, &self.sandboxed).await?;
+            let mut local = Local::load(&folder, &program, None, &self.sandboxed).await?;
             let mut failed = 0;
             for event in &events {
                 let ran = local.run(event).await?;
@@ -116,7 +116,7 @@ impl Suite {
         show_what: Show,
     ) -> Result<Self, Failure> {
         let expected = expectations(folder)?;
-        let mut local = Local::load(folder, program, sandboxed).await?;
+        let mut local = Local::load(folder, program, None, sandboxed).await?;
         for warning in local.warnings() {
             println!("test: warning: {warning}");
         }

@@ -13,6 +13,9 @@ class GrnryEventUpdate:
     Event id, timestamp and headers are those of the incoming message where they are not given. A belt that emits
     several events for one message must give them distinct event ids: correlation id, event id and event type
     together are the key of an event. `timestamp` is in seconds or milliseconds since the epoch.
+
+    Where `execute` got a session (lists of headers and payloads), the defaults are the session's own, which are not among
+    those lists; the new event is a single one.
     """
 
     __slots__ = ("output_type_name", "correlation_id", "event_id", "timestamp", "headers", "value", "_sites")
