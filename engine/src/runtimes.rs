@@ -37,15 +37,13 @@ impl Runtimes {
         &self.sandbox
     }
 
-    /// Loads the runtimes in the background, so that the first script of a fresh engine does not wait until they are
-    /// compiled. What is missing or broken is told to whoever needs it.
+    /// Loads the Python runtime in the background, so that the first script of a fresh engine does not wait until it is
+    /// compiled. Where it is missing or broken, whoever needs it is told.
     pub fn preload(self: &Arc<Self>) {
         let runtimes = Arc::clone(self);
         tokio::spawn(async move {
-            for language in [Language::Python, Language::JavaScript] {
-                if let Err(why) = runtimes.of(language).await {
-                    tracing::debug!(?language, %why, "a script runtime was not loaded ahead");
-                }
+            if let Err(why) = runtimes.of(Language::Python).await {
+                tracing::debug!(%why, "the Python runtime was not loaded ahead");
             }
         });
     }

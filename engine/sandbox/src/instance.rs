@@ -174,7 +174,14 @@ impl Instance {
                 let answer = call(sandbox, store, *call_timeout, async |store| {
                     script.granary_script_runtime().call_execute(store, &question).await
                 });
-                let answer = answer.await?.map_err(text)?;
+                let answer = answer.await?;
+                // The engine of JavaScript is out of memory sooner than its instance.
+                let limit = store.data().limits.memory_bytes_max();
+                answer.map_err(|wrong| match wrong.contains("out of memory") {
+                    true => CallError::Memory { limit, stack: String::new() },
+                    false => text(wrong),
+                })?;
+                let answer = answered(store).map_err(text)?.into_bytes();
                 let good = |updates| {
                     F::of_updates(updates).ok_or_else(|| text("JavaScript runs only as a belt".to_owned()))
                 };
@@ -190,7 +197,8 @@ impl Instance {
                 let answer = call(sandbox, store, *call_timeout, async |store| {
                     script.granary_script_runtime().call_execute(store, encoder.bytes()).await
                 });
-                let answer = answer.await?.map_err(text)?;
+                answer.await?.map_err(text)?;
+                let answer = bytes(&answered(store).map_err(text)?).map_err(text)?;
                 frame::decode::<F>(&answer, unsent).map_err(|e| text(e.to_string()))?
             }
             Guest::Component(component) => {
@@ -210,6 +218,21 @@ impl Instance {
         self.alive = true;
         Ok(outcomes)
     }
+}
+
+/// What the runtime answered in the call that has just ended.
+fn answered(store: &mut Store<State>) -> Result<String, String> {
+    store.data_mut().answer.take().ok_or_else(|| "it ended without an answer".to_owned())
+}
+
+/// The bytes that a text stands for whose characters are one byte each.
+fn bytes(text: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    for character in text.chars() {
+        let byte = u8::try_from(character);
+        bytes.push(byte.map_err(|_| format!("the character {character:?} is no byte of a frame"))?);
+    }
+    Ok(bytes)
 }
 
 fn store(sandbox: &Sandbox, spec: &ScriptSpec) -> Store<State> {

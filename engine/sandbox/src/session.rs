@@ -6,7 +6,7 @@
 //! | its other headers | those of an event like any other: the session's type, correlation id, event id and time |
 //! | payload | `{"headers": [{name: text, ...}, ...], "payload": ["text", ...]}`, as many of the one as of the other |
 //!
-//! A payload in the list is the text that the event had, not parsed. Whoever makes sessions writes them with [`write`];
+//! A payload in the list is the text that the event had, not parsed. Whoever makes sessions writes them with [`write()`];
 //! scripts get them as two lists. A compiled belt gets the message as it is and reads it with its SDK.
 //!
 //! Belts can write such a message, too, so [`read`] trusts nothing: sizes and numbers are bounded, names are those above

@@ -1,6 +1,6 @@
 // The component: the world `script` of `wit/script.wit` over the runtime, which knows nothing of WebAssembly.
 
-import { figure, log, send } from "granary:script/host@1.0.0";
+import { answer, figure, log, send } from "granary:script/host@1.0.0";
 
 import * as http from "../../javascript/http.js";
 import * as metrics from "../../javascript/metrics.js";
@@ -44,8 +44,8 @@ export const runtime = {
   },
 
   execute(batch) {
-    const answer = core.execute(batch);
-    if (typeof answer === "string") throw contractError(answer);
-    return answer;
+    const frame = core.execute(batch);
+    if (typeof frame === "string") throw contractError(frame);
+    answer(frame.text);
   },
 };

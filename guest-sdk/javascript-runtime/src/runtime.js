@@ -9,9 +9,7 @@ import { setDebug } from "./logs.js";
 // Taken before any script can replace them.
 const { parse } = JSON;
 const decoder = new TextDecoder();
-const encoder = new TextEncoder();
 const decode = decoder.decode.bind(decoder);
-const encode = encoder.encode.bind(encoder);
 const fromBase64 = globalThis.atob.bind(globalThis);
 
 export class Runtime {
@@ -32,7 +30,7 @@ export class Runtime {
     return [];
   }
 
-  /** Runs the script on each event of a batch. A text says what was not understood. */
+  /** Runs the script on each event of a batch and answers `{ text }`. A plain text says what was not understood. */
   execute(batch) {
     const script = this.#script;
     if (script === null) return "init was not called, or refused the script";
@@ -53,7 +51,7 @@ export class Runtime {
       }
       answer += index > 0 ? `,${text}` : text;
     }
-    return encode(`${answer}]`);
+    return { text: `${answer}]` };
   }
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) log: Arc<Logger>,
     metrics: Arc<dyn MetricSink>,
     http: Arc<dyn HttpClient>,
+    /// What a script runtime answered in the present call.
+    pub(crate) answer: Option<String>,
     /// Of a belt, what its definition says.
     pub(crate) belt: Identity,
     /// Whether the user compiled what runs, so that its functions are his own.
@@ -50,6 +52,7 @@ impl State {
             log,
             metrics: Arc::clone(&spec.metrics),
             http: Arc::clone(&spec.http),
+            answer: None,
             belt: Identity::of(&spec.config),
             compiled: spec.language == Language::Component,
             limits: Limits::new(spec.memory_bytes_max),

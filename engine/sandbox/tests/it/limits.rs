@@ -123,6 +123,23 @@ async fn an_instance_whose_memory_has_grown_is_replaced() {
 }
 
 #[tokio::test]
+async fn answers_leave_nothing_behind_in_the_instance() {
+    let source = "from grnry_belt.models.direct_update import DirectUpdate\n\
+                  def execute(h, p):\n    return [DirectUpdate('livesegment-dataoutp', {'id': '1', 'v': 'x' * 10_000})]\n";
+    let mut runner = runner(belt_spec(source).0).await;
+    let payloads = [b"1".as_slice(); 100];
+    run(&mut runner, &payloads).await;
+    let before = runner.stats().memory_bytes;
+    // A hundred times the answer of one call: 100 MB.
+    for _ in 0..100 {
+        run(&mut runner, &payloads).await;
+    }
+    let stats = runner.stats();
+    assert_eq!((stats.instances, stats.instances_recycled), (1, 0), "{stats:?}");
+    assert!(stats.memory_bytes < before + (4 << 20), "{before} bytes before, now {stats:?}");
+}
+
+#[tokio::test]
 async fn recursion_without_end_fails_its_event_alone() {
     let mut runner = runner(belt_spec(MOODY).0).await;
     let outcomes = run(&mut runner, &[b"1", b"\"recurse\"", b"2"]).await;
