@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::client::{Target, segment};
-use super::remote::Remote;
+use super::client::segment;
+use super::remote::{Place, Remote};
 use super::sql;
 
 /// Between two looks with `--wait`.
@@ -57,22 +57,6 @@ enum Command {
         #[command(flatten)]
         selection: Selection,
     },
-}
-
-/// Which project of which engine.
-#[derive(Args)]
-struct Place {
-    /// Project
-    #[arg(long, env = "GRANARY_PROJECT")]
-    project: String,
-    #[command(flatten)]
-    target: Target,
-}
-
-impl Place {
-    fn connect(&self) -> Result<Remote, Failure> {
-        Remote::of(&self.target, &self.project)
-    }
 }
 
 #[derive(Args)]

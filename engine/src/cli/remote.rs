@@ -1,11 +1,29 @@
 //! One project of a running engine.
 
 use anyhow::{Context as _, anyhow};
+use clap::Args;
 use reqwest::Method;
 use serde_json::Value;
 
 use super::Failure;
 use super::client::{Client, Target, segment};
+
+/// Which project of which engine.
+#[derive(Args)]
+pub(super) struct Place {
+    /// Project
+    #[arg(long, env = "GRANARY_PROJECT")]
+    project: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Place {
+    /// A connection to it.
+    pub(super) fn connect(&self) -> Result<Remote, Failure> {
+        Remote::of(&self.target, &self.project)
+    }
+}
 
 /// One project of an engine.
 pub(super) struct Remote {

@@ -6,7 +6,8 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::Failure;
-use super::client::{Client, Target, segment};
+use super::client::segment;
+use super::remote::Place;
 use super::sql;
 
 #[derive(Args)]
@@ -41,39 +42,14 @@ enum Command {
     },
 }
 
-/// Which project of which engine.
-#[derive(Args)]
-struct Place {
-    /// Project
-    #[arg(long, env = "GRANARY_PROJECT")]
-    project: String,
-    #[command(flatten)]
-    target: Target,
-}
-
-impl Place {
-    async fn call(&self, method: Method, rest: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        self.call_with(&self.target.connect()?, method, rest, body).await
-    }
-
-    async fn call_with(
-        &self,
-        client: &Client,
-        method: Method,
-        rest: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, Failure> {
-        client.call(method, &format!("/projects/{}/secrets{rest}", segment(&self.project)), body).await
-    }
-}
-
 impl Secret {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Set { name, values, place } => {
                 let data = data(&values, std::io::stdin())?;
-                let rest = format!("/{}", segment(&name));
-                let set = place.call(Method::PUT, &rest, Some(&json!({ "data": data }))).await?;
+                let remote = place.connect()?;
+                let path = remote.path(&format!("/secrets/{}", segment(&name)));
+                let set = remote.client.call(Method::PUT, &path, Some(&json!({ "data": data }))).await?;
                 println!("secret: '{name}' has version {} now, with {}", set["version"], keys(&set));
                 let outdated = belts(&set, |belt| belt["status"] != "STOPPED");
                 if !outdated.is_empty() {
@@ -82,11 +58,10 @@ impl Secret {
                 Ok(())
             }
             Command::Ls { place } => {
-                let client = place.target.connect()?;
+                let remote = place.connect()?;
                 let mut rows: Vec<Value> = Vec::new();
                 loop {
-                    let rest = format!("?pagesize=250&offset={}", rows.len());
-                    let page = place.call_with(&client, Method::GET, &rest, None).await?;
+                    let page = remote.get(&format!("/secrets?pagesize=250&offset={}", rows.len())).await?;
                     let secrets = page["secrets"].as_array().context("a page has secrets")?;
                     rows.extend(secrets.iter().map(row));
                     if secrets.len() < 250 {
@@ -99,7 +74,9 @@ impl Secret {
                 Ok(())
             }
             Command::Rm { name, place } => {
-                place.call(Method::DELETE, &format!("/{}", segment(&name)), None).await?;
+                let remote = place.connect()?;
+                let path = remote.path(&format!("/secrets/{}", segment(&name)));
+                remote.client.call(Method::DELETE, &path, None).await?;
                 Ok(())
             }
         }
