@@ -4,13 +4,18 @@
 //! queue of the worker it runs on, from where idle workers take them: for a group of 64, that was a sixth of the time
 //! between two syncs. So the committer hands the answers of a whole group to one task.
 
+use std::time::{Duration, Instant};
+
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::queue::Waiter;
 
+/// The task stays awake no longer than this for answers that do not come.
+const AWAKE_MAX: Duration = Duration::from_micros(200);
+
 /// Fewer are answered by the committer itself.
-const TOGETHER_MIN: usize = 4;
+pub(super) const TOGETHER_MIN: usize = 4;
 
 /// The answers to a group that is durable.
 pub(super) struct Answers {
@@ -31,26 +36,49 @@ impl Answers {
 }
 
 /// Takes answers from the committer.
-pub(super) struct Teller(mpsc::UnboundedSender<Answers>);
+pub(super) struct Teller(mpsc::UnboundedSender<Told>);
+
+/// What the task is told.
+enum Told {
+    /// To be given now.
+    Answers(Answers),
+    /// Answers come before then.
+    Soon(Instant),
+}
 
 impl Teller {
     /// Starts the task. It ends with the committer, or with the runtime, whose tasks then wait for nothing any more.
     pub(super) fn start(runtime: &Handle) -> Self {
         // Bounded by the queue of appends: each of them waits for its answer.
-        let (sender, mut receiver) = mpsc::unbounded_channel::<Answers>();
+        let (sender, mut receiver) = mpsc::unbounded_channel();
         runtime.spawn(async move {
-            while let Some(answers) = receiver.recv().await {
-                answers.give();
+            while let Some(told) = receiver.recv().await {
+                match told {
+                    Told::Answers(answers) => answers.give(),
+                    Told::Soon(until) => {
+                        // Other tasks of the worker have their turn in between.
+                        while receiver.is_empty() && Instant::now() < until {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                }
             }
         });
         Self(sender)
+    }
+
+    /// Wakes the task, so that it is awake when answers come. A worker that has gone to sleep takes a third of a sync to wake.
+    pub(super) fn soon(&self) {
+        let _ = self.0.send(Told::Soon(Instant::now() + AWAKE_MAX));
     }
 
     /// Answers all, now or a moment later.
     pub(super) fn tell(&self, answers: Answers) {
         if answers.waiters.len() < TOGETHER_MIN {
             answers.give();
-        } else if let Err(mpsc::error::SendError(answers)) = self.0.send(answers) {
+        } else if let Err(mpsc::error::SendError(Told::Answers(answers))) =
+            self.0.send(Told::Answers(answers))
+        {
             answers.give();
         }
     }

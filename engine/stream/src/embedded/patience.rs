@@ -35,6 +35,11 @@ impl Patience {
         (self.in_flight, self.sync.min(WAIT_MAX))
     }
 
+    /// Whether waiting pays: callers come back at once.
+    pub(super) fn pays(&self) -> bool {
+        self.pause == 0 && self.vain == 0
+    }
+
     /// A group of so many appends was taken after that.
     pub(super) fn took(&mut self, appends: usize) {
         if self.pause > 0 {
