@@ -23,6 +23,7 @@ build: setup ## Build target/release/granary
 	@echo "build: the engine and its tools (the first time takes some minutes)"
 	@$(CARGO) build --release --locked --workspace --bins
 	@scripts/share.sh
+	@target/release/granary compile-runtimes
 	@echo "build: target/release/granary"
 
 demo: build ## Run the live-segment guide with 10,000 events; KEEP=1 leaves it running

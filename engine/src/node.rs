@@ -29,7 +29,7 @@ use tracing::{error, info, warn};
 use crate::config::Config;
 use crate::outbound::Outbound;
 use crate::ready::Readiness;
-use crate::runtimes::Runtimes;
+use crate::runtimes::{self, Runtimes};
 use crate::secrets::Secrets;
 use crate::stage::book::Book;
 use crate::stage::worker::Shared;
@@ -57,9 +57,12 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     let address = listener.local_addr()?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
 
-    let sandbox =
-        Sandbox::new(granary_sandbox::Options { cache_dir: config.cache_dir.clone(), count_fuel: false })
-            .context("could not set up the sandbox")?;
+    let sandbox = Sandbox::new(granary_sandbox::Options {
+        cache_dir: config.cache_dir.clone(),
+        compiled_dir: Some(runtimes::compiled_dir()),
+        count_fuel: false,
+    })
+    .context("could not set up the sandbox")?;
     let runtimes = Arc::new(Runtimes::new(sandbox, config.runtimes.clone()));
     runtimes.preload();
 

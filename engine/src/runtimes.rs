@@ -58,7 +58,7 @@ impl Runtimes {
         cell.get_or_try_init(|| async {
             let path = given.clone().map_or_else(|| find(name, title), Ok)?;
             self.sandbox
-                .load_file(&path)
+                .load_runtime(&path)
                 .await
                 .map_err(|e| format!("the {title} runtime {} cannot be loaded: {e}", path.display()))
         })
@@ -67,16 +67,27 @@ impl Runtimes {
     }
 }
 
+/// The folder beside the program in which the runtimes lie as they were compiled when it was installed.
+#[must_use]
+pub fn compiled_dir() -> PathBuf {
+    share_dir().join("compiled")
+}
+
+/// What belongs beside the program.
+fn share_dir() -> PathBuf {
+    install_dir().join("share/granary")
+}
+
+/// The folder above that of the program.
+fn install_dir() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    program.parent().and_then(Path::parent).unwrap_or_else(|| Path::new("/")).to_owned()
+}
+
 /// Beside the program, then where the set-up of a checkout leaves it.
 fn find(name: &str, title: &str) -> Result<PathBuf, String> {
     let file = format!("{name}.wasm");
-    let program = std::env::current_exe().unwrap_or_default();
-    let folder = program.parent().unwrap_or_else(|| Path::new("."));
-    let places = [
-        folder.join("../share/granary").join(&file),
-        folder.join("../guest").join(&file),
-        Path::new("target/guest").join(&file),
-    ];
+    let places = [share_dir().join(&file), install_dir().join("guest").join(&file)];
     places.iter().find(|place| place.is_file()).cloned().ok_or_else(|| {
         let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
         format!(

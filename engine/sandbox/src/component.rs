@@ -4,11 +4,12 @@
 //! files: `<sha256 of the component>-<engine>.cwasm`, the machine code, and the same with `.sha256` appended, the hash
 //! of the machine code. `<engine>` stands for wasmtime's version, its settings and the processor (wasmtime's own
 //! compatibility hash covers all three). Both are written under temporary names and renamed; a pair that does not match
-//! is compiled anew.
+//! is compiled anew. Script runtimes are compiled metered, under another name for the engine.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -20,12 +21,15 @@ use crate::bindings::belt::BeltPre;
 use crate::bindings::script::ScriptPre;
 use crate::bindings::transform::TransformPre;
 use crate::host::State;
+use crate::meter;
 use crate::sandbox::Error;
 
 /// A compiled component, ready to be instantiated any number of times.
 pub struct Component {
     wasm: wasmtime::component::Component,
+    metered: bool,
     digest: String,
+    entry: String,
     script: OnceLock<ScriptPre<State>>,
     transform: OnceLock<TransformPre<State>>,
     belt: OnceLock<BeltPre<State>>,
@@ -42,6 +46,17 @@ impl Component {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// The name of the file with its machine code, in the folder that keeps it.
+    #[must_use]
+    pub fn entry(&self) -> &str {
+        &self.entry
+    }
+
+    /// Whether it asks by itself whether it may go on ([`crate::meter`]), and not through epochs.
+    pub(crate) fn is_metered(&self) -> bool {
+        self.metered
     }
 
     pub(crate) fn wasm(&self) -> &wasmtime::component::Component {
@@ -84,8 +99,12 @@ impl Component {
 /// Loads components, each content once.
 pub(crate) struct Cache {
     dir: PathBuf,
+    /// Entries that came with the program.
+    compiled_dir: Option<PathBuf>,
     /// Stands for wasmtime and its settings in file names.
     engine_name: String,
+    /// Whether components are metered before they are compiled.
+    metered: bool,
     /// What is loaded now. The lock of a slot is held while its component is compiled.
     loaded: Mutex<HashMap<String, Slot>>,
 }
@@ -94,7 +113,12 @@ type Slot = Arc<tokio::sync::Mutex<Weak<Component>>>;
 
 impl Cache {
     /// Makes the folder where it is missing, readable by its owner only: what lies in it is run as machine code.
-    pub(crate) fn open(dir: PathBuf, engine: &Engine) -> Result<Self, Error> {
+    pub(crate) fn open(
+        dir: PathBuf,
+        compiled_dir: Option<PathBuf>,
+        engine: &Engine,
+        metered: bool,
+    ) -> Result<Self, Error> {
         use std::os::unix::fs::DirBuilderExt as _;
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -103,8 +127,9 @@ impl Cache {
             .map_err(|source| Error::Cache { path: dir.clone(), source })?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        metered.then(meter::version).hash(&mut hasher);
         let engine_name = format!("{:016x}", hasher.finish());
-        Ok(Self { dir, engine_name, loaded: Mutex::default() })
+        Ok(Self { dir, compiled_dir, engine_name, metered, loaded: Mutex::default() })
     }
 
     /// The compiled form of a component's bytes. Concurrent callers with the same bytes wait for one compilation.
@@ -124,14 +149,17 @@ impl Cache {
             return Ok(component);
         }
         let (cache, engine) = (Arc::clone(self), engine.clone());
+        let entry = format!("{digest}-{}.cwasm", self.engine_name);
         let wasm = {
-            let digest = digest.clone();
-            tokio::task::spawn_blocking(move || cache.load_blocking(&engine, &digest, &bytes))
+            let entry = entry.clone();
+            tokio::task::spawn_blocking(move || cache.load_blocking(&engine, &entry, &bytes))
         };
         let wasm = wasm.await.map_err(|e| Error::Compile(e.to_string()))??;
         let made = Arc::new(Component {
             wasm,
+            metered: self.metered,
             digest,
+            entry,
             script: OnceLock::new(),
             transform: OnceLock::new(),
             belt: OnceLock::new(),
@@ -143,10 +171,14 @@ impl Cache {
     fn load_blocking(
         &self,
         engine: &Engine,
-        digest: &str,
+        entry: &str,
         bytes: &[u8],
     ) -> Result<wasmtime::component::Component, Error> {
-        let code = self.dir.join(format!("{digest}-{}.cwasm", self.engine_name));
+        let shipped = self.compiled_dir.as_ref().and_then(|dir| trusted(&dir.join(entry)));
+        if let Some(component) = shipped.and_then(|code| load_entry(engine, &code)) {
+            return Ok(component);
+        }
+        let code = self.dir.join(entry);
         if let Some(component) = load_entry(engine, &code) {
             return Ok(component);
         }
@@ -157,16 +189,17 @@ impl Cache {
             return Ok(component);
         }
         let started = std::time::Instant::now();
-        let machine_code =
-            engine.precompile_component(bytes).map_err(|e| Error::Compile(format!("{e:#}")))?;
-        tracing::info!(digest, bytes = bytes.len(), elapsed = ?started.elapsed(), "compiled a component");
+        let metered = self.metered.then(|| meter::metered(bytes)).transpose().map_err(Error::Compile)?;
+        let wasm = metered.as_deref().unwrap_or(bytes);
+        let machine_code = engine.precompile_component(wasm).map_err(|e| Error::Compile(format!("{e:#}")))?;
+        tracing::info!(entry, bytes = bytes.len(), elapsed = ?started.elapsed(), "compiled a component");
         if let Err(error) = write_entry(&code, &machine_code) {
             tracing::warn!(%error, path = %code.display(), "could not keep a compiled component");
         } else if let Some(component) = load_entry(engine, &code) {
             return Ok(component);
         }
         // Without the cache there is only the slow way, which is also the one without unsafe code.
-        wasmtime::component::Component::new(engine, bytes).map_err(|e| Error::Compile(format!("{e:#}")))
+        wasmtime::component::Component::new(engine, wasm).map_err(|e| Error::Compile(format!("{e:#}")))
     }
 }
 
@@ -174,11 +207,33 @@ fn hash_path(code: &Path) -> PathBuf {
     code.with_added_extension("sha256")
 }
 
+/// The file itself, if it is there and nobody but root and this user could have put it there: that is said of the file and
+/// of all folders above it.
+fn trusted(code: &Path) -> Option<PathBuf> {
+    const WRITABLE_BY_OTHERS: u32 = 0o022;
+    const STICKY: u32 = 0o1000;
+    let file = code.canonicalize().ok()?;
+    for place in file.ancestors() {
+        let found = std::fs::symlink_metadata(place).ok()?;
+        // In a sticky folder others can add files, but neither rename nor remove ours.
+        let shared =
+            found.mode() & WRITABLE_BY_OTHERS != 0 && !(found.is_dir() && found.mode() & STICKY != 0);
+        let foreign = ![0, rustix::process::geteuid().as_raw()].contains(&found.uid());
+        if shared || foreign {
+            let why = if foreign { "belongs to another user" } else { "others may write here" };
+            tracing::info!(path = %place.display(), why, "what came compiled is not trusted, and compiled anew");
+            return None;
+        }
+    }
+    Some(file)
+}
+
 /// Loads an entry if it is there and intact.
 #[expect(
     unsafe_code,
-    reason = "deserialize_file runs what the file says: the file lies in a folder that only this user may enter, we \
-              wrote it, and its content has just been compared with the hash that we noted when we wrote it"
+    reason = "deserialize_file runs what the file says: the file lies in a folder where only this user may write (or root, \
+              where it came with the program), we wrote it, and its content has just been compared with the hash that \
+              we noted when we wrote it"
 )]
 fn load_entry(engine: &Engine, code: &Path) -> Option<wasmtime::component::Component> {
     let noted = std::fs::read_to_string(hash_path(code)).ok()?;

@@ -8,16 +8,13 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::bindings::script::Script;
 use crate::component::Component;
 use crate::frame::{self, Belt, EventIn, Frame, Transform};
-use crate::host::State;
 use crate::host::log::Logger;
+use crate::host::{Pass, State};
 use crate::marshal::Encoder;
 use crate::outcome::{ANSWER_BYTES_MAX, BeltOutcome, CallError, Failure, TransformOutcome};
 use crate::sandbox::{Error, Sandbox};
 use crate::script::{Diagnostic, Kind, Language, Refusal, ScriptSpec};
 use crate::uploaded;
-
-/// Ticks (of about 1 ms) after which a running guest lets other tasks of its thread have their turn.
-const SLICE_TICKS: u64 = 5;
 
 /// What an event takes in a frame, to begin with.
 const EVENT_BYTES_TYPICAL: usize = 1 << 10;
@@ -65,8 +62,8 @@ impl Instance {
         runtime: &Component,
         spec: &ScriptSpec,
     ) -> Result<(Self, Vec<Diagnostic>), Error> {
-        let pre = runtime.script(sandbox.linker())?;
-        let mut store = store(sandbox, spec);
+        let pre = runtime.script(&sandbox.side(runtime).linker)?;
+        let mut store = store(sandbox, runtime, spec);
         let config = spec.config.to_string();
         let loaded = call(sandbox, &mut store, spec.init_timeout, async |store| {
             let script = pre.instantiate_async(&mut *store).await?;
@@ -84,17 +81,17 @@ impl Instance {
     }
 
     async fn component(sandbox: &Sandbox, component: &Component, spec: &ScriptSpec) -> Result<Self, Error> {
-        let mut store = store(sandbox, spec);
+        let mut store = store(sandbox, component, spec);
         let guest = match spec.kind {
             Kind::Belt => {
-                let pre = component.belt(sandbox.linker())?;
+                let pre = component.belt(&sandbox.side(component).linker)?;
                 let made = call(sandbox, &mut store, spec.init_timeout, async |store| {
                     pre.instantiate_async(store).await
                 });
                 uploaded::Guest::Belt(made.await.map_err(Refusal::from)?)
             }
             Kind::Transform => {
-                let pre = component.transform(sandbox.linker())?;
+                let pre = component.transform(&sandbox.side(component).linker)?;
                 let made = call(sandbox, &mut store, spec.init_timeout, async |store| {
                     pre.instantiate_async(store).await
                 });
@@ -227,35 +224,53 @@ fn answered(store: &mut Store<State>) -> Result<String, String> {
 
 /// The bytes that a text stands for whose characters are one byte each.
 fn bytes(text: &str) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    for character in text.chars() {
-        let byte = u8::try_from(character);
-        bytes.push(byte.map_err(|_| format!("the character {character:?} is no byte of a frame"))?);
+    const RUN: usize = 32;
+    let (text, mut bytes) = (text.as_bytes(), Vec::with_capacity(text.len()));
+    let mut at = 0;
+    while let Some(first) = text.get(at) {
+        match text.get(at..at + RUN) {
+            Some(run) if run.is_ascii() => {
+                bytes.extend_from_slice(run);
+                at += RUN;
+            }
+            _ if first.is_ascii() => {
+                bytes.push(*first);
+                at += 1;
+            }
+            // Two bytes stand for one from 0x80 on: 0xC2 or 0xC3, and another.
+            _ => match (first, text.get(at + 1)) {
+                (0xC2 | 0xC3, Some(second)) => {
+                    bytes.push(first << 6 | second & 0x3F);
+                    at += 2;
+                }
+                _ => return Err("it holds a character that is no byte of a frame".to_owned()),
+            },
+        }
     }
     Ok(bytes)
 }
 
-fn store(sandbox: &Sandbox, spec: &ScriptSpec) -> Store<State> {
+fn store(sandbox: &Sandbox, component: &Component, spec: &ScriptSpec) -> Store<State> {
     let log = std::sync::Arc::new(Logger::new(std::sync::Arc::clone(&spec.log)));
-    let mut store = Store::new(sandbox.engine(), State::new(log, spec));
-    store.limiter(|state| &mut state.limits);
+    let mut store =
+        Store::new(&sandbox.side(component).engine, State::new(log, spec, component.is_metered()));
+    store.limiter_async(|state| state);
     store.set_hostcall_fuel(ANSWER_BYTES_MAX);
     if sandbox.counts_fuel() {
         store.set_fuel(u64::MAX).expect("the engine counts fuel");
     }
     store.epoch_deadline_callback(|mut store| {
-        Ok(match store.data_mut().deadline.left() {
-            None => UpdateDeadline::Interrupt,
-            Some(left) => {
-                let ticks = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
-                UpdateDeadline::YieldCustom(ticks.min(SLICE_TICKS), Box::pin(tokio::task::yield_now()))
-            }
+        Ok(match store.data_mut().deadline.pass() {
+            Pass::Go => UpdateDeadline::Continue(1),
+            Pass::GiveWay => UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())),
+            Pass::End => UpdateDeadline::Interrupt,
         })
     });
     store
 }
 
-/// Runs `work` in the store with a deadline. The epoch ends a guest that computes, the timer one that waits.
+/// Runs `work` in the store with a deadline. The epoch ends a guest that computes, or a metered one ends itself; the timer
+/// ends one that waits.
 async fn call<T>(
     sandbox: &Sandbox,
     store: &mut Store<State>,
@@ -266,8 +281,9 @@ async fn call<T>(
     state.deadline.begin_call(limit);
     state.limits.begin_call();
     state.log.begin_call();
+    let epochs = !state.metered;
     store.set_epoch_deadline(1);
-    let ticking = sandbox.ticker().run();
+    let ticking = epochs.then(|| sandbox.ticker().run());
     let result = timeout(limit, work(&mut *store)).await;
     drop(ticking);
     store.data().log.end_call();
@@ -275,5 +291,26 @@ async fn call<T>(
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(CallError::of(&error, store.data(), limit)),
         Err(_) => Err(CallError::Deadline { limit, stack: String::new() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn each_byte_comes_back_from_its_character() {
+        let all: Vec<u8> = (0..=255).chain([b'a'; 40]).chain([0x80, 0xFF, 0, b'z']).collect();
+        for start in 0..all.len() {
+            let text: String = all[start..].iter().map(|byte| char::from(*byte)).collect();
+            assert_eq!(bytes(&text).as_deref(), Ok(&all[start..]));
+        }
+    }
+
+    #[test]
+    fn other_characters_are_no_bytes() {
+        for text in ["\u{100}", "abc\u{20ac}", "\u{1f600}"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
     }
 }

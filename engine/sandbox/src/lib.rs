@@ -19,6 +19,7 @@ mod ticker;
 // Once per component and per script.
 mod bindings;
 mod component;
+mod meter;
 mod script;
 
 // Once per instance and per call.

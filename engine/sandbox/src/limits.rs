@@ -1,7 +1,5 @@
 //! Memory and table limits of one instance.
 
-use wasmtime::ResourceLimiter;
-
 /// Most elements of all tables together.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 1 << 20;
 
@@ -45,15 +43,9 @@ impl Limits {
     pub(crate) fn begin_call(&mut self) {
         self.refused = None;
     }
-}
 
-impl ResourceLimiter for Limits {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    /// Whether a linear memory may grow.
+    pub(crate) fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
         let total = self.memory_bytes - current.min(self.memory_bytes);
         let total = total.saturating_add(desired);
         let fits = total <= self.memory_bytes_max && maximum.is_none_or(|maximum| desired <= maximum);
@@ -62,15 +54,11 @@ impl ResourceLimiter for Limits {
         } else {
             self.refused = Some(Refused::Memory);
         }
-        Ok(fits)
+        fits
     }
 
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    /// Whether a table may grow.
+    pub(crate) fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
         let total = (self.table_elements - current.min(self.table_elements)).saturating_add(desired);
         let fits = total <= TABLE_ELEMENTS_MAX && maximum.is_none_or(|maximum| desired <= maximum);
         if fits {
@@ -78,6 +66,6 @@ impl ResourceLimiter for Limits {
         } else {
             self.refused = Some(Refused::Table);
         }
-        Ok(fits)
+        fits
     }
 }

@@ -32,6 +32,9 @@ const BACKTRACE_FRAMES_MAX: usize = 100;
 pub struct Options {
     /// Where compiled components are kept. Nobody but this user may be able to write there.
     pub cache_dir: PathBuf,
+    /// Where runtimes lie that were compiled when the program was installed, so that nobody waits for them; only read. It
+    /// is passed over unless it belongs to this user or to root, and nobody else may write there.
+    pub compiled_dir: Option<PathBuf>,
     /// Count what guests execute ([`crate::Stats::fuel`]). It costs them about a fifth of their speed.
     pub count_fuel: bool,
 }
@@ -84,11 +87,28 @@ pub struct Sandbox {
 }
 
 struct Inner {
-    engine: Engine,
-    linker: Linker<State>,
+    programs: Side,
+    runtimes: Side,
     ticker: Ticker,
-    cache: Arc<Cache>,
     count_fuel: bool,
+}
+
+/// What runs one sort of component: they differ in how a guest is made to give way.
+pub(crate) struct Side {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<State>,
+    cache: Arc<Cache>,
+}
+
+impl Side {
+    fn new(options: &Options, metered: bool) -> Result<Self, Error> {
+        let text = |e: wasmtime::Error| Error::Engine(format!("{e:#}"));
+        let engine = Engine::new(&config(options.count_fuel, metered)).map_err(text)?;
+        let linker = linker(&engine).map_err(text)?;
+        let compiled_dir = options.compiled_dir.clone().filter(|_| metered);
+        let cache = Arc::new(Cache::open(options.cache_dir.clone(), compiled_dir, &engine, metered)?);
+        Ok(Self { engine, linker, cache })
+    }
 }
 
 impl std::fmt::Debug for Sandbox {
@@ -100,42 +120,36 @@ impl std::fmt::Debug for Sandbox {
 impl Sandbox {
     /// Sets up the engine and starts its ticker thread, which ends with the last clone.
     pub fn new(options: Options) -> Result<Self, Error> {
-        let text = |e: wasmtime::Error| Error::Engine(format!("{e:#}"));
-        let engine = Engine::new(&config(options.count_fuel)).map_err(text)?;
-        let mut linker = Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(text)?;
-        host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
-        transform_host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
-        belt::logging::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
-        belt::configuration::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
-            .map_err(text)?;
-        belt::metrics::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
-        belt::profiles::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
-        belt::eventstore::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
-        belt::http::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(text)?;
-        let ticker = Ticker::start(engine.clone()).map_err(|e| Error::Engine(e.to_string()))?;
-        let cache = Arc::new(Cache::open(options.cache_dir, &engine)?);
-        Ok(Self { inner: Arc::new(Inner { engine, linker, ticker, cache, count_fuel: options.count_fuel }) })
+        let (programs, runtimes) = (Side::new(&options, false)?, Side::new(&options, true)?);
+        let ticker = Ticker::start(programs.engine.clone()).map_err(|e| Error::Engine(e.to_string()))?;
+        Ok(Self { inner: Arc::new(Inner { programs, runtimes, ticker, count_fuel: options.count_fuel }) })
     }
 
-    /// Loads a component from a file; compiled on first sight, which takes seconds for a script runtime.
+    /// Loads a script runtime of the engine's own from a file; compiled on first sight, which takes seconds.
+    ///
+    /// It runs faster than a component loaded by [`Sandbox::load_file`], which trusts nothing; what a hostile script can
+    /// make of it ends at its deadline all the same.
+    pub async fn load_runtime(&self, path: impl AsRef<Path>) -> Result<Arc<Component>, Error> {
+        let side = &self.inner.runtimes;
+        side.cache.load(&side.engine, read(path.as_ref()).await?).await
+    }
+
+    /// Loads a user's component from a file; compiled on first sight.
     pub async fn load_file(&self, path: impl AsRef<Path>) -> Result<Arc<Component>, Error> {
-        let path = path.as_ref();
-        let read = tokio::fs::read(path).await;
-        let bytes = read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        self.load_bytes(bytes).await
+        self.load_bytes(read(path.as_ref()).await?).await
     }
 
-    /// Loads a component from its bytes; compiled on first sight.
+    /// Loads a user's component from its bytes; compiled on first sight.
     pub async fn load_bytes(&self, bytes: Vec<u8>) -> Result<Arc<Component>, Error> {
-        self.inner.cache.load(&self.inner.engine, bytes).await
+        let side = &self.inner.programs;
+        side.cache.load(&side.engine, bytes).await
     }
 
     /// Loads a program and throws it away again: answers its warnings, or [`Error::Refused`] or [`Error::World`] with
     /// what is wrong. `component` is the runtime of its language, or the program itself.
     pub async fn check(&self, component: &Component, spec: &ScriptSpec) -> Result<Vec<Diagnostic>, Error> {
         if spec.language == Language::Component {
-            world::check(component, self.engine(), spec.kind)?;
+            world::check(component, &self.side(component).engine, spec.kind)?;
         }
         Instance::new(self, component, spec).await.map(|(_, warnings)| warnings)
     }
@@ -145,12 +159,9 @@ impl Sandbox {
         Instance::new(self, component, spec).await.map(|(instance, _)| instance)
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.inner.engine
-    }
-
-    pub(crate) fn linker(&self) -> &Linker<State> {
-        &self.inner.linker
+    /// What runs the component.
+    pub(crate) fn side(&self, component: &Component) -> &Side {
+        if component.is_metered() { &self.inner.runtimes } else { &self.inner.programs }
     }
 
     pub(crate) fn counts_fuel(&self) -> bool {
@@ -169,13 +180,36 @@ impl From<CallError> for Refusal {
     }
 }
 
-fn config(count_fuel: bool) -> Config {
+async fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    tokio::fs::read(path).await.map_err(|source| Error::Read { path: path.to_owned(), source })
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    transform_host::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    belt::logging::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    belt::configuration::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    belt::metrics::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    belt::profiles::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    belt::eventstore::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    belt::http::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+fn config(count_fuel: bool, metered: bool) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         // Bookkeeping for concurrent calls, which WASI p2 does not have, makes every call dearer.
         .concurrency_support(false)
-        .epoch_interruption(true)
+        .epoch_interruption(!metered)
+        // What a metered component hardly ever does is kept out of the way of what it does.
+        .wasm_branch_hinting(metered)
+        // Tables are filled when an instance is made, so that no call through them need look whether it is: interpreters
+        // live on such calls.
+        .table_lazy_init(false)
         .consume_fuel(count_fuel)
         .max_wasm_stack(STACK_BYTES_MAX)
         .async_stack_size(STACK_BYTES_MAX + HOST_STACK_BYTES)

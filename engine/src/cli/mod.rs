@@ -2,6 +2,7 @@
 
 mod belt;
 mod client;
+mod compile;
 mod config;
 mod dlq;
 mod remote;
@@ -43,6 +44,7 @@ enum Commands {
     Token(token::Token),
     /// Print a commented configuration file with every default
     Config,
+    CompileRuntimes(compile::Compile),
 }
 
 fn command() -> Command {
@@ -76,6 +78,7 @@ pub fn run() -> ExitCode {
             Ok(Commands::Sql(sql)) => block_on(sql.run()),
             Ok(Commands::Token(token)) => block_on(token.run()),
             Ok(Commands::Config) => config::run(),
+            Ok(Commands::CompileRuntimes(compile)) => block_on(compile.run()),
             Err(e) => Err(Failure::Usage(e.to_string())),
         }
     };

@@ -45,9 +45,9 @@ class Belt:
             if type(update) is DirectUpdate:
                 name, value = update.output_type_name, update.value
                 if type(value) is dict and type(name) is str and name in live_segments:  # type: ignore[operator]
-                    id = value.get("id")
-                    if type(id) is str:
-                        updates.append(("d", name, id, value))
+                    if type(value.get("id")) is str:
+                        # The id stands in the value already: less to write, and to read.
+                        updates.append((value, name))
                         continue
             form = wire(update)
             if form is not None:
@@ -86,6 +86,8 @@ class Belt:
 
 def _plain_form(form: tuple) -> tuple:
     kind = form[0]
+    if type(kind) is dict:
+        return (plain(kind, f"the value for '{form[1]}'"), str(form[1]))
     if kind == "d":
         return ("d", str(form[1]), form[2], plain(form[3], f"the value for '{form[1]}'"))
     if kind == "g":

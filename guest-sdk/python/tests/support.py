@@ -57,7 +57,11 @@ class ScriptTest(unittest.TestCase):
         return caught.exception.diagnostics
 
     def run_batch(self, runtime, *messages):
-        """Outcomes of (headers, payload) pairs."""
+        """Outcomes of (headers, payload) pairs, updates in their long form."""
+        return [long_form(outcome) for outcome in self.run_frame(runtime, *messages)]
+
+    def run_frame(self, runtime, *messages):
+        """Outcomes as they stand in the frame."""
         answer = runtime.execute(marshal.dumps([*messages], 2))
         outcomes = marshal.loads(answer)
         # The items are written one by one; the frame must be what `marshal` writes for the whole.
@@ -69,6 +73,13 @@ class ScriptTest(unittest.TestCase):
     def run_one(self, runtime, payload=None, headers=None):
         [outcome] = self.run_batch(runtime, ({} if headers is None else headers, payload))
         return outcome
+
+
+def long_form(outcome):
+    if not isinstance(outcome, list):
+        return outcome
+    short = lambda form: isinstance(form, tuple) and isinstance(form[0], dict)
+    return [("d", form[1], form[0]["id"], form[0]) if short(form) else form for form in outcome]
 
 
 def text_field(id, text):

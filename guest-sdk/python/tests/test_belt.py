@@ -159,6 +159,11 @@ class Running(ScriptTest):
                 forms = [("d", u["output"], u["id"], u["value"]) for u in expected["updates"]]
                 self.assertEqual(outcome, forms)
 
+    def test_direct_update_with_an_id_of_text_is_written_short(self):
+        source = IMPORT + "def execute(h, p): return [DirectUpdate('people', {'id': i}) for i in p]"
+        [updates] = self.run_frame(self.belt(source), ({}, ["a", 1]))
+        self.assertEqual(updates, [({"id": "a"}, "people"), ("d", "people", "1", {"id": 1})])
+
     def test_session_comes_as_two_lists_and_is_one_call(self):
         source = IMPORT + "def execute(h, p): return [DirectUpdate('people', {'id': a['id'], 'p': b}) for a, b in zip(h, p)]"
         updates = self.run_one(self.belt(source), ['{"a": 1}', "no json"], [{"id": "1"}, {"id": "2"}])

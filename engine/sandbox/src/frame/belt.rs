@@ -70,6 +70,13 @@ impl Frame for Belt {
 
 fn update(from: &mut Decoder<'_>) -> Result<Update, Fault> {
     let items = from.tuple()?;
+    if items == 2 && from.at_dict() {
+        let id = from.text_in_dict("id")?.map(str::to_owned);
+        let value = json(from)?;
+        let event_type = from.text()?.to_owned();
+        let id = id.ok_or_else(|| Fault::value("has no id that is text"))?;
+        return Ok(Update::Direct { event_type, id, value });
+    }
     let tag = from.text_lossy()?;
     Ok(match (tag.as_str(), items) {
         ("d", 4) => Update::Direct {

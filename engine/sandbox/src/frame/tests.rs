@@ -72,10 +72,14 @@ fn a_session_is_written_as_two_lists_and_one_that_is_none_fails_alone() {
 fn all_kinds_of_updates_are_read() {
     let data = answer(|e| {
         e.list(1);
-        e.list(4);
+        e.list(5);
         e.tuple(4);
         texts(e, &["d", "target", "7"]);
-        e.json(b"{\"id\":7}").unwrap();
+        e.json(b"{\"n\":7}").unwrap();
+        e.tuple(2);
+        // Keys that come again would be references.
+        e.json(b"{\"a\":[{\"c\":1}],\"id\":\"8\",\"b\":1}").unwrap();
+        e.text("target");
         e.tuple(2);
         e.text("u");
         e.json(b"{}").unwrap();
@@ -95,7 +99,12 @@ fn all_kinds_of_updates_are_read() {
     assert_eq!(
         outcomes,
         [Ok(vec![
-            Update::Direct { event_type: "target".into(), id: "7".into(), value: b"{\"id\":7}".to_vec() },
+            Update::Direct { event_type: "target".into(), id: "7".into(), value: b"{\"n\":7}".to_vec() },
+            Update::Direct {
+                event_type: "target".into(),
+                id: "8".into(),
+                value: b"{\"a\":[{\"c\":1}],\"id\":\"8\",\"b\":1}".to_vec()
+            },
             Update::Profile(b"{}".to_vec()),
             Update::Event {
                 event_type: "target".into(),
@@ -108,6 +117,22 @@ fn all_kinds_of_updates_are_read() {
             Update::Generic { id: "key".into(), value: b"\xff".to_vec(), headers: None },
         ])]
     );
+}
+
+#[test]
+fn a_short_update_needs_an_id_that_is_text() {
+    for value in ["{}", "{\"id\":7}", "{\"a\":{\"id\":\"8\"}}", "{\"id\":null}"] {
+        let data = answer(|e| {
+            e.list(1);
+            e.list(1);
+            e.tuple(2);
+            e.json(value.as_bytes()).unwrap();
+            e.text("target");
+        });
+        let data: Vec<u8> = data.iter().map(|b| if *b == b'z' | 0x80 { b'z' } else { *b }).collect();
+        let failure = decode::<Belt>(&data, none(1)).unwrap()[0].clone().unwrap_err();
+        assert!(failure.message.contains("has no id that is text"), "{value}: {failure}");
+    }
 }
 
 #[test]

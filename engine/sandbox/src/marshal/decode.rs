@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::integer::write_decimal;
-use super::{DEPTH_MAX, INTEGER_DIGITS_MAX, code};
+use super::{DEPTH_MAX, INTEGER_DIGITS_MAX, code, plain};
 
 /// Nesting that is skipped over after a value was found wrong; CPython's own writer stops at 1500 or 2000 levels.
 const SKIP_DEPTH_MAX: usize = 4096;
@@ -189,6 +189,26 @@ impl<'a> Decoder<'a> {
             self.skip()?;
         }
         result
+    }
+
+    /// The text that the dict which is next holds under a key; `None` where it holds no such key, or no text there. The dict
+    /// stays the next value.
+    pub fn text_in_dict(&self, key: &str) -> Result<Option<&'a str>, Fault> {
+        let mut ahead = Self { ..*self };
+        ahead.dict()?;
+        while !ahead.take_dict_end() {
+            let found = if ahead.at_text() {
+                ahead.raw_text()? == key.as_bytes()
+            } else {
+                ahead.skip()?;
+                false
+            };
+            if found {
+                return if ahead.at_text() { ahead.text().map(Some) } else { Ok(None) };
+            }
+            ahead.skip()?;
+        }
+        Ok(None)
     }
 
     /// Passes over the next value.
@@ -504,15 +524,13 @@ fn small_long(digits: &[u8]) -> Option<u64> {
 
 /// Appends a JSON string. Only what JSON demands is escaped.
 fn write_text(text: &str, out: &mut Vec<u8>) {
-    let bytes = text.as_bytes();
     out.push(b'"');
-    let mut from = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[from..at]);
-        from = at + 1;
+    let mut rest = text.as_bytes();
+    loop {
+        let (run, _) = plain::run(rest);
+        out.extend_from_slice(&rest[..run]);
+        let Some(&byte) = rest.get(run) else { break };
+        rest = &rest[run + 1..];
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             b'\n' => out.extend_from_slice(b"\\n"),
@@ -526,6 +544,5 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
             }
         }
     }
-    out.extend_from_slice(&bytes[from..]);
     out.push(b'"');
 }

@@ -287,9 +287,10 @@ impl Interned {
 
 /// A cheap mix of a key's length, head and tail: keys of one document differ there.
 fn slot_of(key: &[u8]) -> usize {
-    let word = |part: &[u8]| part.iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
-    let head = word(&key[..key.len().min(8)]);
-    let tail = word(&key[key.len().saturating_sub(8)..]);
+    let (head, tail) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
+        _ => (key.iter().fold(0, |n, byte| n << 8 | u64::from(*byte)), 0),
+    };
     let mixed = (head.rotate_left(23) ^ tail ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 54) as usize
 }

@@ -4,7 +4,7 @@
 //! lone surrogates that `json.loads` accepts, and its errors do not tell "too deep" from "not JSON".
 
 use super::encode::Encoder;
-use super::{DEPTH_MAX, INTEGER_DIGITS_MAX};
+use super::{DEPTH_MAX, INTEGER_DIGITS_MAX, plain};
 
 /// Why a text was not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -212,26 +212,16 @@ impl<'a> Scanner<'a> {
         }
         self.at += 1;
         let from = self.at;
-        let mut all = 0u8;
-        for (i, &byte) in self.text[from..].iter().enumerate() {
-            match byte {
-                b'"' => {
-                    self.at = from + i + 1;
-                    return Ok(Text::Plain { from, to: from + i, ascii: all < 0x80 });
-                }
-                b'\\' => {
-                    self.at = from + i;
-                    return self.escaped(from);
-                }
-                0..0x20 => {
-                    self.at = from + i;
-                    return self.wrong();
-                }
-                _ => all |= byte,
+        let (count, ascii) = plain::run(&self.text[from..]);
+        self.at = from + count;
+        match self.peek() {
+            Some(b'"') => {
+                self.at += 1;
+                Ok(Text::Plain { from, to: from + count, ascii })
             }
+            Some(b'\\') => self.escaped(from),
+            _ => self.wrong(),
         }
-        self.at = self.text.len();
-        self.wrong()
     }
 
     /// The rest of a string that began at `from` and has its first escape here.
@@ -251,10 +241,7 @@ impl<'a> Scanner<'a> {
                 }
                 0..0x20 => return self.wrong(),
                 _ => {
-                    let run = self.text[self.at..]
-                        .iter()
-                        .position(|b| matches!(b, b'"' | b'\\' | 0..0x20))
-                        .unwrap_or(self.text.len() - self.at);
+                    let (run, _) = plain::run(&self.text[self.at..]);
                     self.unescaped.extend_from_slice(&self.text[self.at..self.at + run]);
                     self.at += run;
                 }

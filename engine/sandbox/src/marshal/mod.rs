@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod integer;
 mod json;
+mod plain;
 #[cfg(test)]
 mod tests;
 

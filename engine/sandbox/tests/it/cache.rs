@@ -1,5 +1,7 @@
 //! Compiled components on disk.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +11,13 @@ use granary_sandbox::{Error, Options, Sandbox};
 const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 
 fn sandbox(dir: &Path) -> Sandbox {
-    Sandbox::new(Options { cache_dir: dir.to_owned(), count_fuel: false }).unwrap()
+    Sandbox::new(Options { cache_dir: dir.to_owned(), compiled_dir: None, count_fuel: false }).unwrap()
+}
+
+/// A sandbox with what came with the program.
+fn installed(cache: &Path, compiled: &Path) -> Sandbox {
+    let compiled_dir = Some(compiled.to_owned());
+    Sandbox::new(Options { cache_dir: cache.to_owned(), compiled_dir, count_fuel: false }).unwrap()
 }
 
 fn entries(dir: &Path, extension: &str) -> Vec<PathBuf> {
@@ -94,4 +102,35 @@ async fn a_component_of_another_world_is_refused() {
     let component = sandbox.load_bytes(EMPTY.to_vec()).await.unwrap();
     let error = sandbox.instantiate(&component, &crate::support::belt_spec("").0).await.unwrap_err();
     assert!(error.to_string().contains("does not fit the world granary:script/script"), "{error}");
+}
+
+#[tokio::test]
+async fn a_runtime_that_came_compiled_is_not_compiled_again() {
+    let (shipped, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = cache.path().join("runtime.wasm");
+    std::fs::write(&path, EMPTY).unwrap();
+    sandbox(shipped.path()).load_runtime(&path).await.unwrap();
+    installed(cache.path(), shipped.path()).load_runtime(&path).await.unwrap();
+    assert_eq!(entries(cache.path(), "cwasm"), [] as [PathBuf; 0]);
+
+    // A user's component is not looked for there.
+    installed(cache.path(), shipped.path()).load_bytes(EMPTY.to_vec()).await.unwrap();
+    assert_eq!(entries(cache.path(), "cwasm").len(), 1);
+}
+
+#[tokio::test]
+async fn what_others_may_have_written_is_compiled_anew() {
+    let shipped = tempfile::tempdir().unwrap();
+    let path = shipped.path().join("runtime.wasm");
+    std::fs::write(&path, EMPTY).unwrap();
+    sandbox(shipped.path()).load_runtime(&path).await.unwrap();
+    let [code] = entries(shipped.path(), "cwasm").try_into().unwrap();
+    for (open, mode) in [(shipped.path(), 0o777), (&code, 0o664)] {
+        let was = std::fs::metadata(open).unwrap().permissions();
+        std::fs::set_permissions(open, Permissions::from_mode(mode)).unwrap();
+        let cache = tempfile::tempdir().unwrap();
+        installed(cache.path(), shipped.path()).load_runtime(&path).await.unwrap();
+        assert_eq!(entries(cache.path(), "cwasm").len(), 1, "{} was trusted", open.display());
+        std::fs::set_permissions(open, was).unwrap();
+    }
 }

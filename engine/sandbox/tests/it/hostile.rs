@@ -155,7 +155,11 @@ async fn runner(language: Language, limit: Duration) -> Runner {
         Language::JavaScript => ("javascript.wasm", source("hostile-javascript/belt.js")),
     };
     let (sandbox, _) = python().await;
-    let component = sandbox.load_file(guest_path(file)).await.unwrap();
+    let component = match language {
+        Language::Component => sandbox.load_file(guest_path(file)).await,
+        Language::Python | Language::JavaScript => sandbox.load_runtime(guest_path(file)).await,
+    };
+    let component = component.unwrap();
     let spec = ScriptSpec { language, call_timeout: limit, ..belt_spec(&text).0 };
     Runner::new(sandbox, component, spec).await.unwrap()
 }

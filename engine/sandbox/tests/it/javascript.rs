@@ -13,7 +13,7 @@ use crate::support::{Lines, belt_spec, guest_path, python, run};
 
 async fn javascript() -> (Sandbox, Arc<Component>) {
     let (sandbox, _) = python().await;
-    let runtime = sandbox.load_file(guest_path("javascript.wasm")).await.unwrap();
+    let runtime = sandbox.load_runtime(guest_path("javascript.wasm")).await.unwrap();
     (sandbox, runtime)
 }
 

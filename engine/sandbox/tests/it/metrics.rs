@@ -22,7 +22,7 @@ async fn reported(language: Language, source: &str) -> Vec<Seen> {
     let spec = ScriptSpec { language, metrics: sink.clone(), ..belt_spec(source).0 };
     let (sandbox, python) = python().await;
     let runtime = match language {
-        Language::JavaScript => sandbox.load_file(guest_path("javascript.wasm")).await.unwrap(),
+        Language::JavaScript => sandbox.load_runtime(guest_path("javascript.wasm")).await.unwrap(),
         _ => python,
     };
     let mut runner = Runner::new(sandbox, runtime, spec).await.unwrap();

@@ -49,9 +49,13 @@ pub(crate) fn guest_path(name: &str) -> PathBuf {
 
 /// A sandbox that keeps its compiled components in the target folder, and the Python runtime.
 pub(crate) async fn python() -> (Sandbox, Arc<Component>) {
-    let sandbox =
-        Sandbox::new(Options { cache_dir: target().join("test-cache"), count_fuel: false }).unwrap();
-    let runtime = sandbox.load_file(runtime_path()).await.unwrap();
+    let sandbox = Sandbox::new(Options {
+        cache_dir: target().join("test-cache"),
+        compiled_dir: None,
+        count_fuel: false,
+    })
+    .unwrap();
+    let runtime = sandbox.load_runtime(runtime_path()).await.unwrap();
     (sandbox, runtime)
 }
 

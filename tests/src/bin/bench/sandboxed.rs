@@ -134,8 +134,11 @@ impl Belt {
 
 /// A sandbox and the component of a program.
 pub(crate) async fn load(program: Program<'_>, cache: PathBuf) -> Result<(Sandbox, Arc<Component>)> {
-    let sandbox = Sandbox::new(Options { cache_dir: cache, count_fuel: false })?;
-    let component =
-        sandbox.load_file(program.file()).await.context("run `make setup` and scripts/guests.sh")?;
+    let sandbox = Sandbox::new(Options { cache_dir: cache, compiled_dir: None, count_fuel: false })?;
+    let component = match program {
+        Program::Python(_) | Program::JavaScript(_) => sandbox.load_runtime(program.file()).await,
+        Program::Component(_) => sandbox.load_file(program.file()).await,
+    };
+    let component = component.context("run `make setup` and scripts/guests.sh")?;
     Ok((sandbox, component))
 }
