@@ -109,6 +109,10 @@ impl Side {
         let cache = Arc::new(Cache::open(options.cache_dir.clone(), compiled_dir, &engine, metered)?);
         Ok(Self { engine, linker, cache })
     }
+
+    async fn load(&self, bytes: Vec<u8>) -> Result<Arc<Component>, Error> {
+        self.cache.load(&self.engine, bytes).await
+    }
 }
 
 impl std::fmt::Debug for Sandbox {
@@ -130,8 +134,7 @@ impl Sandbox {
     /// It runs faster than a component loaded by [`Sandbox::load_file`], which trusts nothing; what a hostile script can
     /// make of it ends at its deadline all the same.
     pub async fn load_runtime(&self, path: impl AsRef<Path>) -> Result<Arc<Component>, Error> {
-        let side = &self.inner.runtimes;
-        side.cache.load(&side.engine, read(path.as_ref()).await?).await
+        self.inner.runtimes.load(read(path.as_ref()).await?).await
     }
 
     /// Loads a user's component from a file; compiled on first sight.
@@ -141,8 +144,7 @@ impl Sandbox {
 
     /// Loads a user's component from its bytes; compiled on first sight.
     pub async fn load_bytes(&self, bytes: Vec<u8>) -> Result<Arc<Component>, Error> {
-        let side = &self.inner.programs;
-        side.cache.load(&side.engine, bytes).await
+        self.inner.programs.load(bytes).await
     }
 
     /// Loads a program and throws it away again: answers its warnings, or [`Error::Refused`] or [`Error::World`] with

@@ -103,7 +103,7 @@ impl WasiView for State {
 }
 
 /// How long a guest computes before other tasks of its thread have their turn.
-pub(crate) const SLICE: Duration = Duration::from_millis(5);
+const SLICE: Duration = Duration::from_millis(5);
 
 /// When the present call must have ended.
 #[derive(Debug, Default)]
@@ -135,11 +135,10 @@ impl Deadline {
 
     /// Whether the guest may go on.
     pub(crate) fn pass(&mut self) -> Pass {
-        let now = Instant::now();
-        if self.at.is_some_and(|at| at <= now) {
-            self.expired = true;
+        if self.left().is_none() {
             return Pass::End;
         }
+        let now = Instant::now();
         if self.slice_ends.is_some_and(|end| now < end) {
             return Pass::Go;
         }

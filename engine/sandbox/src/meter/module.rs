@@ -129,8 +129,8 @@ impl<'a> Module<'a> {
         self.ask_in_time(out);
     }
 
-    /// Takes one from the counter, and ends the guest where far more turns than its memory has places were not followed by
-    /// a question. A trap, unlike a question, costs a loop nothing: there is no way back to it.
+    /// Takes one from the counter, and ends the guest where more turns than an object can have bytes were not followed by a
+    /// question. A trap, unlike a question, costs a loop nothing: there is no way back to it.
     fn count_turn(&self, out: &mut Written) {
         self.count(out);
         out.function.instructions().global_get(self.globals).i64_const(-TURNS_MAX).i64_lt_s();

@@ -15,7 +15,7 @@ use super::queue::Waiter;
 const AWAKE_MAX: Duration = Duration::from_micros(200);
 
 /// Fewer are answered by the committer itself.
-pub(super) const TOGETHER_MIN: usize = 4;
+const TOGETHER_MIN: usize = 4;
 
 /// The answers to a group that is durable.
 pub(super) struct Answers {
@@ -67,9 +67,12 @@ impl Teller {
         Self(sender)
     }
 
-    /// Wakes the task, so that it is awake when answers come. A worker that has gone to sleep takes a third of a sync to wake.
-    pub(super) fn soon(&self) {
-        let _ = self.0.send(Told::Soon(Instant::now() + AWAKE_MAX));
+    /// Wakes the task, so that it is awake when so many answers come, if it is to give them. A worker that has gone to sleep
+    /// takes a third of a sync to wake.
+    pub(super) fn soon(&self, answers: usize) {
+        if answers >= TOGETHER_MIN {
+            let _ = self.0.send(Told::Soon(Instant::now() + AWAKE_MAX));
+        }
     }
 
     /// Answers all, now or a moment later.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::answers::{Answers, TOGETHER_MIN, Teller};
+use super::answers::{Answers, Teller};
 use super::blocks::Blocks;
 use super::disk::File;
 use super::file::{Content, Sealing};
@@ -81,8 +81,6 @@ pub(super) struct Writer {
     /// The last block of the active file, once it is known.
     blocks: Option<Blocks>,
     teller: Teller,
-    /// Whether callers come back as soon as they are answered, so that no moment should pass until they are.
-    impatient: bool,
 }
 
 /// Fails the log when the thread ends by a panic, so that nobody waits for ever.
@@ -99,7 +97,7 @@ impl Drop for FailOnPanic<'_> {
 impl Writer {
     /// A committer that goes on in `active`, or begins with a new file where there is none.
     pub(super) fn new(shared: Arc<Shared>, active: Option<Active>, teller: Teller) -> Self {
-        Self { shared, active, retired: None, previous_end: 0, blocks: None, teller, impatient: false }
+        Self { shared, active, retired: None, previous_end: 0, blocks: None, teller }
     }
 
     /// The life of the thread: until the queue is closed and empty, or the log fails.
@@ -112,8 +110,7 @@ impl Writer {
             match shared.queue.take(patience.wait(), marked.then_some(IDLE)) {
                 Taken::Group(group) => {
                     patience.took(group.waiters.len());
-                    self.impatient = patience.pays();
-                    match self.commit(group) {
+                    match self.commit(group, patience.pays()) {
                         Ok(Pace { in_flight, sync }) => patience.committed(in_flight, sync),
                         Err(reason) => return shared.fail(reason),
                     }
@@ -132,9 +129,11 @@ impl Writer {
         }
     }
 
-    /// Commits appends together. An error is fatal; its text says what happened.
-    fn commit(&mut self, mut group: Group) -> Result<Pace, String> {
+    /// Commits appends together. `impatient` are callers who come back as soon as they are answered. An error is fatal; its
+    /// text says what happened.
+    fn commit(&mut self, mut group: Group, impatient: bool) -> Result<Pace, String> {
         let waiters = std::mem::take(&mut group.waiters);
+        let awaited = if impatient { waiters.len() } else { 0 };
         let bound = group.bytes() + group.pieces.len() * FRAME_HEADER_BYTES + FILE_HEADER_BYTES;
         let room = self.room(bound as u64);
         self.shared.full.store(room.is_err(), Ordering::Relaxed);
@@ -152,7 +151,7 @@ impl Writer {
             let mut image = self.build(&active, blocks, &group);
             self.shared.queue.recycle(group);
             let started = Instant::now();
-            self.store(&active, &mut image.blocks, waiters.len())?;
+            self.store(&active, &mut image.blocks, awaited)?;
             sync = started.elapsed();
             Ok(image)
         });
@@ -268,8 +267,8 @@ impl Writer {
         image
     }
 
-    /// Makes the group durable.
-    fn store(&self, active: &Active, blocks: &mut Blocks, waiters: usize) -> Result<(), String> {
+    /// Makes the group durable. So many answers must be given without delay then.
+    fn store(&self, active: &Active, blocks: &mut Blocks, awaited: usize) -> Result<(), String> {
         let Active { number, position, capacity, .. } = *active;
         let end = Place { file: number, position: position + blocks.group().len() as u64 };
         let (bytes, position) = blocks.whole(position, capacity - position);
@@ -280,9 +279,7 @@ impl Writer {
             )
         };
         active.file.write_at(bytes, position).map_err(|error| place("the write", error))?;
-        if self.impatient && waiters >= TOGETHER_MIN {
-            self.teller.soon();
-        }
+        self.teller.soon(awaited);
         active.file.sync_data().map_err(|error| place("the sync", error))?;
         self.shared
             .mark
