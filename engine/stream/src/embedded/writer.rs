@@ -109,9 +109,9 @@ impl Writer {
         loop {
             match shared.queue.take(patience.wait(), marked.then_some(IDLE)) {
                 Taken::Group(group) => {
-                    patience.took(group.waiters.len());
+                    patience.took(group.waiters.len(), Instant::now());
                     match self.commit(group, patience.pays()) {
-                        Ok(Pace { in_flight, sync }) => patience.committed(in_flight, sync),
+                        Ok(Pace { in_flight, sync }) => patience.committed(in_flight, sync, Instant::now()),
                         Err(reason) => return shared.fail(reason),
                     }
                     marked = true;
