@@ -78,6 +78,6 @@ class Runtime:
 
     def execute(self, batch):
         try:
-            host.answer(_core.execute(batch).decode("latin-1"))
+            host.answer_text(_core.execute(batch).decode("latin-1"))
         except ValueError as error:
             raise Err(str(error)) from None

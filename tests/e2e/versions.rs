@@ -108,7 +108,7 @@ async fn uploads_that_are_no_belt_are_refused_with_what_they_are() -> Result<()>
     let belt = project.create_belt(&json_of(BELT_BODY)).await?;
     let path = format!("{}/component", project.belt_path(&belt));
     let hostile = guest("hostile-rust.wasm")?;
-    let (ours, newer) = ("granary:belt/logging@1.1.0", "granary:belt/logging@1.2.0");
+    let (ours, newer) = ("granary:belt/logging@1.2.0", "granary:belt/logging@1.3.0");
     let misfits: [(&str, Vec<u8>, &[&str]); 8] = [
         ("a core module", b"\0asm\x01\0\0\0".to_vec(), &["a core module", "granary belt build"]),
         ("text", b"def execute(h, p): pass".to_vec(), &["is text"]),
@@ -118,7 +118,7 @@ async fn uploads_that_are_no_belt_are_refused_with_what_they_are() -> Result<()>
         (
             "a newer contract",
             patched(&hostile, ours, newer),
-            &["version 1.2.0", "this engine has granary:belt@1.1.0"],
+            &["version 1.3.0", "this engine has granary:belt@1.2.0"],
         ),
         ("other imports", patched(&hostile, "wasi:cli/", "wasi:clo/"), &["'wasi:clo/", "not granted"]),
         ("a script runtime", guest("python.wasm")?, &["'granary:script/host@1.0.0'"]),

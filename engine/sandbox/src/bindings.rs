@@ -31,3 +31,20 @@ pub(crate) mod belt {
         ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
+
+/// The public world of compiled belts whose batches go in one piece; its interfaces are those of [`belt`].
+pub(crate) mod framed {
+    wasmtime::component::bindgen!({
+        path: "../../wit/belt.wit",
+        world: "granary:belt/framed-belt",
+        exports: { default: async },
+        with: {
+            "granary:belt/logging": super::belt::granary::belt::logging,
+            "granary:belt/configuration": super::belt::granary::belt::configuration,
+            "granary:belt/metrics": super::belt::granary::belt::metrics,
+            "granary:belt/profiles": super::belt::granary::belt::profiles,
+            "granary:belt/eventstore": super::belt::granary::belt::eventstore,
+            "granary:belt/http": super::belt::granary::belt::http,
+        },
+    });
+}

@@ -18,6 +18,7 @@ use wasmtime::Engine;
 use wasmtime::component::{InstancePre, Linker};
 
 use crate::bindings::belt::BeltPre;
+use crate::bindings::framed::FramedBeltPre;
 use crate::bindings::script::ScriptPre;
 use crate::bindings::transform::TransformPre;
 use crate::host::State;
@@ -33,6 +34,7 @@ pub struct Component {
     script: OnceLock<ScriptPre<State>>,
     transform: OnceLock<TransformPre<State>>,
     belt: OnceLock<BeltPre<State>>,
+    framed: OnceLock<FramedBeltPre<State>>,
 }
 
 impl std::fmt::Debug for Component {
@@ -76,6 +78,11 @@ impl Component {
     /// The component as an uploaded belt, its imports resolved.
     pub(crate) fn belt(&self, linker: &Linker<State>) -> Result<&BeltPre<State>, Error> {
         self.linked(linker, &self.belt, "granary:belt/belt", BeltPre::new)
+    }
+
+    /// The component as an uploaded belt whose batches go in one piece, its imports resolved.
+    pub(crate) fn framed(&self, linker: &Linker<State>) -> Result<&FramedBeltPre<State>, Error> {
+        self.linked(linker, &self.framed, "granary:belt/framed-belt", FramedBeltPre::new)
     }
 
     fn linked<'a, T>(
@@ -163,6 +170,7 @@ impl Cache {
             script: OnceLock::new(),
             transform: OnceLock::new(),
             belt: OnceLock::new(),
+            framed: OnceLock::new(),
         });
         *component = Arc::downgrade(&made);
         Ok(made)

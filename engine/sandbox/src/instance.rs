@@ -14,7 +14,7 @@ use crate::marshal::Encoder;
 use crate::outcome::{ANSWER_BYTES_MAX, BeltOutcome, CallError, Failure, TransformOutcome};
 use crate::sandbox::{Error, Sandbox};
 use crate::script::{Diagnostic, Kind, Language, Refusal, ScriptSpec};
-use crate::uploaded;
+use crate::{uploaded, world};
 
 /// What an event takes in a frame, to begin with.
 const EVENT_BYTES_TYPICAL: usize = 1 << 10;
@@ -83,6 +83,14 @@ impl Instance {
     async fn component(sandbox: &Sandbox, component: &Component, spec: &ScriptSpec) -> Result<Self, Error> {
         let mut store = store(sandbox, component, spec);
         let guest = match spec.kind {
+            Kind::Belt if world::is_framed(component, &sandbox.side(component).engine) => {
+                let pre = component.framed(&sandbox.side(component).linker)?;
+                let made = call(sandbox, &mut store, spec.init_timeout, async |store| {
+                    pre.instantiate_async(store).await
+                });
+                let belt = made.await.map_err(Refusal::from)?;
+                uploaded::Guest::Framed(uploaded::framed::Framed::new(belt))
+            }
             Kind::Belt => {
                 let pre = component.belt(&sandbox.side(component).linker)?;
                 let made = call(sandbox, &mut store, spec.init_timeout, async |store| {
@@ -178,7 +186,7 @@ impl Instance {
                     true => CallError::Memory { limit, stack: String::new() },
                     false => text(wrong),
                 })?;
-                let answer = answered(store).map_err(text)?.into_bytes();
+                let answer = answered(store).map_err(text)?;
                 let good = |updates| {
                     F::of_updates(updates).ok_or_else(|| text("JavaScript runs only as a belt".to_owned()))
                 };
@@ -218,15 +226,14 @@ impl Instance {
 }
 
 /// What the runtime answered in the call that has just ended.
-fn answered(store: &mut Store<State>) -> Result<String, String> {
+fn answered(store: &mut Store<State>) -> Result<Vec<u8>, String> {
     store.data_mut().answer.take().ok_or_else(|| "it ended without an answer".to_owned())
 }
 
-/// The bytes that a text stands for whose characters are one byte each.
-fn bytes(text: &str) -> Result<Vec<u8>, String> {
+/// The bytes that a text in UTF-8 stands for whose characters are one byte each.
+fn bytes(text: &[u8]) -> Result<Vec<u8>, String> {
     const RUN: usize = 32;
-    let (text, mut bytes) = (text.as_bytes(), Vec::with_capacity(text.len()));
-    let mut at = 0;
+    let (mut bytes, mut at) = (Vec::with_capacity(text.len()), 0);
     while let Some(first) = text.get(at) {
         match text.get(at..at + RUN) {
             Some(run) if run.is_ascii() => {
@@ -303,14 +310,14 @@ mod tests {
         let all: Vec<u8> = (0..=255).chain([b'a'; 40]).chain([0x80, 0xFF, 0, b'z']).collect();
         for start in 0..all.len() {
             let text: String = all[start..].iter().map(|byte| char::from(*byte)).collect();
-            assert_eq!(bytes(&text).as_deref(), Ok(&all[start..]));
+            assert_eq!(bytes(text.as_bytes()).as_deref(), Ok(&all[start..]));
         }
     }
 
     #[test]
     fn other_characters_are_no_bytes() {
         for text in ["\u{100}", "abc\u{20ac}", "\u{1f600}"] {
-            assert!(bytes(text).is_err(), "{text}");
+            assert!(bytes(text.as_bytes()).is_err(), "{text}");
         }
     }
 }

@@ -17,16 +17,29 @@ struct World {
     version: (u64, u64, u64),
     /// Interfaces of the package.
     interfaces: &'static [&'static str],
-    /// The signature of the exported function, for people.
-    signature: &'static str,
+    /// Names of the function that a component exports, one of them, and its signature for people.
+    functions: &'static [(&'static str, &'static str)],
+}
+
+/// The function of a belt whose batches go in one piece.
+const FRAMED: &str = "execute-framed";
+
+impl World {
+    fn expected(&self) -> String {
+        let signatures = self.functions.iter().map(|(name, signature)| format!("{name}: {signature}"));
+        signatures.collect::<Vec<_>>().join(", or ")
+    }
 }
 
 const BELT: World = World {
     name: "granary:belt/belt",
     package: "granary:belt",
-    version: (1, 1, 0),
+    version: (1, 2, 0),
     interfaces: &["types", "logging", "configuration", "metrics", "profiles", "eventstore", "http"],
-    signature: "execute: func(events: list<event>) -> result<list<outcome>, string>",
+    functions: &[
+        ("execute", "func(events: list<event>) -> result<list<outcome>, string>"),
+        (FRAMED, "func(events: list<u8>) -> result<list<u8>, string>"),
+    ],
 };
 
 const TRANSFORM: World = World {
@@ -34,7 +47,7 @@ const TRANSFORM: World = World {
     package: "granary:transform",
     version: (0, 1, 0),
     interfaces: &["types", "host"],
-    signature: "execute: func(records: list<source-record>) -> result<list<outcome>, string>",
+    functions: &[("execute", "func(records: list<source-record>) -> result<list<outcome>, string>")],
 };
 
 /// Packages of WASI 0.2 that every guest may import. Files and sockets answer that nothing is granted.
@@ -51,21 +64,31 @@ pub(crate) fn check(component: &Component, engine: &Engine, kind: Kind) -> Resul
         ty.imports(engine).filter_map(|(name, _)| import_problem(world, name)).collect();
     let exports: Vec<(&str, ComponentItem)> =
         ty.exports(engine).map(|(name, item)| (name, item.ty)).collect();
-    match exports.iter().find(|(name, _)| *name == "execute") {
+    let of_world = |(name, _): &&(&str, _)| world.functions.iter().any(|(known, _)| known == name);
+    match exports.iter().find(of_world) {
         Some((_, ComponentItem::ComponentFunc(_))) => {}
-        Some(_) => {
-            problems.push(format!("the export 'execute' is no function, expected {}", world.signature));
+        Some((name, _)) => {
+            problems.push(format!("the export '{name}' is no function, expected {}", world.expected()));
         }
         None => {
             let names: Vec<&str> = exports.iter().map(|(name, _)| *name).collect();
             let there = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+            // A belt that imports nothing shows by its export alone what it is.
+            let of_belt =
+                if names.contains(&FRAMED) { ", the function of a belt of granary:belt" } else { "" };
             problems.push(format!(
-                "the export 'execute' is missing, expected {}; exported is {there}",
-                world.signature
+                "the export 'execute' is missing, {} has {}; exported is {there}{of_belt}",
+                world.name,
+                world.expected()
             ));
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::World { world: world.name, problems }) }
+}
+
+/// Whether a belt takes its batches in one piece.
+pub(crate) fn is_framed(component: &Component, engine: &Engine) -> bool {
+    component.wasm().component_type().get_export(engine, FRAMED).is_some()
 }
 
 /// What is wrong with an import, if anything.
@@ -121,7 +144,7 @@ mod tests {
     fn imports_within_the_grants_pass() {
         for name in [
             "granary:belt/logging@1.0.0",
-            "granary:belt/http@1.1.0",
+            "granary:belt/http@1.2.0",
             "wasi:io/streams@0.2.6",
             "granary:belt/types@1.0.0",
         ] {
@@ -132,9 +155,9 @@ mod tests {
     #[test]
     fn other_imports_are_named_with_the_reason() {
         for (name, why) in [
-            ("granary:belt/logging@1.2.0", "of contract version 1.2.0, this engine has granary:belt@1.1.0"),
+            ("granary:belt/logging@1.3.0", "of contract version 1.3.0, this engine has granary:belt@1.2.0"),
             ("granary:belt/logging@0.1.0", "of contract version 0.1.0"),
-            ("granary:belt/money@1.0.0", "not part of granary:belt@1.1.0"),
+            ("granary:belt/money@1.0.0", "not part of granary:belt@1.2.0"),
             ("wasi:http/outgoing-handler@0.2.0", "not granted"),
             ("wasi:io/streams@0.3.0", "not granted"),
             ("env", "not known"),

@@ -1,6 +1,6 @@
 // The component: the world `script` of `wit/script.wit` over the runtime, which knows nothing of WebAssembly.
 
-import { answer, figure, log, send } from "granary:script/host@1.0.0";
+import { answerBytes, figure, log, send } from "granary:script/host@1.0.0";
 
 import * as http from "../../javascript/http.js";
 import * as metrics from "../../javascript/metrics.js";
@@ -11,6 +11,9 @@ import * as refusal from "./refusal.js";
 import { Runtime } from "./runtime.js";
 
 const core = new Runtime();
+// Taken before any script can replace it.
+const encoder = new TextEncoder();
+const encode = encoder.encode.bind(encoder);
 
 /** An error of the contract, with what it carries. */
 function contractError(payload) {
@@ -46,6 +49,6 @@ export const runtime = {
   execute(batch) {
     const frame = core.execute(batch);
     if (typeof frame === "string") throw contractError(frame);
-    answer(frame.text);
+    answerBytes(encode(frame.text));
   },
 };

@@ -37,11 +37,11 @@ pub fn belt(arguments: TokenStream, item: TokenStream) -> TokenStream {
 fn expand(function: &ItemFn) -> syn::Result<proc_macro2::TokenStream> {
     let takes = takes(function)?;
     let name = &function.sig.ident;
-    let outcomes = match takes {
-        Takes::Event => quote! { events.into_iter().map(|event| ::granary::belt::outcome(#name(event))).collect() },
-        Takes::EventRef => quote! { events.iter().map(|event| ::granary::belt::outcome(#name(event))).collect() },
-        Takes::Batch => quote! { #name(events).into_iter().map(::granary::belt::outcome).collect() },
-        Takes::BatchRef => quote! { #name(&events).into_iter().map(::granary::belt::outcome).collect() },
+    let answer = match takes {
+        Takes::Event => quote! { ::granary::belt::each(batch, #name) },
+        Takes::EventRef => quote! { ::granary::belt::each(batch, |event| #name(&event)) },
+        Takes::Batch => quote! { ::granary::belt::all(batch, #name) },
+        Takes::BatchRef => quote! { ::granary::belt::all(batch, |events| #name(&events)) },
     };
     Ok(quote! {
         #function
@@ -50,8 +50,8 @@ fn expand(function: &ItemFn) -> syn::Result<proc_macro2::TokenStream> {
             struct Component;
 
             impl ::granary::belt::bindings::Guest for Component {
-                fn execute(events: ::std::vec::Vec<::granary::belt::Event>) -> ::granary::belt::Answer {
-                    ::std::result::Result::Ok(#outcomes)
+                fn execute_framed(batch: ::std::vec::Vec<u8>) -> ::granary::belt::Answer {
+                    #answer
                 }
             }
 

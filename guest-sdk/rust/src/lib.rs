@@ -60,7 +60,13 @@ pub mod transform;
 pub mod http;
 
 #[cfg(feature = "belt")]
+mod event;
+#[cfg(feature = "belt")]
+mod frame;
+#[cfg(feature = "belt")]
 mod session;
+#[cfg(feature = "belt")]
+mod update;
 
 #[cfg(feature = "belt")]
 mod host;

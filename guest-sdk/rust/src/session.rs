@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::belt::{BeltError, Event};
+use crate::frame;
 
 /// The header that makes a message a session: the number of its events.
 const COUNT: &str = "grnry-session-count";
@@ -54,20 +55,19 @@ impl Event {
     #[must_use]
     pub fn of_session(events: &[Event], headers: &[(&str, &str)]) -> Self {
         let object = |event: &Event| {
-            let pair =
-                |(name, value): &(String, String)| (name.clone(), serde_json::Value::from(value.as_str()));
-            serde_json::Value::Object(event.headers.iter().map(pair).collect())
+            let pair = |(name, value): (&str, &str)| (name.to_owned(), serde_json::Value::from(value));
+            serde_json::Value::Object(event.headers().map(pair).collect())
         };
         let text = |event: &Event| {
-            String::from_utf8(event.payload.clone()).expect("the payloads of a session are texts")
+            std::str::from_utf8(event.payload()).expect("the payloads of a session are texts").to_owned()
         };
         let payload = serde_json::json!({
             "headers": events.iter().map(object).collect::<Vec<_>>(),
             "payload": events.iter().map(text).collect::<Vec<_>>(),
         });
-        let mut session = Self::of(payload.to_string(), headers);
-        session.headers.push((COUNT.to_owned(), events.len().to_string()));
-        session
+        let count = events.len().to_string();
+        let headers = headers.iter().copied().chain([(COUNT, count.as_str())]);
+        frame::event(headers, payload.to_string().as_bytes())
     }
 
     /// The events of a session, in order, each with the retry count of the whole; none where this is a single event.
@@ -100,21 +100,20 @@ impl Event {
 
     fn events(&self, count: &str) -> Result<Vec<Event>, BeltError> {
         let bad = |why: String| BeltError::new("bad-session", format!("could not read the session: {why}"));
-        let lists: Lists = serde_json::from_slice(&self.payload).map_err(|error| bad(error.to_string()))?;
+        let lists: Lists = serde_json::from_slice(self.payload()).map_err(|error| bad(error.to_string()))?;
         let (headers, payloads) = (lists.headers.len(), lists.payload.len());
         if headers != payloads || count.parse() != Ok(headers) {
             return Err(bad(format!(
                 "{COUNT} is {count}, and there are {headers} headers and {payloads} payloads"
             )));
         }
-        let event = |(Headers(mut headers), payload): (Headers, String)| {
-            for name in ADDED {
-                if let Some(value) = self.header(name) {
-                    headers.retain(|(known, _)| known != name);
-                    headers.push((name.to_owned(), value.to_owned()));
-                }
-            }
-            Event { headers, payload: payload.into_bytes() }
+        let added: Vec<_> =
+            ADDED.into_iter().filter_map(|name| self.header(name).map(|value| (name, value))).collect();
+        let event = |(Headers(headers), payload): (Headers, String)| {
+            let is_added = |name: &str| added.iter().any(|(known, _)| *known == name);
+            let own = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let own = own.filter(|(name, _)| !is_added(name));
+            frame::event(own.chain(added.iter().copied()), payload.as_bytes())
         };
         Ok(lists.headers.into_iter().zip(lists.payload).map(event).collect())
     }

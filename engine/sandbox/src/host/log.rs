@@ -161,8 +161,12 @@ impl host::Host for State {
         Ok(self.send_http(request.into(), timeout_ms).await?.into())
     }
 
-    fn answer(&mut self, frame: String) {
+    fn answer_bytes(&mut self, frame: Vec<u8>) {
         self.answer = Some(frame);
+    }
+
+    fn answer_text(&mut self, frame: String) {
+        self.answer = Some(frame.into_bytes());
     }
 
     fn figure(&mut self, kind: host::FigureKind, name: String, value: f64, labels: Vec<(String, String)>) {

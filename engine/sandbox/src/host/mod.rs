@@ -29,8 +29,8 @@ pub(crate) struct State {
     pub(crate) log: Arc<Logger>,
     metrics: Arc<dyn MetricSink>,
     http: Arc<dyn HttpClient>,
-    /// What a script runtime answered in the present call.
-    pub(crate) answer: Option<String>,
+    /// What a script runtime answered in the present call: bytes, or a text in UTF-8.
+    pub(crate) answer: Option<Vec<u8>>,
     /// Of a belt, what its definition says.
     pub(crate) belt: Identity,
     /// Whether the user compiled what runs, so that its functions are his own.
@@ -103,7 +103,7 @@ impl WasiView for State {
 }
 
 /// How long a guest computes before other tasks of its thread have their turn.
-const SLICE: Duration = Duration::from_millis(5);
+const SLICE: Duration = Duration::from_millis(1);
 
 /// When the present call must have ended.
 #[derive(Debug, Default)]

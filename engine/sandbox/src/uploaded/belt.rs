@@ -42,48 +42,56 @@ pub(crate) async fn run(
 fn outcome(answer: types::Outcome, belt_id: &str) -> BeltOutcome {
     match answer {
         Ok(updates) => updates.into_iter().map(|one| update(one, belt_id)).collect(),
-        Err(failure) => {
-            let retryable = failure.retryable;
-            let failure = Failure::new(FailureKind::Exception, &failure.code, failure.message);
-            Err(Failure { retryable, ..failure }.bounded())
-        }
+        Err(failed) => Err(failure(failed)),
     }
+}
+
+/// What the belt says of an event that failed.
+pub(super) fn failure(failed: types::Failure) -> Failure {
+    let failure = Failure::new(FailureKind::Exception, &failed.code, failed.message);
+    Failure { retryable: failed.retryable, ..failure }.bounded()
 }
 
 fn update(answer: types::Update, belt_id: &str) -> Result<Update, Failure> {
     match answer {
-        types::Update::Direct(row) => match row_id(&row.value) {
-            Ok(id) => Ok(Update::Direct { event_type: row.output, id, value: row.value }),
-            Err(wrong) => {
-                Err(output(format!("the belt returned a row for '{}' that {wrong}", shown(&row.output))))
-            }
-        },
-        types::Update::Event(event) => {
-            check_object(&event.payload).map_err(|wrong| {
-                output(format!("the belt returned an event for '{}' that {wrong}", shown(&event.output)))
-            })?;
-            if event.correlation_id.is_empty() {
-                let text = format!(
-                    "the belt returned an event for '{}' with an empty correlation id",
-                    shown(&event.output)
-                );
-                return Err(output(text));
-            }
-            Ok(Update::Event {
-                event_type: event.output,
-                correlation_id: event.correlation_id,
-                event_id: event.event_id,
-                timestamp: event.timestamp.map(|ms| ms.to_string()),
-                headers: event.headers,
-                payload: event.payload,
-            })
-        }
-        types::Update::Profile(grain) => profile(grain, belt_id).map(Update::Profile),
+        types::Update::Direct(row) => direct(row),
+        types::Update::Event(one) => event(one),
+        types::Update::Profile(grain) => profile(grain, belt_id),
     }
 }
 
+/// A row, if it has a key.
+pub(super) fn direct(row: types::DirectUpdate) -> Result<Update, Failure> {
+    match row_id(&row.value) {
+        Ok(id) => Ok(Update::Direct { event_type: row.output, id, value: row.value }),
+        Err(wrong) => {
+            Err(output(format!("the belt returned a row for '{}' that {wrong}", shown(&row.output))))
+        }
+    }
+}
+
+/// An event, if it can be one.
+pub(super) fn event(event: types::EventUpdate) -> Result<Update, Failure> {
+    check_object(&event.payload).map_err(|wrong| {
+        output(format!("the belt returned an event for '{}' that {wrong}", shown(&event.output)))
+    })?;
+    if event.correlation_id.is_empty() {
+        let text =
+            format!("the belt returned an event for '{}' with an empty correlation id", shown(&event.output));
+        return Err(output(text));
+    }
+    Ok(Update::Event {
+        event_type: event.output,
+        correlation_id: event.correlation_id,
+        event_id: event.event_id,
+        timestamp: event.timestamp.map(|ms| ms.to_string()),
+        headers: event.headers,
+        payload: event.payload,
+    })
+}
+
 /// The serialised profile update (spec: belts 3.1), its defaults filled in.
-fn profile(grain: types::ProfileUpdate, belt_id: &str) -> Result<Vec<u8>, Failure> {
+pub(super) fn profile(grain: types::ProfileUpdate, belt_id: &str) -> Result<Update, Failure> {
     let wrong = |text: &str| output(format!("the belt returned a profile update that {text}"));
     if grain.id.is_empty() {
         return Err(wrong("has an empty id"));
@@ -110,7 +118,7 @@ fn profile(grain: types::ProfileUpdate, belt_id: &str) -> Result<Vec<u8>, Failur
         },
         "_profile_type": grain.profile_type.unwrap_or_else(|| "_d".to_owned()),
     });
-    Ok(update.to_string().into_bytes())
+    Ok(Update::Profile(update.to_string().into_bytes()))
 }
 
 fn now_ms() -> u64 {
@@ -162,7 +170,8 @@ mod tests {
             profile_type: None,
             schema: None,
         };
-        let json: serde_json::Value = serde_json::from_slice(&profile(grain, "3").unwrap()).unwrap();
+        let Update::Profile(json) = profile(grain, "3").unwrap() else { panic!("no profile update") };
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(json["_value"]["_v"], "4");
         assert_eq!((&json["_value"]["_origin"], &json["_profile_type"]), (&json!("/belts/3"), &json!("_d")));
     }

@@ -1,6 +1,7 @@
 //! Components that users compiled, one module per public world.
 
 pub(crate) mod belt;
+pub(crate) mod framed;
 pub(crate) mod transform;
 
 use wasmtime::Store;
@@ -22,6 +23,8 @@ pub(crate) enum Answer {
 pub(crate) enum Guest {
     /// Of the world `belt`.
     Belt(bindings::belt::Belt),
+    /// Of the world `framed-belt`.
+    Framed(framed::Framed),
     /// Of the world `transform`.
     Transform(bindings::transform::Transform),
 }
@@ -29,12 +32,16 @@ pub(crate) enum Guest {
 /// Runs a batch. The inner error is the component's refusal of the whole batch, or a broken promise.
 pub(crate) async fn run(
     store: &mut Store<State>,
-    guest: &Guest,
+    guest: &mut Guest,
     batch: &[EventIn<'_>],
 ) -> wasmtime::Result<Result<Vec<Result<Answer, Failure>>, String>> {
     Ok(match guest {
         Guest::Belt(component) => {
             let outcomes = belt::run(store, component, batch).await?;
+            outcomes.map(|all| all.into_iter().map(|one| one.map(Answer::Updates)).collect())
+        }
+        Guest::Framed(component) => {
+            let outcomes = component.run(store, batch).await?;
             outcomes.map(|all| all.into_iter().map(|one| one.map(Answer::Updates)).collect())
         }
         Guest::Transform(component) => {

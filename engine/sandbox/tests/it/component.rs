@@ -150,8 +150,8 @@ async fn a_component_of_a_newer_contract_or_with_other_imports_is_refused_with_e
             other => panic!("it should not fit: {other:?}"),
         }
     };
-    let newer = problems(patched("granary:belt/logging@1.1.0", "granary:belt/logging@1.2.0")).await;
-    assert!(newer[0].contains("of contract version 1.2.0, this engine has granary:belt@1.1.0"), "{newer:?}");
+    let newer = problems(patched("granary:belt/logging@1.2.0", "granary:belt/logging@1.3.0")).await;
+    assert!(newer[0].contains("of contract version 1.3.0, this engine has granary:belt@1.2.0"), "{newer:?}");
     let beyond = problems(patched("wasi:cli/", "wasi:clo/")).await;
     assert!(beyond.len() > 1 && beyond.iter().all(|one| one.contains("'wasi:clo/")), "{beyond:?}");
     let empty = problems(b"\0asm\x0d\0\x01\0".to_vec()).await;
