@@ -26,6 +26,7 @@ mod script;
 mod crew;
 mod host;
 mod instance;
+mod lane;
 mod limits;
 mod outcome;
 mod quota;
