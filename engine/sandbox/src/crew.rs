@@ -4,7 +4,6 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use tracing::Instrument as _;
 
 use crate::component::Component;
 use crate::frame::EventIn;
@@ -34,8 +33,6 @@ pub trait Batch: Send + Sync + 'static {
 ///
 /// The events of a batch are spread over the runners by key: all events of a key meet the same instance, one after the
 /// other, as they would meet the same process where each process owns partitions. A batch ends when all its events have.
-///
-/// A runner whose events take long works on threads of lower priority: [`crate::lane`] says why.
 #[derive(Debug)]
 pub struct Crew {
     sandbox: Sandbox,
@@ -70,30 +67,21 @@ impl Crew {
     /// The program cannot be loaded again after an instance had to be given up.
     pub async fn run_belt<B: Batch>(&mut self, batch: &Arc<B>) -> Result<Vec<BeltOutcome>, Error> {
         let shares = self.shares(&**batch);
-        if let [(index, share)] = shares.as_slice() {
-            let runner = self.runner(*index).await?;
-            if !runner.is_slow() {
-                let events: Vec<_> = share.iter().map(|at| batch.event(*at)).collect();
-                return runner.run_belt(&events).await;
-            }
+        if let [(index, _)] = shares.as_slice() {
+            let events: Vec<_> = (0..batch.len()).map(|at| batch.event(at)).collect();
+            return self.runner(*index).await?.run_belt(&events).await;
         }
         let mut working = JoinSet::new();
         for (index, share) in shares {
             self.runner(index).await?;
             let mut runner = self.runners[index].take().expect("it was made sure of a moment ago");
-            let slow = runner.is_slow();
             let batch = Arc::clone(batch);
-            let work = async move {
+            working.spawn(async move {
                 let events: Vec<_> = share.iter().map(|at| batch.event(*at)).collect();
                 let outcomes = runner.run_belt(&events).await;
                 drop(events);
                 (index, runner, share, outcomes)
-            };
-            if slow {
-                working.spawn_on(work.in_current_span(), self.sandbox.slow_lane());
-            } else {
-                working.spawn(work.in_current_span());
-            }
+            });
         }
         let mut all: Vec<Option<BeltOutcome>> = Vec::new();
         all.resize_with(batch.len(), || None);
@@ -139,6 +127,9 @@ impl Crew {
 
     /// Which events each runner gets; runners without any are left out.
     fn shares(&self, batch: &impl Batch) -> Vec<(usize, Vec<usize>)> {
+        if self.runners.len() == 1 {
+            return vec![(0, Vec::new())];
+        }
         let mut shares = vec![Vec::new(); self.runners.len()];
         for at in 0..batch.len() {
             shares[self.index(batch.key(at))].push(at);

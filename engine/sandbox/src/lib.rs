@@ -26,7 +26,6 @@ mod script;
 mod crew;
 mod host;
 mod instance;
-mod lane;
 mod limits;
 mod outcome;
 mod quota;

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use crate::component::Component;
 use crate::frame::{Belt, EventIn, Frame, Transform};
 use crate::instance::Instance;
-use crate::lane;
 use crate::outcome::{BeltOutcome, CallError, Failure, FailureKind, TransformOutcome};
 use crate::quota::Quota;
 use crate::sandbox::{Error, Sandbox};
@@ -115,11 +114,6 @@ impl Runner {
         }
         stats.throttled = self.quota.as_ref().map_or(Duration::ZERO, Quota::rested);
         stats
-    }
-
-    /// Whether its events take so long lately that others should come first.
-    pub(crate) fn is_slow(&self) -> bool {
-        self.pace >= lane::SLOW
     }
 
     async fn run<F: Frame>(

@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
@@ -15,7 +14,6 @@ use crate::bindings::transform::granary::transform::host as transform_host;
 use crate::component::{Cache, Component};
 use crate::host::State;
 use crate::instance::Instance;
-use crate::lane::Lane;
 use crate::outcome::CallError;
 use crate::script::{Diagnostic, Language, Refusal, ScriptSpec};
 use crate::ticker::Ticker;
@@ -92,7 +90,6 @@ struct Inner {
     programs: Side,
     runtimes: Side,
     ticker: Ticker,
-    lane: Lane,
     count_fuel: bool,
 }
 
@@ -125,15 +122,11 @@ impl std::fmt::Debug for Sandbox {
 }
 
 impl Sandbox {
-    /// Sets up the engine and starts its threads, which end with the last clone.
+    /// Sets up the engine and starts its ticker thread, which ends with the last clone.
     pub fn new(options: Options) -> Result<Self, Error> {
         let (programs, runtimes) = (Side::new(&options, false)?, Side::new(&options, true)?);
-        let text = |e: std::io::Error| Error::Engine(e.to_string());
-        let ticker = Ticker::start(programs.engine.clone()).map_err(text)?;
-        let lane = Lane::start().map_err(text)?;
-        Ok(Self {
-            inner: Arc::new(Inner { programs, runtimes, ticker, lane, count_fuel: options.count_fuel }),
-        })
+        let ticker = Ticker::start(programs.engine.clone()).map_err(|e| Error::Engine(e.to_string()))?;
+        Ok(Self { inner: Arc::new(Inner { programs, runtimes, ticker, count_fuel: options.count_fuel }) })
     }
 
     /// Loads a script runtime of the engine's own from a file; compiled on first sight, which takes seconds.
@@ -179,11 +172,6 @@ impl Sandbox {
 
     pub(crate) fn ticker(&self) -> &Ticker {
         &self.inner.ticker
-    }
-
-    /// Where belts run whose events take long.
-    pub(crate) fn slow_lane(&self) -> &Handle {
-        self.inner.lane.handle()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Several instances of one belt.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use granary_sandbox::{Batch, Crew, EventIn, FailureKind, Level, LogSink, ScriptSpec, Update};
+use granary_sandbox::{Batch, Crew, EventIn, FailureKind, Update};
 use serde_json::Value;
 
 use crate::support::{belt_spec, headers, python, run, runner};
@@ -145,44 +145,4 @@ async fn a_share_of_the_processor_is_enforced_in_a_long_call_and_between_short_o
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
         assert!(runner.stats().throttled > loaded, "{:?}", runner.stats());
     }
-}
-
-/// On which thread each line was logged.
-#[derive(Default)]
-struct Threads(Mutex<Vec<String>>);
-
-impl LogSink for Threads {
-    fn line(&self, _: Level, _: &str, _: &str) {
-        let name = std::thread::current().name().unwrap_or_default().to_owned();
-        self.0.lock().unwrap().push(name);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_belt_whose_events_take_long_makes_way_for_others_until_they_do_not() {
-    let (sandbox, runtime) = python().await;
-    let threads = Arc::new(Threads::default());
-    let script = "\
-import time
-
-def execute(h, p):
-    print('here')
-    end = time.monotonic() + p['takes_ms'] / 1000
-    while time.monotonic() < end:
-        pass
-    return []
-";
-    let spec = ScriptSpec { log: threads.clone(), ..belt_spec(script).0 };
-    let mut crew = Crew::new(sandbox, runtime, spec, 1).await.unwrap();
-    let mut run = async |takes_ms: u64| {
-        let events = Events::new(vec![(1, format!(r#"{{"takes_ms": {takes_ms}}}"#))]);
-        crew.run_belt(&events).await.unwrap().pop().unwrap().unwrap();
-        threads.0.lock().unwrap().drain(..).next_back().unwrap() == "sandbox-slow"
-    };
-    run(50).await;
-    assert!(run(50).await);
-    assert!(run(0).await, "it was slow a moment ago");
-    while run(0).await {}
-    run(50).await;
-    assert!(run(0).await);
 }
