@@ -81,31 +81,17 @@ impl Instance {
     }
 
     async fn component(sandbox: &Sandbox, component: &Component, spec: &ScriptSpec) -> Result<Self, Error> {
-        let mut store = store(sandbox, component, spec);
-        let guest = match spec.kind {
-            Kind::Belt if world::is_framed(component, &sandbox.side(component).engine) => {
-                let pre = component.framed(&sandbox.side(component).linker)?;
-                let made = call(sandbox, &mut store, spec.init_timeout, async |store| {
-                    pre.instantiate_async(store).await
-                });
-                let belt = made.await.map_err(Refusal::from)?;
-                uploaded::Guest::Framed(uploaded::framed::Framed::new(belt))
+        let side = sandbox.side(component);
+        let pre = match spec.kind {
+            Kind::Belt if world::is_framed(component, &side.engine) => {
+                uploaded::Pre::Framed(component.framed(&side.linker)?)
             }
-            Kind::Belt => {
-                let pre = component.belt(&sandbox.side(component).linker)?;
-                let made = call(sandbox, &mut store, spec.init_timeout, async |store| {
-                    pre.instantiate_async(store).await
-                });
-                uploaded::Guest::Belt(made.await.map_err(Refusal::from)?)
-            }
-            Kind::Transform => {
-                let pre = component.transform(&sandbox.side(component).linker)?;
-                let made = call(sandbox, &mut store, spec.init_timeout, async |store| {
-                    pre.instantiate_async(store).await
-                });
-                uploaded::Guest::Transform(made.await.map_err(Refusal::from)?)
-            }
+            Kind::Belt => uploaded::Pre::Belt(component.belt(&side.linker)?),
+            Kind::Transform => uploaded::Pre::Transform(component.transform(&side.linker)?),
         };
+        let mut store = store(sandbox, component, spec);
+        let made = call(sandbox, &mut store, spec.init_timeout, async |store| pre.instantiate(store).await);
+        let guest = made.await.map_err(Refusal::from)?;
         Ok(Self::of(sandbox, spec, store, Guest::Component(guest)))
     }
 

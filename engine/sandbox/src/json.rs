@@ -70,7 +70,7 @@ fn is_object(text: &[u8]) -> bool {
 pub(crate) fn nests_deeper_than(limit: usize, text: &str) -> bool {
     // Most texts have too few brackets for it, and those are counted many at a time.
     let opening = |byte: &u8| matches!(byte, b'[' | b'{');
-    if text.len() <= limit || text.as_bytes().iter().filter(|byte| opening(byte)).count() <= limit {
+    if text.as_bytes().iter().filter(|byte| opening(byte)).count() <= limit {
         return false;
     }
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);

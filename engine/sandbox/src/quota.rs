@@ -12,7 +12,7 @@ const BURST: Duration = Duration::from_millis(100);
 /// rests until it is even.
 ///
 /// What counts is the time inside the guest (and what the host does for it in between); a guest that waits takes none.
-/// The guest is put to rest where it gives way to other tasks, every few milliseconds, so that an endless loop is held to
+/// The guest is put to rest where it gives way to other tasks, every millisecond, so that an endless loop is held to
 /// its share, too. Deadlines go on while it rests.
 #[derive(Debug)]
 pub(crate) struct Quota {

@@ -23,9 +23,3 @@ pub(crate) fn write(value: &impl Serialize, what: &str) -> Result<Vec<u8>, Probl
         message: format!("could not write {what} as JSON: {error}"),
     })
 }
-
-/// The value of the first header of a name.
-#[cfg(feature = "transform")]
-pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
-}

@@ -72,7 +72,7 @@ impl SourceRecord {
     /// The first header of this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        json::header(&self.headers, name)
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The payload read as JSON. Texts without escapes can be borrowed from the record.

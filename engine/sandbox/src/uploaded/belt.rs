@@ -52,7 +52,8 @@ pub(super) fn failure(failed: types::Failure) -> Failure {
     Failure { retryable: failed.retryable, ..failure }.bounded()
 }
 
-fn update(answer: types::Update, belt_id: &str) -> Result<Update, Failure> {
+/// An update, if it is one that can be used.
+pub(super) fn update(answer: types::Update, belt_id: &str) -> Result<Update, Failure> {
     match answer {
         types::Update::Direct(row) => direct(row),
         types::Update::Event(one) => event(one),
@@ -61,7 +62,7 @@ fn update(answer: types::Update, belt_id: &str) -> Result<Update, Failure> {
 }
 
 /// A row, if it has a key.
-pub(super) fn direct(row: types::DirectUpdate) -> Result<Update, Failure> {
+fn direct(row: types::DirectUpdate) -> Result<Update, Failure> {
     match row_id(&row.value) {
         Ok(id) => Ok(Update::Direct { event_type: row.output, id, value: row.value }),
         Err(wrong) => {
@@ -71,7 +72,7 @@ pub(super) fn direct(row: types::DirectUpdate) -> Result<Update, Failure> {
 }
 
 /// An event, if it can be one.
-pub(super) fn event(event: types::EventUpdate) -> Result<Update, Failure> {
+fn event(event: types::EventUpdate) -> Result<Update, Failure> {
     check_object(&event.payload).map_err(|wrong| {
         output(format!("the belt returned an event for '{}' that {wrong}", shown(&event.output)))
     })?;
@@ -91,7 +92,7 @@ pub(super) fn event(event: types::EventUpdate) -> Result<Update, Failure> {
 }
 
 /// The serialised profile update (spec: belts 3.1), its defaults filled in.
-pub(super) fn profile(grain: types::ProfileUpdate, belt_id: &str) -> Result<Update, Failure> {
+fn profile(grain: types::ProfileUpdate, belt_id: &str) -> Result<Update, Failure> {
     let wrong = |text: &str| output(format!("the belt returned a profile update that {text}"));
     if grain.id.is_empty() {
         return Err(wrong("has an empty id"));

@@ -7,7 +7,7 @@ use crate::bindings::belt::granary::belt::types;
 use crate::bindings::framed::FramedBelt;
 use crate::frame::EventIn;
 use crate::host::State;
-use crate::outcome::{BeltOutcome, Failure, Update};
+use crate::outcome::BeltOutcome;
 
 /// An instance, and the memory of its questions, which is used again.
 pub(crate) struct Framed {
@@ -176,27 +176,31 @@ impl<'a> Reader<'a> {
 
     fn outcome(&mut self, belt_id: &str) -> Result<BeltOutcome, String> {
         if self.byte(1, "outcome")? == 1 {
-            let failed = types::Failure {
+            return Ok(Err(belt::failure(types::Failure {
                 code: self.text()?,
                 message: self.text()?,
                 retryable: self.byte(1, "bool")? == 1,
-            };
-            return Ok(Err(belt::failure(failed)));
+            })));
         }
-        // What cannot be used fails the event; the updates behind it are read all the same.
-        let mut failure = None;
-        let updates =
-            self.list(1, |from| Ok(from.update(belt_id)?.map_err(|why| failure.get_or_insert(why)).ok()))?;
-        Ok(match failure {
-            Some(why) => Err(why),
-            None => Ok(updates.into_iter().flatten().collect()),
-        })
+        // What cannot be used fails the event; the updates behind it are read all the same, and not kept.
+        let mut outcome = Ok(Vec::new());
+        self.list(1, |from| {
+            let update = from.update()?;
+            if let Ok(kept) = &mut outcome {
+                match belt::update(update, belt_id) {
+                    Ok(update) => kept.push(update),
+                    Err(why) => outcome = Err(why),
+                }
+            }
+            Ok(())
+        })?;
+        Ok(outcome)
     }
 
-    fn update(&mut self, belt_id: &str) -> Result<Result<Update, Failure>, String> {
+    fn update(&mut self) -> Result<types::Update, String> {
         Ok(match self.byte(2, "update")? {
-            0 => belt::direct(types::DirectUpdate { output: self.text()?, value: self.bytes()? }),
-            1 => belt::event(types::EventUpdate {
+            0 => types::Update::Direct(types::DirectUpdate { output: self.text()?, value: self.bytes()? }),
+            1 => types::Update::Event(types::EventUpdate {
                 output: self.text()?,
                 correlation_id: self.text()?,
                 event_id: self.optional_text()?,
@@ -204,23 +208,20 @@ impl<'a> Reader<'a> {
                 headers: self.option(|from| from.list(8, |from| Ok((from.text()?, from.text()?))))?,
                 payload: self.bytes()?,
             }),
-            _ => {
-                let grain = types::ProfileUpdate {
-                    id: self.text()?,
-                    path: self.list(4, Self::text)?,
-                    operation: self.text()?,
-                    value: self.bytes()?,
-                    certainty: self.option(|from| from.fixed("f64").map(f64::from_le_bytes))?,
-                    inserted: self.option(Self::u64)?,
-                    ttl: self.optional_text()?,
-                    ttn: self.optional_text()?,
-                    origin: self.optional_text()?,
-                    reader: self.optional_text()?,
-                    profile_type: self.optional_text()?,
-                    schema: self.optional_text()?,
-                };
-                belt::profile(grain, belt_id)
-            }
+            _ => types::Update::Profile(types::ProfileUpdate {
+                id: self.text()?,
+                path: self.list(4, Self::text)?,
+                operation: self.text()?,
+                value: self.bytes()?,
+                certainty: self.option(|from| from.fixed("f64").map(f64::from_le_bytes))?,
+                inserted: self.option(Self::u64)?,
+                ttl: self.optional_text()?,
+                ttn: self.optional_text()?,
+                origin: self.optional_text()?,
+                reader: self.optional_text()?,
+                profile_type: self.optional_text()?,
+                schema: self.optional_text()?,
+            }),
         })
     }
 
@@ -234,6 +235,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::outcome::Update;
 
     fn read(answer: &[u8], events: usize) -> Result<Vec<BeltOutcome>, String> {
         decode(answer, events, "3")

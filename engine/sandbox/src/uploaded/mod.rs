@@ -29,26 +29,42 @@ pub(crate) enum Guest {
     Transform(bindings::transform::Transform),
 }
 
+/// A component whose imports are resolved, as one of its world.
+pub(crate) enum Pre<'a> {
+    /// Of the world `belt`.
+    Belt(&'a bindings::belt::BeltPre<State>),
+    /// Of the world `framed-belt`.
+    Framed(&'a bindings::framed::FramedBeltPre<State>),
+    /// Of the world `transform`.
+    Transform(&'a bindings::transform::TransformPre<State>),
+}
+
+impl Pre<'_> {
+    /// A fresh instance of it.
+    pub(crate) async fn instantiate(self, store: &mut Store<State>) -> wasmtime::Result<Guest> {
+        Ok(match self {
+            Self::Belt(pre) => Guest::Belt(pre.instantiate_async(store).await?),
+            Self::Framed(pre) => Guest::Framed(framed::Framed::new(pre.instantiate_async(store).await?)),
+            Self::Transform(pre) => Guest::Transform(pre.instantiate_async(store).await?),
+        })
+    }
+}
+
 /// Runs a batch. The inner error is the component's refusal of the whole batch, or a broken promise.
 pub(crate) async fn run(
     store: &mut Store<State>,
     guest: &mut Guest,
     batch: &[EventIn<'_>],
 ) -> wasmtime::Result<Result<Vec<Result<Answer, Failure>>, String>> {
-    Ok(match guest {
-        Guest::Belt(component) => {
-            let outcomes = belt::run(store, component, batch).await?;
-            outcomes.map(|all| all.into_iter().map(|one| one.map(Answer::Updates)).collect())
-        }
-        Guest::Framed(component) => {
-            let outcomes = component.run(store, batch).await?;
-            outcomes.map(|all| all.into_iter().map(|one| one.map(Answer::Updates)).collect())
-        }
+    let outcomes = match guest {
+        Guest::Belt(component) => belt::run(store, component, batch).await?,
+        Guest::Framed(component) => component.run(store, batch).await?,
         Guest::Transform(component) => {
             let outcomes = transform::run(store, component, batch).await?;
-            outcomes.map(|all| all.into_iter().map(|one| one.map(Answer::Messages)).collect())
+            return Ok(outcomes.map(|all| all.into_iter().map(|one| one.map(Answer::Messages)).collect()));
         }
-    })
+    };
+    Ok(outcomes.map(|all| all.into_iter().map(|one| one.map(Answer::Updates)).collect()))
 }
 
 /// One outcome per event, or what is wrong with their number.

@@ -44,8 +44,8 @@ pub(super) struct Patience {
     in_flight: usize,
     /// The time of the last sync.
     sync: Duration,
-    /// When the last commit ended.
-    committed: Option<Instant>,
+    /// Up to when the time of the spell is counted.
+    counted: Option<Instant>,
     /// Whether to wait is the habit.
     habit: bool,
     /// Whether the other way is being tried.
@@ -78,17 +78,17 @@ impl Patience {
     pub(super) fn took(&mut self, appends: usize, now: Instant) {
         self.spell.groups += 1;
         self.spell.appends += appends as u64;
-        if let Some(committed) = self.committed {
+        if let Some(counted) = self.counted {
             // A quiet time is nobody's fault.
-            self.spell.time += now.saturating_duration_since(committed).min(WAIT_MAX);
+            self.spell.time += now.saturating_duration_since(counted).min(WAIT_MAX);
         }
-        self.committed = Some(now);
+        self.counted = Some(now);
     }
 
     /// The group was committed: so many appends were in flight, the sync took so long.
     pub(super) fn committed(&mut self, in_flight: usize, sync: Duration, now: Instant) {
         (self.in_flight, self.sync) = (in_flight, sync);
-        if let Some(taken) = self.committed.replace(now) {
+        if let Some(taken) = self.counted.replace(now) {
             self.spell.time += now.saturating_duration_since(taken);
         }
         if self.spell.groups >= SPELL_GROUPS {
