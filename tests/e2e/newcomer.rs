@@ -1,45 +1,32 @@
 //! The path of somebody new: an empty directory, a running engine, and `granary belt`.
-//!
-//! How long it takes is a figure of `make bench-belts`; here it has to work.
 
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use granary_tests::newcomer::{Lang, path};
 use granary_tests::node::Node;
 use granary_tests::program::Program;
 
-/// `new`, `test`, `push`, `send`: four commands from nothing to a row.
-async fn path_of(language: &str) -> Result<()> {
+/// Prints how long it took, which the runner of the tests shows; it is a figure of `make bench-belts`, too.
+async fn path_of(lang: Lang) -> Result<()> {
     let node = Node::start().await?;
-    let home = tempfile::tempdir()?;
-    let granary = Program::beside(&node, home.path());
-    granary.ok(&["belt", "new", "people", "--lang", language]).await?;
-    let printed = granary.ok(&["belt", "test", "people"]).await?;
-    ensure!(printed.contains("1 events, 1 as expected, 0 not"), "{printed}");
-    let printed = granary.ok(&["belt", "push", "people"]).await?;
-    ensure!(printed.contains("runs version 1"), "{printed}");
-    let printed = granary.ok(&["belt", "send", "people"]).await?;
-    ensure!(printed.contains("ada@example.org | Ada Lovelace"), "{printed}");
-    let printed = granary.ok(&["belt", "logs", "people"]).await?;
-    ensure!(printed.contains("Ada Lovelace signed up"), "{printed}");
-    let project = node.api()?.get("/projects/people/belts").await?.ok()?;
-    ensure!(project["totalCount"] == 1, "{project}");
+    println!("{}", lang.figure(path(&node, lang).await?));
     Ok(())
 }
 
 #[tokio::test]
 async fn in_python() -> Result<()> {
-    path_of("python").await
+    path_of(Lang::Python).await
 }
 
 #[tokio::test]
 async fn in_typescript() -> Result<()> {
-    path_of("js").await
+    path_of(Lang::TypeScript).await
 }
 
 #[tokio::test]
 async fn in_rust() -> Result<()> {
-    path_of("rust").await
+    path_of(Lang::Rust).await
 }
 
 fn edit(path: &Path, from: &str, to: &str) -> Result<()> {

@@ -28,4 +28,5 @@ pub mod wait;
 // Runs that are both a test and a program.
 pub mod audit;
 pub mod kill;
+pub mod newcomer;
 pub mod takeover;

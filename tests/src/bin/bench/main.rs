@@ -12,6 +12,7 @@ mod end_to_end;
 mod ingest;
 mod javascript;
 mod neighbour;
+mod newcomer;
 mod python;
 mod resident;
 mod sandboxed;
@@ -45,6 +46,9 @@ struct Arguments {
     /// Measure the memory of an instance after so many events (used by this program itself)
     #[arg(long, hide = true)]
     resident: Option<u64>,
+    /// Keep a processor busy (used by this program itself)
+    #[arg(long, hide = true)]
+    spin: bool,
 }
 
 /// What can be measured by itself.
@@ -72,6 +76,8 @@ enum Part {
     Takeover,
     /// A belt beside one that is attacked.
     Neighbour,
+    /// From an empty directory to a row, in each language.
+    Newcomer,
 }
 
 const ENGINE: &[Part] = &[Part::Ingest, Part::Python, Part::Log, Part::EndToEnd];
@@ -84,6 +90,7 @@ const BELTS: &[Part] = &[
     Part::Deploy,
     Part::Takeover,
     Part::Neighbour,
+    Part::Newcomer,
 ];
 
 /// How much is measured.
@@ -121,6 +128,11 @@ async fn node() -> Result<Node> {
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    if arguments.spin {
+        loop {
+            std::hint::spin_loop();
+        }
+    }
     // As many threads as the engine itself takes.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -181,6 +193,9 @@ async fn measure(arguments: &Arguments) -> Result<ExitCode> {
     }
     if wanted(Part::Neighbour) {
         print(neighbour::measure(size).await.context("neighbour")?);
+    }
+    if wanted(Part::Newcomer) {
+        print(newcomer::measure().await.context("newcomer")?);
     }
     if wanted(Part::EndToEnd) {
         print(end_to_end::measure(size).await.context("end to end")?);

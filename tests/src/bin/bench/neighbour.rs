@@ -1,6 +1,9 @@
 //! `neighbour_p99_rise`: from acknowledgement to row at 500 events/s through a belt whose neighbour is attacked, as a
 //! ratio to the same without the attack.
 //!
+//! Beside it stands what a program that has nothing to do with the engine does to the same figure when it keeps one
+//! processor busy: that is the machine's part, and no sandbox takes it away.
+//!
 //! The neighbour gets the same events. One after the other they are an endless loop, memory without end, recursion
 //! without end, and a flood of log lines; each is ended after a second at the latest.
 
@@ -10,6 +13,7 @@ use granary_tests::pipeline::{Pipeline, RowId};
 use granary_tests::postgres;
 use granary_tests::walkthrough::{BELT_BODY, json_of};
 use serde_json::json;
+use tokio::process::Command;
 
 use crate::Size;
 use crate::end_to_end::latency;
@@ -53,20 +57,25 @@ pub(crate) async fn measure(size: Size) -> Result<Vec<Figure>> {
     let table = pipeline.table();
     let run = async |name: &str| latency(&node, &database, &table, name, size.run * 2).await;
     run("warm").await?;
-    let (mut calm, mut beside, mut rise) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut calm, mut beside, mut rise, mut foreign) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for n in 0..size.runs {
         let (_, alone) = run(&format!("calm{n}")).await?;
         project.run(&attacked).await?;
         let (_, with_attack) = run(&format!("attack{n}")).await?;
         project.halt(&attacked).await?;
+        let mut stranger = Command::new(std::env::current_exe()?).arg("--spin").kill_on_drop(true).spawn()?;
+        let (_, with_stranger) = run(&format!("foreign{n}")).await?;
+        stranger.kill().await?;
         calm.push(alone);
         beside.push(with_attack);
         rise.push(with_attack / alone);
+        foreign.push(with_stranger / alone);
     }
     let figure = |name, value, unit, bar| Figure { name, value, unit, bar };
     Ok(vec![
         figure("neighbour_calm_p99_ms", median(&calm), "ms", None),
         figure("neighbour_attacked_p99_ms", median(&beside), "ms", None),
+        figure("foreign_load_p99_rise", median(&foreign), "ratio", None),
         figure("neighbour_p99_rise", median(&rise), "ratio", Some(Bar::AtMost(1.2))),
     ])
 }
