@@ -195,7 +195,7 @@ async fn measure(arguments: &Arguments) -> Result<ExitCode> {
         print(neighbour::measure(size).await.context("neighbour")?);
     }
     if wanted(Part::Newcomer) {
-        print(newcomer::measure().await.context("newcomer")?);
+        print(newcomer::measure(size).await.context("newcomer")?);
     }
     if wanted(Part::EndToEnd) {
         print(end_to_end::measure(size).await.context("end to end")?);
