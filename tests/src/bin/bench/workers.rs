@@ -1,4 +1,5 @@
-//! `two_workers_vs_one`: the guide's Python belt in two instances against the same in one, on the same batches.
+//! `two_workers_vs_one`: the guide's Python belt in two instances against the same in one, on the same batches. Beside it
+//! what the machine makes of two processes of native Python that share nothing: no two instances can do better.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use granary_tests::walkthrough::CALLBACK;
 use tokio::time::Instant;
 
 use crate::Size;
+use crate::python::Native;
 use crate::sandboxed::{Program, Stored, events, load};
 
 /// Records of a batch, as stages take them from the log.
@@ -43,11 +45,15 @@ pub(crate) async fn measure(size: Size) -> Result<Vec<Figure>> {
     for crew in [&mut one, &mut two] {
         run(crew, &batches, size.run / 4).await?;
     }
-    let mut ratios = Vec::new();
+    let native = Native::new()?;
+    let (mut ratios, mut native_ratios) = (Vec::new(), Vec::new());
     let (mut alone, mut together) = (Vec::new(), Vec::new());
     for _ in 0..size.runs {
         let pair = (run(&mut one, &batches, size.run).await?, run(&mut two, &batches, size.run).await?);
         ratios.push(pair.1 / pair.0);
+        let (_, single) = native.run(size.run).await?;
+        let ((_, first), (_, second)) = tokio::try_join!(native.run(size.run), native.run(size.run))?;
+        native_ratios.push((first + second) / single);
         alone.push(pair.0);
         together.push(pair.1);
     }
@@ -55,6 +61,7 @@ pub(crate) async fn measure(size: Size) -> Result<Vec<Figure>> {
     Ok(vec![
         figure("one_worker_events_per_s", median(&alone), "events/s", None),
         figure("two_workers_events_per_s", median(&together), "events/s", None),
+        figure("two_native_processes_vs_one", median(&native_ratios), "ratio", None),
         figure("two_workers_vs_one", median(&ratios), "ratio", Some(Bar::AtLeast(1.8))),
     ])
 }
