@@ -83,6 +83,10 @@ pub struct Stats {
     pub disk_used_bytes: u64,
     /// Bytes free on that disk (or left of the bound set for the log, whichever is less).
     pub disk_free_bytes: u64,
+    /// Places that were found damaged when the log was opened.
+    pub damaged_places: u64,
+    /// Records that are lost and were accepted as such.
+    pub lost_records: u64,
 }
 
 /// What can go wrong.

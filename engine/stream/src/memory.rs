@@ -193,7 +193,7 @@ impl StreamLog for MemoryLog {
     }
 
     fn stats(&self) -> Stats {
-        Stats { disk_used_bytes: 0, disk_free_bytes: u64::MAX }
+        Stats { disk_free_bytes: u64::MAX, ..Stats::default() }
     }
 
     fn health(&self) -> Result<(), Error> {

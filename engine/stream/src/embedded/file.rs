@@ -101,6 +101,11 @@ impl Files {
         Seed::of(self.log, number)
     }
 
+    /// Where the files are.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Where a file is.
     pub(super) fn path(&self, number: u64) -> PathBuf {
         self.directory.join(name(number))

@@ -297,6 +297,12 @@ impl Trailer {
         Some(Self { position: u64_at(bytes, 0)?, bytes: u32_at(bytes, 8)?, checksum: u32_at(bytes, 12)? })
     }
 
+    /// Whether bytes that are no trailer look like a damaged one. The last bytes of a full file may be those of a frame.
+    pub(super) fn resembles(bytes: &[u8; TRAILER_BYTES]) -> bool {
+        let equal = bytes[20..].iter().zip(TRAILER_MAGIC).filter(|(a, b)| **a == *b).count();
+        equal >= TRAILER_MAGIC.len() - 1
+    }
+
     /// Reads the footer of file `number`; `None` where it is damaged.
     pub(super) fn sections(&self, footer: &[u8], seed: Seed, number: u64) -> Option<Vec<Section>> {
         if footer.get(..4)? != FOOTER_MAGIC || seed.checksum(footer) != self.checksum {

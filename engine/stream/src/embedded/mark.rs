@@ -18,14 +18,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
-use super::disk::{Disk, File};
+use super::disk::{self, Disk, File};
 use super::format::Seed;
 
 /// Name of the file.
 pub(super) const NAME: &str = "durable";
 
 const MAGIC: [u8; 4] = *b"GMRK";
-const SLOT_BYTES: usize = 32;
+/// Bytes of a slot.
+pub(super) const SLOT_BYTES: usize = 32;
 const SLOT_DISTANCE: u64 = 512;
 
 /// A place in the log.
@@ -35,6 +36,34 @@ pub(super) struct Place {
     pub(super) file: u64,
     /// Position in it.
     pub(super) position: u64,
+}
+
+/// What the slots hold.
+#[derive(Debug)]
+pub(super) struct Slots {
+    /// The mark; `None` where neither slot is whole.
+    pub(super) place: Option<Place>,
+    /// Where slots are damaged.
+    pub(super) damaged: Vec<u64>,
+}
+
+/// Reads the mark and changes nothing.
+pub(super) fn read(disk: &dyn Disk, directory: &Path, log: Uuid) -> io::Result<Slots> {
+    let bytes = disk::read_whole(disk, &directory.join(NAME))?.ok_or(io::ErrorKind::NotFound)?;
+    let (mut newest, mut damaged) = (None, Vec::new());
+    for position in [0, SLOT_DISTANCE] {
+        let mut slot = [0; SLOT_BYTES];
+        let from = usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
+        let there = &bytes[from..(from + SLOT_BYTES).min(bytes.len())];
+        slot[..there.len()].copy_from_slice(there);
+        match decode(&slot, Seed::of(log, 0)) {
+            Some(found) => newest = newest.max(Some(found)),
+            // One that was never written.
+            None if slot == [0; SLOT_BYTES] => {}
+            None => damaged.push(position),
+        }
+    }
+    Ok(Slots { place: newest.map(|(_, place)| place), damaged })
 }
 
 /// The file with the mark.

@@ -9,7 +9,8 @@
 //! | `append`, `queue`, `patience`, `blocks`, `writer`, `answers` | group commit |
 //! | `file`, `keeper` | making, closing and dropping log files beside the commits |
 //! | `index`, `cache`, `reader` | finding and reading records |
-//! | `scan`, `recovery` | opening after a stop of any kind |
+//! | `scan`, `survey`, `recovery` | opening after a stop of any kind |
+//! | `damage`, `verify` | what is damaged, what is lost by it, and going on without it |
 //! | `retention` | what may be dropped |
 //!
 //! Promises beyond those of [`StreamLog`]: the queue of appends, the cache and the disk are bounded (see [`Options`]);
@@ -27,6 +28,7 @@ mod answers;
 mod append;
 mod blocks;
 mod cache;
+mod damage;
 mod file;
 mod format;
 mod index;
@@ -42,8 +44,10 @@ mod recovery;
 mod retention;
 mod scan;
 mod shared;
+mod survey;
 mod table;
 mod topic;
+mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -60,7 +64,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub use damage::{Damage, Loss};
 pub use options::{Options, World};
+pub use verify::Report;
 
 use crate::log::{Append, Bounds, Error, OffsetRange, ReadLimit, Record, Stats, StreamLog, TopicSpec};
 use answers::Teller;
@@ -99,7 +105,8 @@ impl EmbeddedLog {
     ///
     /// # Errors
     /// `Io` where another process uses the directory, or where it was made by a release with another format;
-    /// `Corrupt` where acknowledged records are damaged.
+    /// `Corrupt` where the manifest or the table of topics is damaged. Damage elsewhere costs the records that lie there
+    /// and nothing else: see [`EmbeddedLog::damages`].
     pub async fn open(directory: &Path, options: Options) -> Result<Self, Error> {
         Self::open_in(directory, options, World::default()).await
     }
@@ -118,6 +125,13 @@ impl EmbeddedLog {
     #[must_use]
     pub fn log_id(&self) -> Uuid {
         self.shared.id
+    }
+
+    /// What was found damaged when it was opened. Records in closed files are checked when they are read, or by
+    /// [`EmbeddedLog::verify`].
+    #[must_use]
+    pub fn damages(&self) -> &[Damage] {
+        &self.shared.damages
     }
 
     /// Drops records that are older than the retention of their topic, as far as whole files go, never past the least
@@ -164,11 +178,6 @@ fn open(directory: &Path, options: Options, world: World, runtime: &Handle) -> R
     let id = manifest.log_id;
     let (mark, place) =
         Mark::open(&*disk, directory, id).map_err(|source| failed("open the durable-end mark in", source))?;
-    let Some(place) = place else {
-        return Err(Error::Corrupt {
-            what: format!("{}: both slots are damaged", directory.join(mark::NAME).display()),
-        });
-    };
     let table = Table::read(&*disk, directory)?;
     let topics: Vec<Arc<Topic>> = table.topics.iter().map(|row| Arc::new(Topic::of(row))).collect();
     let files = Files::new(directory, disk.clone(), id, options.disk_bytes_max, options.disk_reserve_bytes);
@@ -194,10 +203,17 @@ fn open(directory: &Path, options: Options, world: World, runtime: &Handle) -> R
         next_topic: Mutex::new(table.next_id),
         keeper: Keeper::default(),
         mark,
+        damages: recovered.damages,
         failure: OnceLock::new(),
         closed: AtomicBool::new(false),
         full: AtomicBool::new(false),
     });
+    for damage in &shared.damages {
+        tracing::error!(%damage, "the log is damaged");
+    }
+    if recovered.skipped {
+        retention::save_bounds(&shared)?;
+    }
     for sealing in recovered.unsealed {
         shared.keeper.seal(sealing);
     }
@@ -348,7 +364,15 @@ impl StreamLog for EmbeddedLog {
 
     fn stats(&self) -> Stats {
         let files = &self.shared.files;
-        Stats { disk_used_bytes: files.used(), disk_free_bytes: files.free() }
+        let topics = self.shared.all_topics();
+        let partitions = topics.iter().flat_map(|topic| topic.partitions());
+        let lost = partitions.map(|partition| partition.losses(|lost| lost.count(partition.bounds().start)));
+        Stats {
+            disk_used_bytes: files.used(),
+            disk_free_bytes: files.free(),
+            damaged_places: self.shared.damages.len() as u64,
+            lost_records: lost.sum(),
+        }
     }
 
     fn health(&self) -> Result<(), Error> {
@@ -375,7 +399,8 @@ fn create_topic(shared: &Shared, name: String, spec: TopicSpec) -> Result<(), Er
         return if there.spec == spec { Ok(()) } else { Err(Error::TopicExists(name)) };
     }
     let bounds = vec![(0, 0); spec.partitions as usize];
-    let row = Row { id: *next_id, name: name.clone(), retention_ms: spec.retention_ms, bounds };
+    let (id, retention_ms) = (*next_id, spec.retention_ms);
+    let row = Row { id, name: name.clone(), retention_ms, bounds, lost: Vec::new() };
     let topic = Arc::new(Topic::of(&row));
     let mut topics = shared.all_topics();
     topics.push(topic.clone());

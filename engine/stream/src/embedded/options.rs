@@ -7,7 +7,7 @@ use super::disk::{Disk, SystemDisk};
 use super::entropy::{Entropy, SystemEntropy};
 
 /// Least and greatest size of a log file: positions in a file are 32 bits wide.
-const FILE_BYTES: std::ops::RangeInclusive<u64> = 4 * 1024..=1024 * 1024 * 1024;
+pub(super) const FILE_BYTES: std::ops::RangeInclusive<u64> = 4 * 1024..=1024 * 1024 * 1024;
 
 /// Sizes and bounds of a log.
 #[derive(Debug, Clone)]

@@ -1,11 +1,14 @@
 //! Reading: from the cache where the bytes are there, else from the files, where every checksum is verified.
+//!
+//! A damaged frame costs its own records: the walk goes on at the next whole one. Records that are missing then are an
+//! error of whoever asks for them, until the loss is accepted; after that they are passed over.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::format::{FRAME_HEADER_BYTES, FrameHeader};
+use super::format::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader};
 use super::index::Entry;
 use super::record;
 use super::shared::Shared;
@@ -51,7 +54,11 @@ struct Walk<'a> {
     disk: bool,
     /// How much to read from it at once.
     read_bytes: u64,
+    /// Whether missing records are passed over, accepted or not.
+    lenient: bool,
     chunk: Option<Chunk>,
+    /// What was found damaged last.
+    damage: Option<(u64, u64, &'static str)>,
 }
 
 /// Reads without touching the disk. `None` where the disk is needed before the first record.
@@ -109,14 +116,18 @@ fn collect(
         !records.is_empty() && (records.len() >= limit.records || bytes >= limit.bytes)
     };
     let read_bytes = (limit.bytes as u64).saturating_mul(2).clamp(64 * 1024, READ_BYTES_MAX);
-    let mut walk = Walk { shared, partition, disk, read_bytes, chunk: None };
+    let mut walk = Walk::new(shared, partition, disk, read_bytes);
     let walked = walk.records(from, &mut |offset, record| {
         let message = record::decode(&record)?;
         bytes += message.payload.len();
         records.push(Record { offset, message });
         Some(if full(&records, bytes) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    })?;
-    Ok((records, walked))
+    });
+    match walked {
+        // What lies before the damage is whole; the next read begins at it and fails.
+        Err(Error::Corrupt { .. }) if !records.is_empty() => Ok((records, Walked::Done)),
+        walked => Ok((records, walked?)),
+    }
 }
 
 /// The first offset whose append time is at or after the time, or the end.
@@ -124,7 +135,7 @@ pub(super) fn offset_at(shared: &Shared, partition: &Arc<Partition>, time_ms: u6
     let bounds = partition.bounds();
     let Some(from) = partition.lookup(|index| index.at_time(time_ms)) else { return Ok(bounds.end) };
     let mut found = bounds.end;
-    let mut walk = Walk { shared, partition, disk: true, read_bytes: READ_BYTES_MAX, chunk: None };
+    let mut walk = Walk { lenient: true, ..Walk::new(shared, partition, true, READ_BYTES_MAX) };
     walk.records(from.max(bounds.start), &mut |offset, record| {
         if record::time_ms(&record)? < time_ms || offset >= bounds.end {
             return Some(ControlFlow::Continue(()));
@@ -138,7 +149,11 @@ pub(super) fn offset_at(shared: &Shared, partition: &Arc<Partition>, time_ms: u6
 /// Sees one record, by offset and stored form; `None` where it cannot make sense of it.
 type Visit<'v> = dyn FnMut(u64, Bytes) -> Option<ControlFlow<()>> + 'v;
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(shared: &'a Shared, partition: &'a Partition, disk: bool, read_bytes: u64) -> Self {
+        Self { shared, partition, disk, read_bytes, lenient: false, chunk: None, damage: None }
+    }
+
     /// Shows the durable records from an offset on, in order.
     fn records(&mut self, mut from: u64, visit: &mut Visit<'_>) -> Result<Walked, Error> {
         let end = self.partition.bounds().end;
@@ -153,15 +168,9 @@ impl Walk<'_> {
                 }
             }
             if from == before {
-                let entry = entries.first().copied().unwrap_or(Entry {
-                    file: 0,
-                    base: from,
-                    time_max_ms: 0,
-                    position: 0,
-                    bytes: 0,
-                });
-                let found = format!("offset {from} should be here and is not");
-                return Err(self.shared.files.corrupt(entry.file, u64::from(entry.position), &found));
+                // Nothing readable lies behind.
+                let place = entries.last().map_or((0, 0), |last| (last.file, last.stop()));
+                self.pass(&mut from, end, place)?;
             }
         }
         Ok(Walked::Done)
@@ -176,14 +185,27 @@ impl Walk<'_> {
     ) -> Result<Option<ControlFlow<()>>, Error> {
         let entry = entries[0];
         let mut position = u64::from(entry.position);
+        // A frame that was cut may reach into the one behind it: the search for that begins inside.
+        let mut last = position;
         while position < entry.stop() {
             let Some((bytes, cached)) = self.bytes(entries, position)? else { return Ok(None) };
-            let header = self.header(&bytes, cached, entry.file, position)?;
+            let Some(header) = self.header(&bytes, cached, entry.file) else {
+                self.damage = Some((entry.file, position, "the header of a frame is damaged"));
+                position = self.next_frame(entries, last)?.unwrap_or(entry.stop());
+                last = position;
+                continue;
+            };
+            last = position;
             let ours = header.topic == self.partition.topic && header.partition == self.partition.number;
             if ours && header.end() > *from {
-                let body = self.body(&bytes, &header, cached, entry.file, position)?;
-                if self.body_records(&header, body, from, visit, entry.file, position)?.is_break() {
-                    return Ok(Some(ControlFlow::Break(())));
+                match self.body(&bytes, &header, cached, entry.file) {
+                    Some(body) => {
+                        let place = (entry.file, position);
+                        if self.body_records(&header, body, from, visit, place)?.is_break() {
+                            return Ok(Some(ControlFlow::Break(())));
+                        }
+                    }
+                    None => self.damage = Some((entry.file, position, "the checksum of a frame is wrong")),
                 }
             }
             position += header.frame_bytes() as u64;
@@ -192,19 +214,16 @@ impl Walk<'_> {
     }
 
     fn body_records(
-        &self,
+        &mut self,
         header: &FrameHeader,
         mut body: Bytes,
         from: &mut u64,
         visit: &mut Visit<'_>,
-        file: u64,
-        position: u64,
+        (file, position): (u64, u64),
     ) -> Result<ControlFlow<()>, Error> {
-        let damaged = || self.shared.files.corrupt(file, position, "the records of a frame cannot be read");
-        if header.base > *from {
-            let found = format!("offset {from} is missing before offset {}", header.base);
-            return Err(self.shared.files.corrupt(file, position, &found));
-        }
+        let files = &self.shared.files;
+        let damaged = || files.corrupt(file, position, "the records of a frame cannot be read");
+        self.pass(from, header.base, (file, position))?;
         for offset in header.base..header.end() {
             let length = record::length(&body).ok_or_else(damaged)?;
             let record = body.split_to(length);
@@ -219,32 +238,68 @@ impl Walk<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn header(&self, bytes: &Bytes, cached: bool, file: u64, position: u64) -> Result<FrameHeader, Error> {
-        let header = if cached {
+    /// Goes past records that are not there, up to an offset, where their loss was accepted. `place` is where that was
+    /// noticed.
+    fn pass(&self, from: &mut u64, to: u64, place: (u64, u64)) -> Result<(), Error> {
+        while *from < to {
+            let lost = self.partition.losses(|lost| lost.end_of(*from));
+            *from = match lost {
+                Some(end) => end.min(to),
+                None if self.lenient => to,
+                None => {
+                    let (file, position, found) = self.damage.unwrap_or((
+                        place.0,
+                        place.1,
+                        "there are none of the partition before this",
+                    ));
+                    let Partition { topic, number, .. } = *self.partition;
+                    let found = format!(
+                        "{found}: records {from} to {} of topic id {topic} partition {number} cannot be read",
+                        to - 1
+                    );
+                    return Err(self.shared.files.corrupt(file, position, &found));
+                }
+            };
+        }
+        Ok(())
+    }
+
+    fn header(&self, bytes: &Bytes, cached: bool, file: u64) -> Option<FrameHeader> {
+        if cached {
             FrameHeader::decode_unchecked(bytes)
         } else {
             FrameHeader::decode(bytes, self.shared.files.seed(file))
-        };
-        header.ok_or_else(|| self.shared.files.corrupt(file, position, "the header of a frame is damaged"))
+        }
     }
 
-    fn body(
-        &self,
-        bytes: &Bytes,
-        header: &FrameHeader,
-        cached: bool,
-        file: u64,
-        position: u64,
-    ) -> Result<Bytes, Error> {
+    fn body(&self, bytes: &Bytes, header: &FrameHeader, cached: bool, file: u64) -> Option<Bytes> {
         let whole = header.frame_bytes();
         let valid = whole <= bytes.len()
             && (cached
                 || self.shared.files.seed(file).checksum(&bytes[FRAME_HEADER_BYTES..whole])
                     == header.body_checksum);
-        if !valid {
-            return Err(self.shared.files.corrupt(file, position, "the checksum of a frame is wrong"));
+        valid.then(|| bytes.slice(FRAME_HEADER_BYTES..whole))
+    }
+
+    /// Where the next whole frame of the first entry begins behind the one at a position.
+    fn next_frame(&mut self, entries: &[Entry], position: u64) -> Result<Option<u64>, Error> {
+        let file = entries[0].file;
+        let bytes = self.load(entries, position)?;
+        let mut at = 1;
+        while let Some(rest) = bytes.get(at..) {
+            let Some(magic) = rest.windows(FRAME_MAGIC.len()).position(|window| window == FRAME_MAGIC) else {
+                break;
+            };
+            at += magic;
+            let frame = bytes.slice(at..);
+            if let Some(header) = self.header(&frame, false, file)
+                && self.body(&frame, &header, false, file).is_some()
+            {
+                return Ok(Some(position + at as u64));
+            }
+            at += 1;
         }
-        Ok(bytes.slice(FRAME_HEADER_BYTES..whole))
+        Ok(None)
     }
 
     /// The bytes of the first entry's file from a position on, at least one frame, and whether they are cached.

@@ -35,6 +35,8 @@ const KNOWN: u8 = 127;
 pub(super) const LENGTH_BYTES: usize = 4;
 /// Bytes of length, flags and time.
 const FIXED_BYTES: usize = 13;
+/// No record is shorter.
+pub(super) const RECORD_BYTES_MIN: u64 = FIXED_BYTES as u64;
 
 /// Appends the stored form of a message. The caller has checked that it is no longer than `u32::MAX`.
 pub(super) fn encode(message: &Message, time_ms: u64, out: &mut Vec<u8>) {

@@ -56,14 +56,29 @@ impl<'a> Scan<'a> {
         Ok(valid.then_some(header))
     }
 
+    /// The header at a position, where it is undamaged; the body may not be.
+    pub(super) fn header(&mut self, position: u64) -> io::Result<Option<FrameHeader>> {
+        let seed = self.seed;
+        Ok(FrameHeader::decode(self.bytes(position, FRAME_HEADER_BYTES)?, seed))
+    }
+
     /// Whether a frame behind a damaged place belongs to a group that starts behind it too: the place was durable
     /// then, since a group is only written when the one before it is.
     pub(super) fn proof_after(&mut self, damaged: u64) -> io::Result<bool> {
-        let mut position = damaged;
+        Ok(self.find(damaged, |frame| u64::from(frame.group_start) > damaged)?.is_some())
+    }
+
+    /// The first whole frame of a kind at a position or behind it, wherever it begins.
+    pub(super) fn find(
+        &mut self,
+        from: u64,
+        wanted: impl Fn(&FrameHeader) -> bool,
+    ) -> io::Result<Option<(u64, FrameHeader)>> {
+        let mut position = from;
         while position < self.length {
             let piece = self.bytes(position, ZEROS.len())?;
             if piece.len() < FRAME_HEADER_BYTES {
-                return Ok(false);
+                return Ok(None);
             }
             if *piece == ZEROS[..piece.len()] {
                 position += piece.len() as u64;
@@ -77,12 +92,28 @@ impl<'a> Scan<'a> {
             };
             position += at as u64;
             if let Some(frame) = self.frame(position)?
-                && u64::from(frame.group_start) > damaged
+                && wanted(&frame)
             {
-                return Ok(true);
+                return Ok(Some((position, frame)));
             }
             position += 1;
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// One past the last byte that is not zero.
+    pub(super) fn used(&mut self) -> io::Result<u64> {
+        let (mut position, mut used) = (0, 0);
+        while position < self.length {
+            let piece = self.bytes(position, ZEROS.len())?;
+            if piece.is_empty() {
+                break;
+            }
+            if let Some(last) = piece.iter().rposition(|byte| *byte != 0) {
+                used = position + last as u64 + 1;
+            }
+            position += piece.len() as u64;
+        }
+        Ok(used)
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::Options;
 use super::cache::Cache;
 use super::clock::Clock;
+use super::damage::Damage;
 use super::disk::Disk;
 use super::file::Files;
 use super::keeper::Keeper;
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     pub(super) keeper: Keeper,
     pub(super) mark: Mark,
+    /// What was found damaged at the opening.
+    pub(super) damages: Vec<Damage>,
     pub(super) failure: OnceLock<String>,
     pub(super) closed: AtomicBool,
     /// The last group was refused for want of room.

@@ -25,6 +25,9 @@ pub(super) struct Row {
     pub(super) retention_ms: Option<u64>,
     /// Start and end of each partition.
     pub(super) bounds: Vec<(u64, u64)>,
+    /// Ranges of offsets that are lost and were accepted as such: partition, start, end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) lost: Vec<(u32, u64, u64)>,
 }
 
 impl Row {

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
+use super::damage::Ranges;
 use super::index::{Entry, Index};
 use super::table::Row;
 use crate::log::{Bounds, Error, TopicSpec};
@@ -20,6 +21,8 @@ pub(super) struct Partition {
     end: AtomicU64,
     deleted: AtomicBool,
     index: RwLock<Index>,
+    /// Offsets that readers go past: they are lost, and that was accepted.
+    lost: RwLock<Ranges>,
 }
 
 impl Partition {
@@ -57,6 +60,16 @@ impl Partition {
         look(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Lets readers go past offsets that are lost.
+    pub(super) fn accept_loss(&self, start: u64, end: u64) {
+        self.lost.write().unwrap_or_else(PoisonError::into_inner).add(start, end);
+    }
+
+    /// Looks something up among the losses that were accepted.
+    pub(super) fn losses<T>(&self, look: impl FnOnce(&Ranges) -> T) -> T {
+        look(&self.lost.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Forgets a file that is dropped.
     pub(super) fn drop_file(&self, file: u64) {
         self.index.write().unwrap_or_else(PoisonError::into_inner).drop_file(file);
@@ -85,6 +98,11 @@ impl Topic {
     /// The topic of a row of the table. The ends are those of the table until recovery has seen the files.
     pub(super) fn of(row: &Row) -> Self {
         let partitions = row.bounds.iter().zip(0_u32..).map(|((start, end), number)| {
+            let mut lost = Ranges::default();
+            row.lost
+                .iter()
+                .filter(|(of, ..)| *of == number)
+                .for_each(|(_, start, end)| lost.add(*start, *end));
             Arc::new(Partition {
                 topic: row.id,
                 number,
@@ -92,6 +110,7 @@ impl Topic {
                 end: AtomicU64::new(*end),
                 deleted: AtomicBool::new(false),
                 index: RwLock::default(),
+                lost: RwLock::new(lost),
             })
         });
         Self {
@@ -105,13 +124,16 @@ impl Topic {
 
     /// The row of this topic with its bounds of now.
     pub(super) fn row(&self) -> Row {
-        let bounds = self.partitions.iter().map(|partition| partition.bounds());
-        Row {
-            id: self.id,
-            name: self.name.clone(),
-            retention_ms: self.spec.retention_ms,
-            bounds: bounds.map(|b| (b.start, b.end)).collect(),
+        let (mut bounds, mut lost) = (Vec::new(), Vec::new());
+        for partition in &self.partitions {
+            let Bounds { start, end } = partition.bounds();
+            bounds.push((start, end));
+            lost.extend(partition.losses(|lost| {
+                lost.from(start).map(|(start, end)| (partition.number, start, end)).collect::<Vec<_>>()
+            }));
         }
+        let (name, retention_ms) = (self.name.clone(), self.spec.retention_ms);
+        Row { id: self.id, name, retention_ms, bounds, lost }
     }
 
     /// All partitions.
