@@ -31,6 +31,7 @@ use crate::outbound::Outbound;
 use crate::ready::Readiness;
 use crate::runtimes::{self, Runtimes};
 use crate::secrets::Secrets;
+use crate::stage::DAMAGE_ADVICE;
 use crate::stage::book::Book;
 use crate::stage::worker::Shared;
 use crate::supervisor::Supervisor;
@@ -98,6 +99,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
             collector,
             db: db.clone(),
             log: Arc::clone(&shared.log),
+            book: shared.book.clone(),
             supervisor: supervisor.clone(),
             ready: ready.clone(),
             metrics: metrics.clone(),
@@ -160,6 +162,9 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     outcome
 }
 
+/// Where the log lies in the data directory.
+pub(crate) const LOG_FOLDER: &str = "log";
+
 async fn open_log(config: &Config) -> anyhow::Result<EmbeddedLog> {
     let options = granary_stream::embedded::Options {
         queue_bytes_max: config.log_queue_bytes_max,
@@ -167,7 +172,10 @@ async fn open_log(config: &Config) -> anyhow::Result<EmbeddedLog> {
         disk_reserve_bytes: config.log_disk_bytes_reserve,
         ..Default::default()
     };
-    let log = EmbeddedLog::open(&config.data_dir.join("log"), options).await?;
+    let log = EmbeddedLog::open(&config.data_dir.join(LOG_FOLDER), options).await?;
+    if !log.damages().is_empty() {
+        warn!("what is damaged is refused to its readers, everything else is served; {DAMAGE_ADVICE}");
+    }
     let spec = TopicSpec { partitions: 1, retention_ms: Some(RETENTION_MS_DEFAULT) };
     for topic in [granary_collector::TOPIC, granary_collector::BAD_TOPIC] {
         log.create_topic(topic, spec).await?;
@@ -228,6 +236,8 @@ async fn upkeep(
         let stats = log.stats();
         metrics::gauge!("granary_log_disk_used_bytes").set(stats.disk_used_bytes as f64);
         metrics::gauge!("granary_log_disk_free_bytes").set(stats.disk_free_bytes as f64);
+        metrics::gauge!("granary_log_damaged_places").set(stats.damaged_places as f64);
+        metrics::gauge!("granary_log_lost_records").set(stats.lost_records as f64);
         match log.health() {
             Ok(()) => ready.up("log"),
             Err(why) => ready.down("log", why.to_string()),

@@ -4,6 +4,7 @@
 
 mod access;
 mod bad_input;
+mod damage;
 mod dead_letters;
 mod defects;
 mod guide;

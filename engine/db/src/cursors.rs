@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -146,15 +147,33 @@ pub async fn of_stage(db: &Db, stage: &str, log_id: Uuid) -> Result<Vec<(String,
             &[(&stage, Type::TEXT), (&log_id, Type::UUID)],
         )
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                row.get(0),
-                unsigned("granary.cursor.partition", row.get(1))?,
-                unsigned("granary.cursor.next_offset", row.get(2))?,
-            ))
-        })
-        .collect()
+    rows.iter().map(named_cursor).collect()
+}
+
+/// The cursors of all stages that read a topic: (stage, partition, next offset), in order.
+///
+/// # Errors
+/// Those of the database.
+pub async fn of_topic(db: &Db, topic: &str, log_id: Uuid) -> Result<Vec<(String, u32, u64)>, Error> {
+    let rows = db
+        .client()
+        .await?
+        .query_typed(
+            "SELECT stage, partition::int8, next_offset FROM granary.cursor
+             WHERE topic = $1 AND log_id = $2 ORDER BY stage, partition",
+            &[(&topic, Type::TEXT), (&log_id, Type::UUID)],
+        )
+        .await?;
+    rows.iter().map(named_cursor).collect()
+}
+
+/// A name, a partition and an offset.
+fn named_cursor(row: &Row) -> Result<(String, u32, u64), Error> {
+    Ok((
+        row.get(0),
+        unsigned("granary.cursor.partition", row.get(1))?,
+        unsigned("granary.cursor.next_offset", row.get(2))?,
+    ))
 }
 
 /// Removes the cursors of topics that a stage no longer reads, so that they do not hold the log back. Only under the

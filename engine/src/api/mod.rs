@@ -16,6 +16,7 @@ pub mod runtime;
 mod answer;
 mod document;
 mod query;
+mod records;
 mod running;
 mod script;
 
@@ -33,6 +34,7 @@ mod dead_letters;
 mod sql;
 
 mod secrets;
+mod streams;
 mod tokens;
 
 #[cfg(test)]
@@ -59,6 +61,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::secrets::Secrets;
+use crate::stage::book::Book;
 use error::Error;
 use runtime::Runtime;
 
@@ -71,6 +74,8 @@ pub struct ApiState {
     pub runtime: Arc<dyn Runtime>,
     /// The streams.
     pub log: Arc<dyn StreamLog>,
+    /// Which records of the streams count.
+    pub book: Book,
     /// What the operator lets belts send requests to.
     pub outbound_hosts: Arc<[HostPattern]>,
     /// What seals the values of secrets.
@@ -120,6 +125,7 @@ fn routes() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .merge(projects::routes())
         .merge(source_types::routes())
         .merge(tokens::routes())
+        .merge(streams::routes())
         .nest("/projects/{project}", project_routes())
         .split_for_parts();
     (router.merge(legacy), document::complete(document, legacy_document))

@@ -8,6 +8,7 @@ mod dlq;
 mod remote;
 mod secret;
 mod sql;
+mod stream;
 mod token;
 mod up;
 
@@ -40,6 +41,8 @@ enum Commands {
     Secret(secret::Secret),
     /// Run one SQL statement in a project and print the rows; without a statement, open psql
     Sql(sql::Sql),
+    /// Look into the streams, export them, check the log and go on after damage
+    Stream(Box<stream::Stream>),
     /// Make, list and revoke access tokens
     Token(token::Token),
     /// Print a commented configuration file with every default
@@ -76,6 +79,7 @@ pub fn run() -> ExitCode {
             Ok(Commands::Dlq(dlq)) => block_on(dlq.run()),
             Ok(Commands::Secret(secret)) => block_on(secret.run()),
             Ok(Commands::Sql(sql)) => block_on(sql.run()),
+            Ok(Commands::Stream(stream)) => block_on(stream.run()),
             Ok(Commands::Token(token)) => block_on(token.run()),
             Ok(Commands::Config) => config::run(),
             Ok(Commands::CompileRuntimes(compile)) => block_on(compile.run()),

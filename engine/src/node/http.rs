@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiState};
 use crate::ready::Readiness;
 use crate::secrets::Secrets;
+use crate::stage::book::Book;
 use crate::supervisor::Supervisor;
 
 /// What the server serves.
@@ -28,6 +29,7 @@ pub(super) struct App {
     pub(super) collector: Collector,
     pub(super) db: Db,
     pub(super) log: Arc<dyn StreamLog>,
+    pub(super) book: Book,
     pub(super) supervisor: Supervisor,
     pub(super) ready: Readiness,
     pub(super) metrics: PrometheusHandle,
@@ -43,6 +45,7 @@ pub(super) async fn serve(listener: TcpListener, app: App, stop: CancellationTok
         db: app.db.clone(),
         runtime: Arc::new(app.supervisor.clone()),
         log: Arc::clone(&app.log),
+        book: app.book.clone(),
         outbound_hosts: Arc::clone(&app.outbound_hosts),
         secrets: app.secrets.clone(),
         public_url: app.public_url.clone(),

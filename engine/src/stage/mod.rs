@@ -141,11 +141,16 @@ pub enum Error {
     Final(String),
 }
 
+/// What to do about a damaged log.
+pub const DAMAGE_ADVICE: &str = "stop the engine and run `granary stream verify`, which tells what is lost; \
+    with --repair, stages go on behind it at the next start";
+
 /// A busy log takes appends again later; everything else it says needs a human.
 impl From<granary_stream::Error> for Error {
     fn from(error: granary_stream::Error) -> Self {
         match error {
             granary_stream::Error::Busy { .. } => Self::Unavailable(error.to_string()),
+            granary_stream::Error::Corrupt { .. } => Self::Final(format!("{error}; {DAMAGE_ADVICE}")),
             other => Self::Final(other.to_string()),
         }
     }

@@ -379,7 +379,13 @@ impl Worker {
                 };
                 let records =
                     self.shared.log.read(&cursor.topic, cursor.partition, cursor.next, limit).await?;
-                let Some(last) = records.iter().rev().find(|r| r.offset < end) else { break };
+                let first = records.first().map_or(end, |r| r.offset.min(end));
+                if first > cursor.next {
+                    warn!(stage = %self.spec.id, topic = %cursor.topic, partition = cursor.partition,
+                        from = cursor.next, to = first, "records are lost, and the stage goes on behind them");
+                    cursor.next = first;
+                }
+                let Some(last) = records.iter().rev().find(|r| r.offset < end) else { continue };
                 cursor.next = last.offset + 1;
                 let (topic, partition) = (Arc::clone(&cursor.topic), cursor.partition);
                 for record in records.into_iter().filter(|r| r.offset < end) {

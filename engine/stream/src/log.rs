@@ -143,7 +143,7 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The stored bytes are damaged at a place where they were acknowledged.
+    /// Records that were acknowledged cannot be read any more. Others can.
     #[error("the log is damaged: {what}")]
     Corrupt {
         /// File, position and what was found there.
@@ -184,8 +184,11 @@ pub trait StreamLog: Send + Sync + 'static {
     /// others. On an error none of them is acknowledged, but some may be found by readers after a restart.
     async fn append(&self, batches: Vec<Append>) -> Result<Vec<OffsetRange>, Error>;
 
-    /// Records from offset `from` on, in offset order without gaps, at once: an empty answer means that `from` is at
-    /// (or beyond) the end. Only durable records are ever returned.
+    /// Records from offset `from` on, in offset order, at once. Only durable records are ever returned.
+    ///
+    /// Offsets are missing only where records are lost and somebody has accepted that; an empty answer means that there is
+    /// none at or behind `from`. Where records are damaged and their loss is not accepted, those before them are
+    /// returned, and [`Error::Corrupt`] when `from` is the first of them: nobody passes them unknowingly.
     async fn read(
         &self,
         topic: &str,

@@ -8,5 +8,6 @@ mod events;
 mod harvesters;
 mod refusals;
 mod secrets;
+mod streams;
 mod support;
 mod walkthrough;

@@ -29,6 +29,7 @@ use crate::{
         runtime::{CheckError, ComponentKind, ErrorKind, Runtime, RuntimeError, StatusReport},
     },
     secrets::Secrets,
+    stage::book::Book,
 };
 
 /// Where links begin.
@@ -167,6 +168,7 @@ pub(super) struct Api {
     pub(super) admin: String,
     pub(super) database: TestDatabase,
     pub(super) log: Arc<dyn StreamLog>,
+    pub(super) book: Book,
     pub(super) secrets: tempfile::TempDir,
     _streams: tempfile::TempDir,
 }
@@ -225,17 +227,20 @@ impl Api {
             .unwrap();
         let log: Arc<dyn StreamLog> = Arc::new(log);
         let secrets = tempfile::tempdir().unwrap();
+        let book = Book::default();
         let state = ApiState {
             db,
             runtime: runtime.clone(),
             log: log.clone(),
+            book: book.clone(),
             // The second one is never looked up: definitions are only checked.
             outbound_hosts: ["*.example.com", "api.test:8443"].map(|host| host.parse().unwrap()).into(),
             secrets: Secrets::open(secrets.path()),
             public_url: URL.to_owned(),
             version: "0",
         };
-        Self { router: crate::api::router(state), runtime, admin, database, log, secrets, _streams: streams }
+        let router = crate::api::router(state);
+        Self { router, runtime, admin, database, log, book, secrets, _streams: streams }
     }
 
     /// With a project `p`.

@@ -26,16 +26,18 @@ pub struct Report {
     pub records: u64,
     /// What is not as it was written.
     pub damages: Vec<Damage>,
-    /// What of the topics is lost by that. Where damage at the end of the log hides which records it took, only repairing
-    /// can tell which offsets are passed over.
+    /// What of the topics is lost by that.
     pub losses: Vec<Loss>,
+    /// Whether the damage may have taken last records of partitions, which nothing tells of. Opening the log sets the ends of
+    /// such partitions behind all that they can have had; then these offsets are losses.
+    pub hidden: bool,
 }
 
 impl Report {
     /// Whether every record can be read that was acknowledged and is still needed, or its loss was accepted.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.losses.iter().all(|loss| loss.accepted)
+        !self.hidden && self.losses.iter().all(|loss| loss.accepted)
     }
 }
 
@@ -65,6 +67,7 @@ impl EmbeddedLog {
         let (mut report, held) = looked?;
         let log = Self::open_in(directory, options, world).await?;
         let shared = log.shared.clone();
+        report.hidden = false;
         report.losses = blocking("store what is lost", move || {
             let mut losses = Vec::new();
             for topic in shared.all_topics() {
@@ -95,17 +98,21 @@ struct Verify<'a> {
     mark: Option<Place>,
     report: Report,
     held: Held,
+    /// Where the last frame of each partition lies: file and position.
+    last: HashMap<(u32, u32), (u64, u64)>,
+    /// The last place where records of no known partition were.
+    unknown: Option<(u64, u64)>,
 }
 
 fn verify(disk: &dyn Disk, directory: &Path) -> Result<(Report, Held), Error> {
     let failed =
         |what: &str, source| Error::Io { what: format!("could not {what} {}", directory.display()), source };
-    let names = disk.list(directory).map_err(|error| failed("list", error))?;
-    let _lock = manifest::lock(disk, directory)?;
     let Some(manifest) = manifest::read(disk, directory)? else {
         let why = format!("{} is missing", manifest::NAME);
         return Err(failed("find a log in", io::Error::new(io::ErrorKind::NotFound, why)));
     };
+    let _lock = manifest::lock(disk, directory)?;
+    let names = disk.list(directory).map_err(|error| failed("list", error))?;
     let table = Table::read(disk, directory)?;
     let slots =
         mark::read(disk, directory, manifest.log_id).map_err(|error| failed("read the mark in", error))?;
@@ -116,6 +123,8 @@ fn verify(disk: &dyn Disk, directory: &Path) -> Result<(Report, Held), Error> {
         mark: slots.place,
         report: Report::default(),
         held: Held::new(),
+        last: HashMap::new(),
+        unknown: None,
     };
     for position in slots.damaged {
         let found = match slots.place {
@@ -156,6 +165,7 @@ impl Verify<'_> {
                 mark.position
             );
             self.damaged(&file::name(mark.file), 0, 0, found);
+            self.unknown = Some((mark.file, mark.position));
         }
         Ok(())
     }
@@ -209,11 +219,16 @@ impl Verify<'_> {
             Survey::new(scan, FILE_HEADER_BYTES as u64, known, follower.is_some() || footer.is_some());
         while let Some(part) = survey.next()? {
             match part {
-                Part::Frame(_, header) => {
-                    let held = self.held.entry((header.topic, header.partition)).or_default();
-                    held.add(header.base, header.end());
+                Part::Frame(position, header) => {
+                    let partition = (header.topic, header.partition);
+                    self.held.entry(partition).or_default().add(header.base, header.end());
+                    let last = self.last.entry(partition).or_default();
+                    *last = (*last).max((number, position));
                 }
                 Part::Damage(stretch) => {
+                    if stretch.header.is_none() {
+                        self.unknown = self.unknown.max(Some((number, stretch.position)));
+                    }
                     let damage = Damage::of_stretch(self.directory.join(&name), &stretch);
                     self.report.damages.push(damage);
                 }
@@ -222,6 +237,7 @@ impl Verify<'_> {
         if survey.position() < known {
             let (at, bytes) = (survey.position(), known - survey.position());
             self.damaged(&name, at, bytes, "the frames of the file end here, and more were acknowledged");
+            self.unknown = self.unknown.max(Some((number, at)));
         }
         self.report.bytes += survey.position() + footer.map_or(0, |(_, bytes)| bytes);
         Ok(Some(header))
@@ -266,6 +282,8 @@ impl Verify<'_> {
                 let held = self.held.get(&(row.id, partition)).unwrap_or(&none);
                 let last = held.from(0).last().map_or(0, |(_, end)| end);
                 self.report.records += held.count(*start);
+                let last_frame = self.last.get(&(row.id, partition)).copied().unwrap_or_default();
+                self.report.hidden |= self.unknown > Some(last_frame) && *end <= last;
                 let mut accepted = Ranges::default();
                 row.lost
                     .iter()

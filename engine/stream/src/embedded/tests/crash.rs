@@ -427,9 +427,13 @@ async fn a_repaired_end_is_passed_too() {
     // The header of the last frame: which records it held is not known.
     bytes[killed.ends[2] + 20] ^= 1;
     let disk = damaged(&killed, 3, &bytes);
+    let report = verified(&disk).await;
+    assert!(report.hidden && !report.is_whole(), "{report:?}");
     let log = open(&disk).await.unwrap();
     let next = log.append(vec![batch("t", ["next".to_owned()])]).await.unwrap()[0].start;
     log.close().await;
+    let report = verified(&disk).await;
+    assert!(!report.hidden && !report.is_whole(), "{report:?}");
     let report = repaired(&disk).await;
     assert_eq!(report.losses.iter().map(|loss| (loss.start, loss.end)).collect::<Vec<_>>(), [(2, next)]);
     assert_eq!(all(&open(&disk).await.unwrap()).await, ["first", "second", "next"]);
