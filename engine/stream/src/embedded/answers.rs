@@ -36,7 +36,7 @@ impl Answers {
 }
 
 /// Takes answers from the committer.
-pub(super) struct Teller(mpsc::UnboundedSender<Told>);
+pub(super) struct Teller(Option<mpsc::UnboundedSender<Told>>);
 
 /// What the task is told.
 enum Told {
@@ -64,25 +64,35 @@ impl Teller {
                 }
             }
         });
-        Self(sender)
+        Self(Some(sender))
+    }
+
+    /// The committer gives all answers itself.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(super) fn none() -> Self {
+        Self(None)
     }
 
     /// Wakes the task, so that it is awake when so many answers come, if it is to give them. A worker that has gone to sleep
     /// takes a third of a sync to wake.
     pub(super) fn soon(&self, answers: usize) {
-        if answers >= TOGETHER_MIN {
-            let _ = self.0.send(Told::Soon(Instant::now() + AWAKE_MAX));
+        if let Some(task) = &self.0
+            && answers >= TOGETHER_MIN
+        {
+            let _ = task.send(Told::Soon(Instant::now() + AWAKE_MAX));
         }
     }
 
     /// Answers all, now or a moment later.
     pub(super) fn tell(&self, answers: Answers) {
-        if answers.waiters.len() < TOGETHER_MIN {
-            answers.give();
-        } else if let Err(mpsc::error::SendError(Told::Answers(answers))) =
-            self.0.send(Told::Answers(answers))
-        {
-            answers.give();
+        match &self.0 {
+            Some(task) if answers.waiters.len() >= TOGETHER_MIN => {
+                if let Err(mpsc::error::SendError(Told::Answers(answers))) = task.send(Told::Answers(answers))
+                {
+                    answers.give();
+                }
+            }
+            _ => answers.give(),
         }
     }
 }

@@ -37,6 +37,8 @@ struct Work {
     seals: VecDeque<Sealing>,
     sweep: bool,
     stop: bool,
+    /// Number of the next file to be made.
+    number: u64,
     /// A task was taken and is not done.
     #[cfg(test)]
     busy: bool,
@@ -50,6 +52,11 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
+    /// A keeper whose first file gets that number.
+    pub(super) fn new(number: u64) -> Self {
+        Self { work: Mutex::new(Work { number, ..Work::default() }), changed: Condvar::new() }
+    }
+
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,12 +71,17 @@ impl Keeper {
     }
 
     /// Takes the next file, at least that long, or says why there is none.
-    pub(super) fn obtain(&self, capacity: u64) -> Result<Ready, String> {
+    pub(super) fn obtain(&self, shared: &Shared, capacity: u64) -> Result<Ready, String> {
         let mut work = self.work();
         if !matches!(work.next, Next::Ready(_)) {
             // An earlier refusal may be out of date.
             work.next = Next::Wanted(capacity);
             self.changed.notify_all();
+        }
+        if shared.driven {
+            drop(work);
+            work_off(shared);
+            work = self.work();
         }
         while !work.stop {
             match std::mem::take(&mut work.next) {
@@ -134,6 +146,25 @@ enum Task {
     Stop,
 }
 
+impl Work {
+    /// What to do next, if anything.
+    fn task(&mut self) -> Option<Task> {
+        // The committer may be waiting for a file, nobody waits for the others.
+        if let Next::Wanted(capacity) = self.next
+            && !self.stop
+        {
+            return Some(Task::Prepare(capacity));
+        }
+        if let Some(sealing) = self.seals.pop_front() {
+            return Some(Task::Seal(sealing));
+        }
+        if std::mem::take(&mut self.sweep) {
+            return Some(Task::Sweep);
+        }
+        self.stop.then_some(Task::Stop)
+    }
+}
+
 fn next_task(keeper: &Keeper) -> Task {
     let mut work = keeper.work();
     #[cfg(test)]
@@ -142,20 +173,8 @@ fn next_task(keeper: &Keeper) -> Task {
         keeper.changed.notify_all();
     }
     let task = loop {
-        // The committer may be waiting for a file, nobody waits for the others.
-        if let Next::Wanted(capacity) = work.next
-            && !work.stop
-        {
-            break Task::Prepare(capacity);
-        }
-        if let Some(sealing) = work.seals.pop_front() {
-            break Task::Seal(sealing);
-        }
-        if std::mem::take(&mut work.sweep) {
-            break Task::Sweep;
-        }
-        if work.stop {
-            break Task::Stop;
+        if let Some(task) = work.task() {
+            break task;
         }
         work = keeper.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
     };
@@ -166,38 +185,53 @@ fn next_task(keeper: &Keeper) -> Task {
     task
 }
 
-/// The life of the thread. `number` is that of the first file it makes.
-pub(super) fn run(shared: &Shared, mut number: u64) {
+/// The life of the thread.
+pub(super) fn run(shared: &Shared) {
     let keeper = &shared.keeper;
     let _guard = StopAtEnd(keeper);
-    loop {
-        match next_task(keeper) {
-            Task::Prepare(capacity) => {
-                let next = match shared.files.prepare(number, capacity) {
-                    Ok(file) => {
-                        number += 1;
-                        Next::Ready(Ready { number: number - 1, file, capacity })
-                    }
-                    Err(reason) => {
-                        warn!(reason, "no next log file");
-                        Next::Refused(reason)
-                    }
-                };
-                keeper.work().next = next;
-                keeper.changed.notify_all();
-            }
-            Task::Seal(sealing) => seal(shared, sealing),
-            Task::Sweep => {
-                if let Err(error) = super::retention::sweep(shared) {
-                    warn!(%error, "could not drop log files");
-                }
-            }
-            Task::Stop => break,
-        }
-    }
+    while carry_out(shared, next_task(keeper)) {}
     if let Next::Ready(ready) = std::mem::take(&mut keeper.work().next) {
         shared.files.discard(ready.number, ready.capacity);
     }
+}
+
+/// Does all that was asked for so far, in the thread of the caller.
+pub(super) fn work_off(shared: &Shared) {
+    loop {
+        let Some(task) = shared.keeper.work().task() else { return };
+        if !carry_out(shared, task) {
+            return;
+        }
+    }
+}
+
+/// Does one thing. Whether more may come.
+fn carry_out(shared: &Shared, task: Task) -> bool {
+    let keeper = &shared.keeper;
+    match task {
+        Task::Prepare(capacity) => {
+            let number = keeper.work().number;
+            let next = match shared.files.prepare(number, capacity) {
+                Ok(file) => Next::Ready(Ready { number, file, capacity }),
+                Err(reason) => {
+                    warn!(reason, "no next log file");
+                    Next::Refused(reason)
+                }
+            };
+            let mut work = keeper.work();
+            work.number += u64::from(matches!(next, Next::Ready(_)));
+            work.next = next;
+            keeper.changed.notify_all();
+        }
+        Task::Seal(sealing) => seal(shared, sealing),
+        Task::Sweep => {
+            if let Err(error) = super::retention::sweep(shared) {
+                warn!(%error, "could not drop log files");
+            }
+        }
+        Task::Stop => return false,
+    }
+    true
 }
 
 fn seal(shared: &Shared, sealing: Sealing) {

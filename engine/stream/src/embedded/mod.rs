@@ -23,12 +23,16 @@
 pub mod clock;
 pub mod disk;
 pub mod entropy;
+#[cfg(any(test, feature = "test-util"))]
+pub mod sim;
 
 mod answers;
 mod append;
 mod blocks;
 mod cache;
 mod damage;
+#[cfg(any(test, feature = "test-util"))]
+mod driver;
 mod file;
 mod format;
 mod index;
@@ -65,6 +69,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use damage::{Damage, Loss};
+#[cfg(any(test, feature = "test-util"))]
+pub use driver::Driver;
 pub use options::{Options, World};
 pub use verify::Report;
 
@@ -118,7 +124,11 @@ impl EmbeddedLog {
     pub async fn open_in(directory: &Path, options: Options, world: World) -> Result<Self, Error> {
         let directory = directory.to_owned();
         let runtime = Handle::current();
-        blocking("open the log", move || open(&directory, options.bounded(), world, &runtime)).await?
+        let opened = blocking("open the log", move || {
+            let parts = open(&directory, options.bounded(), world, false)?;
+            run(parts, &runtime)
+        });
+        opened.await?
     }
 
     /// The random identity of this log.
@@ -148,7 +158,7 @@ impl EmbeddedLog {
         self.shared.usable()?;
         retention::expire(&self.shared, now_ms, cursor);
         let shared = self.shared.clone();
-        blocking("drop log files", move || retention::sweep(&shared)).await?
+        self.shared.beside("drop log files", move || retention::sweep(&shared)).await?
     }
 }
 
@@ -163,7 +173,15 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
-fn open(directory: &Path, options: Options, world: World, runtime: &Handle) -> Result<EmbeddedLog, Error> {
+/// A log that is open and has nobody yet who works for it.
+struct Parts {
+    shared: Arc<Shared>,
+    active: Option<writer::Active>,
+    lock: Box<dyn Lock>,
+}
+
+/// Opens the log. `driven`: nothing happens in threads.
+fn open(directory: &Path, options: Options, world: World, driven: bool) -> Result<Parts, Error> {
     let World { disk, clock, entropy } = world;
     let failed = |doing: &str, source| Error::Io {
         what: format!("could not {doing} {}", directory.display()),
@@ -201,8 +219,9 @@ fn open(directory: &Path, options: Options, world: World, runtime: &Handle) -> R
         files,
         topics: RwLock::new(topics.into_iter().map(|topic| (topic.name.clone(), topic)).collect()),
         next_topic: Mutex::new(table.next_id),
-        keeper: Keeper::default(),
+        keeper: Keeper::new(recovered.next_number),
         mark,
+        driven,
         damages: recovered.damages,
         failure: OnceLock::new(),
         closed: AtomicBool::new(false),
@@ -218,18 +237,27 @@ fn open(directory: &Path, options: Options, world: World, runtime: &Handle) -> R
         shared.keeper.seal(sealing);
     }
     shared.keeper.sweep();
-    let writer = Writer::new(shared.clone(), recovered.active, Teller::start(runtime));
+    Ok(Parts { shared, active: recovered.active, lock })
+}
+
+/// Starts the threads of a log.
+fn run(Parts { shared, active, lock }: Parts, runtime: &Handle) -> Result<EmbeddedLog, Error> {
+    let failed = |source| Error::Io {
+        what: format!("could not start a thread for {}", shared.directory.display()),
+        source,
+    };
+    let writer = Writer::new(shared.clone(), active, Teller::start(runtime));
     let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
     let keeper = {
         let shared = shared.clone();
-        thread("granary-keeper").spawn(move || keeper::run(&shared, recovered.next_number))
+        thread("granary-keeper").spawn(move || keeper::run(&shared))
     };
-    let keeper = keeper.map_err(|source| failed("start a thread for", source))?;
+    let keeper = keeper.map_err(failed)?;
     let committer = match thread("granary-commit").spawn(move || writer.run()) {
         Ok(committer) => committer,
         Err(source) => {
             shared.keeper.stop();
-            return Err(failed("start a thread for", source));
+            return Err(failed(source));
         }
     };
     let running = Running { committer, keeper, _lock: lock };
@@ -303,13 +331,13 @@ impl StreamLog for EmbeddedLog {
         }
         self.shared.usable()?;
         let (shared, name) = (self.shared.clone(), topic.to_owned());
-        blocking("make a topic", move || create_topic(&shared, name, spec)).await?
+        self.shared.beside("make a topic", move || create_topic(&shared, name, spec)).await?
     }
 
     async fn delete_topic(&self, topic: &str) -> Result<(), Error> {
         self.shared.usable()?;
         let (shared, name) = (self.shared.clone(), topic.to_owned());
-        blocking("remove a topic", move || delete_topic(&shared, &name)).await?
+        self.shared.beside("remove a topic", move || delete_topic(&shared, &name)).await?
     }
 
     fn topics(&self) -> HashMap<String, TopicSpec> {
@@ -337,7 +365,7 @@ impl StreamLog for EmbeddedLog {
             return Ok(records);
         }
         let (shared, place) = (self.shared.clone(), place.clone());
-        blocking("read the log", move || reader::read(&shared, &topic, &place, from, limit)).await?
+        self.shared.beside("read the log", move || reader::read(&shared, &topic, &place, from, limit)).await?
     }
 
     fn bounds(&self, topic: &str, partition: u32) -> Result<Bounds, Error> {
@@ -347,7 +375,7 @@ impl StreamLog for EmbeddedLog {
     async fn offset_at(&self, topic: &str, partition: u32, time_ms: u64) -> Result<u64, Error> {
         let topic = self.shared.topic(topic)?;
         let (shared, place) = (self.shared.clone(), topic.partition(partition)?.clone());
-        blocking("read the log", move || reader::offset_at(&shared, &place, time_ms)).await?
+        self.shared.beside("read the log", move || reader::offset_at(&shared, &place, time_ms)).await?
     }
 
     fn watch(&self, topic: &str) -> Result<watch::Receiver<u64>, Error> {

@@ -220,15 +220,25 @@ impl Queue {
         }
         let state = self.state();
         let mut state = self.wait(state, 1, idle.map(|idle| Instant::now() + idle));
-        if state.groups.is_empty() {
-            return if state.closed { Taken::Closed } else { Taken::Idle };
+        match self.first(&mut state) {
+            Some(group) => Taken::Group(group),
+            None if state.closed => Taken::Closed,
+            None => Taken::Idle,
         }
-        // Nothing else takes groups away, except that a log which fails is abandoned.
-        let Some(group) = state.groups.pop_front() else { return Taken::Closed };
+    }
+
+    /// Takes the first group, if there is one.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(super) fn take_waiting(&self) -> Option<Group> {
+        self.first(&mut self.state())
+    }
+
+    fn first(&self, state: &mut State) -> Option<Group> {
+        let group = state.groups.pop_front()?;
         state.bytes -= group.bytes;
         state.appends -= group.waiters.len();
         self.appends.store(state.appends, Relaxed);
-        Taken::Group(group)
+        Some(group)
     }
 
     /// Gives the memory of a committed group back, for the next one.

@@ -36,6 +36,8 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     pub(super) keeper: Keeper,
     pub(super) mark: Mark,
+    /// Whether the log is driven by its caller, without threads.
+    pub(super) driven: bool,
     /// What was found damaged at the opening.
     pub(super) damages: Vec<Damage>,
     pub(super) failure: OnceLock<String>,
@@ -81,6 +83,15 @@ impl Shared {
     pub(super) fn failed(&self) -> Error {
         let reason = self.failure.get().cloned().unwrap_or_else(|| "the committer has ended".to_owned());
         Error::Failed { reason }
+    }
+
+    /// Does work that blocks beside the tasks of the runtime.
+    pub(super) async fn beside<T: Send + 'static>(
+        &self,
+        what: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        if self.driven { Ok(work()) } else { super::blocking(what, work).await }
     }
 
     /// Whether the log can be used.

@@ -129,6 +129,26 @@ impl Writer {
         }
     }
 
+    /// Commits the group that waits, if there is one, in the thread of the caller; whether there was one. An error is fatal
+    /// and is told to all who wait.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(super) fn step(&mut self) -> bool {
+        let shared = self.shared.clone();
+        let Some(group) = shared.queue.take_waiting() else { return false };
+        if let Err(reason) = self.commit(group, false) {
+            shared.fail(reason);
+        }
+        true
+    }
+
+    /// Makes the durable-end mark durable, as an idle committer does.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(super) fn rest(&self) {
+        if let Err(error) = self.shared.mark.sync() {
+            self.shared.fail(format!("the durable-end mark could not be synced: {error}"));
+        }
+    }
+
     /// Commits appends together. `impatient` are callers who come back as soon as they are answered. An error is fatal; its
     /// text says what happened.
     fn commit(&mut self, mut group: Group, impatient: bool) -> Result<Pace, String> {
@@ -189,7 +209,7 @@ impl Writer {
         if let Some(active) = self.active.take_if(|active| active.position + bytes <= active.capacity) {
             return Ok(active);
         }
-        let mut ready = self.shared.keeper.obtain(bytes.max(self.shared.options.file_bytes))?;
+        let mut ready = self.shared.keeper.obtain(&self.shared, bytes.max(self.shared.options.file_bytes))?;
         if ready.capacity < bytes {
             ready = self.enlarge(ready, bytes)?;
         }

@@ -1,8 +1,8 @@
 //! Cuts and flips in the files of a log that was stopped.
 
-use super::disk::SimDisk;
 use super::*;
 use crate::contract_tests::{PLENTY, batch, payloads};
+use crate::embedded::sim::SimDisk;
 
 const DIRECTORY: &str = "log";
 

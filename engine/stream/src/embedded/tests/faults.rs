@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::disk::SimDisk;
 use super::*;
 use crate::contract_tests::{PLENTY, batch, payloads};
+use crate::embedded::sim::SimDisk;
 
 async fn open(disk: &SimDisk, options: Options) -> EmbeddedLog {
     let log = EmbeddedLog::open_in(Path::new("log"), options, disk.world()).await.unwrap();

@@ -54,7 +54,6 @@ mod contract {
 }
 
 mod crash;
-mod disk;
 mod faults;
 mod fixture;
 mod model;

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::disk::SimDisk;
 use super::*;
 use crate::contract_tests::{PLENTY, payloads};
+use crate::embedded::sim::SimDisk;
 use crate::message::Message;
 
 const TOPICS: [&str; 3] = ["a", "b", "c"];

@@ -1,8 +1,8 @@
 //! What is dropped, and what never is.
 
-use super::disk::SimDisk;
 use super::*;
 use crate::contract_tests::PLENTY;
+use crate::embedded::sim::SimDisk;
 use crate::message::Message;
 
 const KEPT_MS: u64 = 1000;

@@ -1,4 +1,4 @@
-//! A disk in memory that fails, fills up and loses power on demand.
+//! A simulated world: a disk in memory that fails, fills up and loses power on demand, and a clock and chance that repeat.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::embedded::disk::{Disk, File, Lock};
-use crate::embedded::{Options, World};
+use super::clock::Clock;
+use super::disk::{Disk, File, Lock};
+use super::entropy::Entropy;
+use super::{Options, World};
 
 const SECTOR: usize = 512;
 
@@ -87,7 +89,7 @@ impl State {
 
 /// The disk. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SimDisk(Arc<Mutex<State>>);
+pub struct SimDisk(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct SimFile {
@@ -116,17 +118,24 @@ impl SimDisk {
     }
 
     /// A world with this disk.
-    pub(super) fn world(&self) -> World {
+    #[must_use]
+    pub fn world(&self) -> World {
         World { disk: Arc::new(self.clone()), ..World::default() }
     }
 
+    /// A world with this disk in which nothing comes from outside: runs with the same seed are the same.
+    #[must_use]
+    pub fn repeatable_world(&self, seed: u64) -> World {
+        World { disk: Arc::new(self.clone()), clock: Arc::new(Still), entropy: Arc::new(Seeded(seed)) }
+    }
+
     /// Options for a disk of which nothing is reserved.
-    pub(super) fn options() -> Options {
+    pub fn options() -> Options {
         Options { file_bytes: 4096, cache_bytes_max: 4096, disk_reserve_bytes: 0, ..Options::default() }
     }
 
     /// A copy that goes its own way.
-    pub(super) fn fork(&self) -> Self {
+    pub fn fork(&self) -> Self {
         let state = self.state();
         Self(Arc::new(Mutex::new(State {
             inodes: state.inodes.clone(),
@@ -138,12 +147,12 @@ impl SimDisk {
     }
 
     /// Lets everything fail after so many more operations.
-    pub(super) fn cut_power_after(&self, operations: u64) {
+    pub fn cut_power_after(&self, operations: u64) {
         self.state().operations_left = Some(operations);
     }
 
     /// What the next start finds after the power went: every sector that was not synced is the old or the new one.
-    pub(super) fn power_up(&self, seed: u64) {
+    pub fn power_up(&self, seed: u64) {
         let mut rng = SmallRng::seed_from_u64(seed);
         let mut state = self.state();
         state.power_on += 1;
@@ -169,7 +178,7 @@ impl SimDisk {
     }
 
     /// What the next start finds after the process was killed.
-    pub(super) fn restart(&self) {
+    pub fn restart(&self) {
         let mut state = self.state();
         state.power_on += 1;
         state.operations_left = None;
@@ -177,42 +186,42 @@ impl SimDisk {
     }
 
     /// Lets syncs fail.
-    pub(super) fn fail_syncs(&self, fail: bool) {
+    pub fn fail_syncs(&self, fail: bool) {
         self.state().fail_sync = fail;
     }
 
     /// Lets the next write stop after so many bytes with an error.
-    pub(super) fn tear_next_write(&self, bytes: usize) {
+    pub fn tear_next_write(&self, bytes: usize) {
         self.state().torn_write = Some(bytes);
     }
 
     /// Bounds the disk.
-    pub(super) fn set_capacity(&self, bytes: Option<u64>) {
+    pub fn set_capacity(&self, bytes: Option<u64>) {
         self.state().capacity = bytes;
     }
 
     /// The contents of a file.
-    pub(super) fn get(&self, path: &Path) -> Vec<u8> {
+    pub fn get(&self, path: &Path) -> Vec<u8> {
         let state = self.state();
         state.inodes[&state.names[path]].now.clone()
     }
 
     /// Replaces the contents of a file.
-    pub(super) fn put(&self, path: &Path, bytes: &[u8]) {
+    pub fn put(&self, path: &Path, bytes: &[u8]) {
         let mut state = self.state();
         let inode = state.names[path];
         *state.inode(inode) = Inode::of(bytes.to_vec());
     }
 
     /// Removes a file durably.
-    pub(super) fn delete(&self, path: &Path) {
+    pub fn delete(&self, path: &Path) {
         let mut state = self.state();
         state.names.remove(path);
         state.durable_names.remove(path);
     }
 
     /// The names of the files.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         let state = self.state();
         let names = state.names.keys().filter_map(|path| path.file_name()?.to_str());
         let mut names: Vec<String> = names.map(str::to_owned).collect();
@@ -221,9 +230,29 @@ impl SimDisk {
     }
 
     /// Writes and syncs so far.
-    pub(super) fn counts(&self) -> (u64, u64) {
+    pub fn counts(&self) -> (u64, u64) {
         let state = self.state();
         (state.writes, state.syncs)
+    }
+}
+
+/// A clock that stands still.
+#[derive(Debug)]
+struct Still;
+
+impl Clock for Still {
+    fn now_ms(&self) -> u64 {
+        1_750_000_000_000
+    }
+}
+
+/// Chance that is always the same.
+#[derive(Debug)]
+struct Seeded(u64);
+
+impl Entropy for Seeded {
+    fn random(&self) -> u128 {
+        SmallRng::seed_from_u64(self.0).random()
     }
 }
 
