@@ -11,7 +11,7 @@ export GRANARY_CACHE_DIR ?= $(CURDIR)/target/granary-cache
 # Where the machine has no Postgres server, the set-up unpacks one there; one of the machine comes first.
 export PATH := $(PATH):$(CURDIR)/.granary/postgres/bin
 
-.PHONY: help setup build demo test lint bench bench-belts kill-test fmt
+.PHONY: help setup build demo test lint bench bench-belts kill-test simulate fmt
 
 help: ## Show what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-belts: build ## Print the figures of belts in each language; QUICK=1 for a
 
 kill-test: build ## Kill the engine 20 times while 20,000 events are posted, then audit every write
 	@target/release/kill
+
+simulate: setup ## Run log, stages and commits on SEEDS=1000 fresh simulated schedules; SEED=n runs one again, BUG=name plants a bug
+	@SEEDS=$(SEEDS) SEED=$(SEED) BUG=$(BUG) $(CARGO) run --locked --quiet --example simulate
 
 fmt: ## Format everything
 	@$(CARGO) fmt --all

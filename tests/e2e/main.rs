@@ -7,6 +7,7 @@ mod bad_input;
 mod damage;
 mod dead_letters;
 mod defects;
+mod documents;
 mod guide;
 mod hostility;
 mod kill;

@@ -14,16 +14,7 @@ pub type Ranges = Vec<(u64, u64)>;
 
 /// Adds ranges inside a commit. Rows are locked in the order (topic, partition).
 pub(crate) async fn add(tx: &Transaction<'_>, log_id: Uuid, ranges: &[RangeAdd]) -> Result<(), Error> {
-    let mut topics = Vec::with_capacity(ranges.len());
-    let mut partitions = Vec::with_capacity(ranges.len());
-    let mut starts = Vec::with_capacity(ranges.len());
-    let mut ends = Vec::with_capacity(ranges.len());
-    for range in ranges.iter().filter(|r| r.start < r.end) {
-        topics.push(range.topic.as_str());
-        partitions.push(partition_column(range.partition)?);
-        starts.push(offset_column(range.start)?);
-        ends.push(offset_column(range.end)?);
-    }
+    let Columns { topics, partitions, starts, ends } = Columns::of(ranges)?;
     if topics.is_empty() {
         return Ok(());
     }
@@ -45,6 +36,56 @@ pub(crate) async fn add(tx: &Transaction<'_>, log_id: Uuid, ranges: &[RangeAdd])
     )
     .await?;
     Ok(())
+}
+
+/// Ranges by columns, without empty ones.
+struct Columns<'a> {
+    topics: Vec<&'a str>,
+    partitions: Vec<i32>,
+    starts: Vec<i64>,
+    ends: Vec<i64>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(ranges: &'a [RangeAdd]) -> Result<Self, Error> {
+        let mut columns =
+            Self { topics: Vec::new(), partitions: Vec::new(), starts: Vec::new(), ends: Vec::new() };
+        for range in ranges.iter().filter(|r| r.start < r.end) {
+            columns.topics.push(&range.topic);
+            columns.partitions.push(partition_column(range.partition)?);
+            columns.starts.push(offset_column(range.start)?);
+            columns.ends.push(offset_column(range.end)?);
+        }
+        Ok(columns)
+    }
+}
+
+/// Whether all offsets of these ranges count.
+///
+/// # Errors
+/// Those of the database.
+pub async fn contain(db: &Db, log_id: Uuid, ranges: &[RangeAdd]) -> Result<bool, Error> {
+    let Columns { topics, partitions, starts, ends } = Columns::of(ranges)?;
+    let rows = db
+        .client()
+        .await?
+        .query_typed(
+            "SELECT count(*)
+             FROM unnest($2::text[], $3::int4[], $4::int8[], $5::int8[]) AS a (topic, partition, first, past)
+             JOIN granary.committed_range r
+               ON r.log_id = $1 AND r.topic = a.topic AND r.partition = a.partition
+              AND r.ranges @> int8range(a.first, a.past)",
+            &[
+                (&log_id, Type::UUID),
+                (&topics, Type::TEXT_ARRAY),
+                (&partitions, Type::INT4_ARRAY),
+                (&starts, Type::INT8_ARRAY),
+                (&ends, Type::INT8_ARRAY),
+            ],
+        )
+        .await?;
+    let found: i64 = rows.first().map_or(0, |row| row.get(0));
+    Ok(usize::try_from(found) == Ok(topics.len()))
 }
 
 /// All committed ranges of a log, by topic and partition.

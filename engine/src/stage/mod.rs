@@ -15,6 +15,7 @@
 //! To add a stage: implement [`Process`], give it a [`worker::Spec`], and let the supervisor launch it.
 
 pub mod book;
+pub mod decisions;
 pub mod metrics;
 pub mod worker;
 

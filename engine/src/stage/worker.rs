@@ -21,18 +21,22 @@ mod retry;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use granary_db::Db;
 use granary_db::commit::{CursorMove, RangeAdd};
-use granary_db::{Db, cursors};
 use granary_stream::{Append, Incarnation, ReadLimit, StreamLog};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use retry::Letter;
+
 use super::book::{Book, Step};
+use super::decisions::Decisions;
 use super::metrics::{Batch, Labels};
-use super::{Dead, Delivered, EffectError, Error, Outcome, Process};
+use super::{Dead, Delivered, Error, Outcome, Process};
 
 /// Most records of one batch: large enough that the fixed cost of a commit disappears.
 const BATCH_RECORDS_MAX: usize = 1_000;
@@ -97,7 +101,7 @@ pub struct Spec {
     pub dead_letter_stream: String,
 }
 
-/// What all workers share.
+/// What the parts of an engine share.
 #[derive(Clone)]
 pub struct Shared {
     /// The log.
@@ -106,6 +110,23 @@ pub struct Shared {
     pub db: Db,
     /// Which records count.
     pub book: Book,
+}
+
+/// What a worker works with.
+#[derive(Clone)]
+pub struct Means {
+    /// The log.
+    pub log: Arc<dyn StreamLog>,
+    /// Where its decisions are made.
+    pub decisions: Arc<dyn Decisions>,
+    /// Which records count.
+    pub book: Book,
+}
+
+impl From<&Shared> for Means {
+    fn from(Shared { log, db, book }: &Shared) -> Self {
+        Self { log: Arc::clone(log), decisions: Arc::new(db.clone()), book: book.clone() }
+    }
 }
 
 /// What a stage is waiting for, if anything; read by status and `/ready`.
@@ -180,7 +201,7 @@ struct Cursor {
 /// A running stage.
 pub struct Worker {
     spec: Spec,
-    shared: Shared,
+    means: Means,
     labels: Labels,
     stop: CancellationToken,
     trouble: Trouble,
@@ -211,14 +232,13 @@ impl Worker {
     /// [`Error::Stopped`], or [`Error::Final`] when a source topic is missing.
     pub async fn acquire(
         spec: Spec,
-        shared: Shared,
+        means: Means,
         stop: CancellationToken,
         trouble: Trouble,
     ) -> Result<Self, Error> {
         let labels = Labels::new(spec.kind, &spec.project, &spec.object);
         let (cursors, records_max) = (Vec::new(), BATCH_RECORDS_FIRST);
-        let mut worker =
-            Self { spec, shared, labels, stop, trouble, epoch: 0, cursors, turn: 0, records_max };
+        let mut worker = Self { spec, means, labels, stop, trouble, epoch: 0, cursors, turn: 0, records_max };
         let mut back_off = BackOff::default();
         loop {
             match worker.take_epoch().await {
@@ -318,9 +338,9 @@ impl Worker {
         let mut signals = Vec::new();
         for source in &self.spec.sources {
             signals.push(if source.ranged {
-                self.shared.book.watch(&source.topic)
+                self.means.book.watch(&source.topic)
             } else {
-                self.shared.log.watch(&source.topic)?
+                self.means.log.watch(&source.topic)?
             });
         }
         loop {
@@ -337,7 +357,9 @@ impl Worker {
             }
             self.labels.lag(0, Duration::ZERO);
             self.trouble.set(None);
+            // In this order, so that a simulation repeats.
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return Err(Error::Stopped),
                 () = relay.filled() => return Ok(None),
                 () = any_changed(&mut signals) => {}
@@ -357,7 +379,7 @@ impl Worker {
             loop {
                 let cursor = &mut self.cursors[at];
                 let end = if cursor.ranged {
-                    match self.shared.book.step(&cursor.topic, cursor.partition, cursor.next) {
+                    match self.means.book.step(&cursor.topic, cursor.partition, cursor.next) {
                         Step::Deliver(end) => end,
                         Step::Skip(to) => {
                             cursor.next = to;
@@ -366,7 +388,7 @@ impl Worker {
                         Step::Wait => break,
                     }
                 } else {
-                    self.shared.log.bounds(&cursor.topic, cursor.partition)?.end
+                    self.means.log.bounds(&cursor.topic, cursor.partition)?.end
                 };
                 if cursor.next >= end {
                     break;
@@ -378,7 +400,7 @@ impl Worker {
                     bytes: bytes_left,
                 };
                 let records =
-                    self.shared.log.read(&cursor.topic, cursor.partition, cursor.next, limit).await?;
+                    self.means.log.read(&cursor.topic, cursor.partition, cursor.next, limit).await?;
                 let first = records.first().map_or(end, |r| r.offset.min(end));
                 if first > cursor.next {
                     warn!(stage = %self.spec.id, topic = %cursor.topic, partition = cursor.partition,
@@ -405,7 +427,7 @@ impl Worker {
             .cursors
             .iter()
             .filter_map(|c| {
-                Some(self.shared.log.bounds(&c.topic, c.partition).ok()?.end.saturating_sub(c.committed))
+                Some(self.means.log.bounds(&c.topic, c.partition).ok()?.end.saturating_sub(c.committed))
             })
             .sum();
         let oldest = batch.iter().map(|d| d.record.message.time_ms).min().unwrap_or_default();
@@ -430,7 +452,7 @@ impl Worker {
             });
             appends[at].messages.push(output.message);
         }
-        let ranges = if appends.is_empty() { Vec::new() } else { self.shared.log.append(appends).await? };
+        let ranges = if appends.is_empty() { Vec::new() } else { self.means.log.append(appends).await? };
         Ok(Prepared {
             letters: Vec::new(),
             ranges: ranges
@@ -466,12 +488,8 @@ impl Worker {
                 ));
             }
         }
-        let acquired =
-            cursors::acquire(&self.shared.db, &self.spec.id, self.shared.log.id(), &wanted).await?;
+        let acquired = self.means.decisions.acquire(&self.spec.id, self.means.log.id(), &wanted).await?;
         self.epoch = acquired.epoch;
-        // A definition that reads fewer topics than before must not hold the others back in the log.
-        let topics: Vec<&str> = self.spec.sources.iter().map(|s| &*s.topic).collect();
-        cursors::keep_topics(&self.shared.db, &self.spec.id, self.epoch, &topics).await?;
         let at: HashMap<(String, u32), u64> =
             acquired.cursors.into_iter().map(|(topic, partition, next)| ((topic, partition), next)).collect();
         self.cursors.clear();
@@ -494,11 +512,11 @@ impl Worker {
 
     /// Where a partition begins when it has no cursor yet.
     async fn first_offset(&self, source: &Source, partition: u32) -> Result<u64, Error> {
-        let bounds = self.shared.log.bounds(&source.topic, partition)?;
+        let bounds = self.means.log.bounds(&source.topic, partition)?;
         Ok(match &self.spec.start {
             Start::Latest => bounds.end,
             Start::Earliest => bounds.start,
-            Start::Time(ms) => self.shared.log.offset_at(&source.topic, partition, *ms).await?,
+            Start::Time(ms) => self.means.log.offset_at(&source.topic, partition, *ms).await?,
             Start::Offset(offset) => (*offset).clamp(bounds.start, bounds.end),
             Start::Offsets(map) => map
                 .get(&*source.topic)
@@ -512,6 +530,7 @@ impl Worker {
         warn!(stage = %self.spec.id, cause, error = %why, "stage waits");
         self.trouble.set(Some(why));
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => Err(Error::Stopped),
             () = tokio::time::sleep(back_off.next()) => Ok(()),
         }

@@ -317,7 +317,8 @@ impl Supervisor {
         if from.is_some() {
             launch::move_cursors(&self.0.shared, &spec).await?;
         }
-        let mut worker = Worker::acquire(spec, self.0.shared.clone(), stop, running.trouble.clone()).await?;
+        let mut worker =
+            Worker::acquire(spec, (&self.0.shared).into(), stop, running.trouble.clone()).await?;
         // The start position is stored now; a later restart of this stage goes on from its cursors.
         *from = None;
         running.report.send_if_modified(|r| {

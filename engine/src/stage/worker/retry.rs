@@ -3,13 +3,11 @@
 //! A retry is a batch like any other, except that its records come from the letters and no cursor moves: the letters
 //! themselves are what the transaction moves. They do not go through the source topic, since other stages read that.
 
-use granary_db::Transaction;
-use granary_db::dead_letters::retry::{Attempt, settle, waiting};
+use granary_db::dead_letters::retry::Attempt;
 use granary_db::dead_letters::{DeadLetter, Stored};
 use granary_stream::{Headers, Message, Record, System};
 
-use super::commit::Try;
-use super::{Batch, Dead, Delivered, Error, Instant, Prepared, Process, Worker};
+use super::{Batch, Delivered, Error, Instant, Prepared, Process, Worker};
 
 /// Most letters of one batch. Few, so that records of the source do not wait for a long retry.
 const LETTERS_MAX: usize = 200;
@@ -17,8 +15,9 @@ const LETTERS_MAX: usize = 200;
 const BYTES_MAX: usize = 4 << 20;
 
 /// A letter that is being retried, and the record that it is about.
-pub(super) struct Letter {
-    pub(super) attempt: Attempt,
+pub struct Letter {
+    /// Which letter, and which try.
+    pub attempt: Attempt,
     topic: String,
     partition: u32,
     offset: u64,
@@ -35,7 +34,9 @@ impl Letter {
         }
     }
 
-    fn is_about(&self, delivered: &Delivered) -> bool {
+    /// Whether it is about that record.
+    #[must_use]
+    pub fn is_about(&self, delivered: &Delivered) -> bool {
         self.offset == delivered.record.offset
             && self.partition == delivered.partition
             && self.topic == *delivered.topic
@@ -45,7 +46,7 @@ impl Letter {
 impl Worker {
     /// Processes a batch of the letters that are asked for again. Answers whether there were any.
     pub(super) async fn retry(&mut self, process: &mut dyn Process) -> Result<bool, Error> {
-        let stored = waiting(&self.shared.db, &self.spec.id, LETTERS_MAX, BYTES_MAX).await?;
+        let stored = self.means.decisions.waiting(&self.spec.id, LETTERS_MAX, BYTES_MAX).await?;
         if stored.is_empty() {
             return Ok(false);
         }
@@ -60,24 +61,6 @@ impl Worker {
         let prepared = Prepared { letters, moves: Vec::new(), ..self.append(outcome, figures).await? };
         self.commit(prepared, begun).await?;
         Ok(true)
-    }
-
-    /// Moves the letters on inside the transaction of their retry; whether all were still to be retried.
-    pub(super) async fn settle(
-        &self,
-        tx: &Transaction<'_>,
-        letters: &[Letter],
-        dead: &[Dead],
-    ) -> Result<bool, Try> {
-        let attempts: Vec<_> = letters.iter().map(|letter| letter.attempt).collect();
-        let failed: Vec<_> = letters
-            .iter()
-            .filter_map(|letter| {
-                let dead = dead.iter().find(|dead| letter.is_about(&dead.delivered))?;
-                Some((letter.attempt.id, self.dead_letter(dead)))
-            })
-            .collect();
-        Ok(settle(tx, &attempts, self.spec.version, &failed).await?)
     }
 }
 

@@ -61,6 +61,7 @@ struct State {
     /// Operations until the power goes.
     operations_left: Option<u64>,
     fail_sync: bool,
+    forget_sync: bool,
     torn_write: Option<usize>,
     capacity: Option<u64>,
     writes: u64,
@@ -188,6 +189,23 @@ impl SimDisk {
     /// Lets syncs fail.
     pub fn fail_syncs(&self, fail: bool) {
         self.state().fail_sync = fail;
+    }
+
+    /// Lets syncs do nothing and say that all is well: a bug to be found.
+    pub fn forget_syncs(&self, forget: bool) {
+        self.state().forget_sync = forget;
+    }
+
+    /// Whether the power has gone.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.state().operations_left == Some(0)
+    }
+
+    /// Bytes of all files.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.state().used()
     }
 
     /// Lets the next write stop after so many bytes with an error.
@@ -328,7 +346,9 @@ impl File for SimFile {
             return Err(io::Error::other("the disk does not sync"));
         }
         state.syncs += 1;
-        state.inode(self.inode).sync();
+        if !state.forget_sync {
+            state.inode(self.inode).sync();
+        }
         Ok(())
     }
 }

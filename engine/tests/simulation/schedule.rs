@@ -1,0 +1,373 @@
+//! One schedule: an engine that lives, dies and lives again on one disk and one Postgres, until everything that was
+//! acknowledged has gone through; and what the audit finds then.
+//!
+//! All tasks run in one thread on a clock that jumps to the next moment at which one of them wants to go on. What a step
+//! takes, what fails, who is suspended and when the engine dies is drawn from the seed, so a seed repeats byte for byte.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use granary_engine::stage::Process;
+use granary_engine::stage::book::Book;
+use granary_engine::stage::worker::{Means, Relay, Trouble, Worker};
+use granary_stream::embedded::sim::SimDisk;
+use granary_stream::embedded::{Driver, EmbeddedLog};
+use granary_stream::{Append, Error, Message, StreamLog, TopicSpec};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::Audit;
+use crate::bugs::{Bug, Hasty};
+use crate::chance::Chance;
+use crate::postgres::Postgres;
+use crate::stages::{IN, MIDDLE, OUT, Stage};
+
+/// Engines that die before the last one, at most.
+const DEATHS_MAX: u64 = 6;
+/// The last engine has to be done by then.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// What came of a schedule.
+pub(crate) struct Report {
+    pub(crate) seed: u64,
+    pub(crate) findings: Vec<String>,
+    pub(crate) trace: Vec<String>,
+    pub(crate) acknowledged: u64,
+    pub(crate) commits: u64,
+    pub(crate) deaths: u64,
+}
+
+/// Runs the schedule of a seed, with a bug planted or without.
+pub(crate) fn run(seed: u64, bug: Option<Bug>) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime of one thread").block_on(async {
+        let mut schedule = Schedule::new(seed, bug);
+        schedule.run().await;
+        let Schedule { audit, postgres, deaths, .. } = schedule;
+        Report {
+            seed,
+            findings: audit.findings(),
+            trace: audit.trace(),
+            acknowledged: audit.acknowledgements(),
+            commits: postgres.commits(),
+            deaths,
+        }
+    })
+}
+
+struct Schedule {
+    seed: u64,
+    chance: Chance,
+    audit: Audit,
+    disk: SimDisk,
+    postgres: Postgres,
+    bug: Option<Bug>,
+    partitions: u32,
+    next_event: Arc<Mutex<u64>>,
+    deaths: u64,
+}
+
+/// An engine that runs.
+struct Engine {
+    log: Arc<EmbeddedLog>,
+    means: Means,
+    tasks: JoinSet<()>,
+}
+
+impl Schedule {
+    fn new(seed: u64, bug: Option<Bug>) -> Self {
+        let chance = Chance::of(seed);
+        let breaks = [0.0, 0.02, 0.1][chance.number(0..3) as usize];
+        let partitions = 1 + u32::try_from(chance.number(0..3)).unwrap_or(0);
+        let disk = SimDisk::default();
+        disk.forget_syncs(bug == Some(Bug::DroppedSync));
+        let audit = Audit::default();
+        let forgets_epochs = bug == Some(Bug::MissingEpochCheck);
+        Self {
+            seed,
+            postgres: Postgres::new(chance.clone(), audit.clone(), breaks, forgets_epochs),
+            chance,
+            audit,
+            disk,
+            bug,
+            partitions,
+            next_event: Arc::default(),
+            deaths: 0,
+        }
+    }
+
+    async fn run(&mut self) {
+        for _ in 0..self.chance.number(1..DEATHS_MAX + 1) {
+            if let Some(engine) = self.start(false) {
+                self.live(engine).await;
+            }
+            self.die();
+            if !self.audit.findings().is_empty() {
+                return;
+            }
+        }
+        self.postgres = self.postgres.steady();
+        self.disk.set_capacity(None);
+        let Some(engine) = self.start(true) else { return self.audit.find("the last engine does not start") };
+        self.finish(engine).await;
+    }
+
+    /// Starts an engine; `None` where the disk fails while it does.
+    fn start(&self, last: bool) -> Option<Engine> {
+        let world = self.disk.repeatable_world(self.seed);
+        let options = SimDisk::options();
+        if !last && self.chance.happens(0.5) {
+            self.disk.cut_power_after(self.chance.number(0..400));
+        }
+        let (log, driver) = match EmbeddedLog::open_driven(Path::new("log"), options, world) {
+            Ok(opened) => opened,
+            Err(error) => {
+                if last || !self.disk.is_off() {
+                    self.audit.find(format!("the log does not open: {error}"));
+                }
+                return None;
+            }
+        };
+        if !log.damages().is_empty() {
+            self.audit.find(format!("the log is damaged: {:?}", log.damages()));
+        }
+        let log = Arc::new(log);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(commit(driver, self.chance.clone()));
+        let shown: Arc<dyn StreamLog> = match self.bug {
+            Some(Bug::CommitBeforeAppend) => Arc::new(Hasty::of(log.clone())),
+            _ => log.clone(),
+        };
+        let means = Means { log: shown, decisions: Arc::new(self.postgres.clone()), book: Book::default() };
+        Some(Engine { log, means, tasks })
+    }
+
+    /// Makes the topics and takes over what counts, as an engine does when it has found its database.
+    async fn prepare(&self, engine: &Engine) -> Result<(), Error> {
+        let spec = TopicSpec { partitions: self.partitions, retention_ms: None };
+        for topic in [IN, MIDDLE, OUT] {
+            engine.log.create_topic(topic, spec).await?;
+            for partition in 0..self.partitions {
+                let end = engine.log.bounds(topic, partition)?.end;
+                let ranges = self.postgres.ranges(topic, partition);
+                engine.means.book.load(topic, partition, &ranges, end);
+            }
+        }
+        self.audit.check_log(&*engine.log, self.partitions);
+        Ok(())
+    }
+
+    /// Lets an engine run until it dies.
+    async fn live(&self, mut engine: Engine) {
+        if self.prepare(&engine).await.is_err() {
+            return;
+        }
+        for _ in 0..self.chance.number(1..4) {
+            let events = self.chance.number(1..12);
+            engine.tasks.spawn(self.producer(&engine, events));
+        }
+        for stage in Stage::ALL {
+            let worker = self.worker(&engine, stage, None);
+            engine.tasks.spawn(worker);
+            // A worker that is suspended, and another one that takes over meanwhile.
+            if self.chance.happens(0.4) {
+                let zombie = Suspension::of(self.chance.number(0..200), self.chance.number(1..200));
+                let worker = self.worker(&engine, stage, Some(zombie));
+                engine.tasks.spawn(worker);
+                let (after, chance) = (self.chance.number(0..250), self.chance.clone());
+                let worker = self.worker(&engine, stage, None);
+                engine.tasks.spawn(async move {
+                    sleep(Duration::from_millis(after)).await;
+                    drop(chance);
+                    worker.await;
+                });
+            }
+        }
+        engine.tasks.spawn(self.sweeper(&engine));
+        let end = Instant::now() + Duration::from_millis(self.chance.number(5..600));
+        while Instant::now() < end && !self.disk.is_off() && engine.log.health().is_ok() {
+            self.chance.pause(1..20).await;
+            match self.chance.number(0..40) {
+                0 => self.disk.fail_syncs(true),
+                1 => self.disk.set_capacity(Some(self.disk.used() + self.chance.number(0..10_000))),
+                2 => self.disk.set_capacity(None),
+                3 | 4 => {
+                    let until = Instant::now() + Duration::from_millis(self.chance.number(0..300));
+                    self.postgres.go_away(until);
+                }
+                _ => {}
+            }
+        }
+        engine.tasks.shutdown().await;
+    }
+
+    /// The end of an engine: killed, or with the power.
+    fn die(&mut self) {
+        self.deaths += 1;
+        self.disk.fail_syncs(false);
+        self.disk.set_capacity(None);
+        if self.disk.is_off() || self.chance.happens(0.5) {
+            self.audit.note("the power goes");
+            self.disk.power_up(self.chance.number(0..u64::MAX));
+        } else {
+            self.audit.note("the engine is killed");
+            self.disk.restart();
+        }
+    }
+
+    /// Lets the last engine run until nothing is left to do.
+    async fn finish(&self, mut engine: Engine) {
+        if let Err(error) = self.prepare(&engine).await {
+            return self.audit.find(format!("the last engine cannot make its topics: {error}"));
+        }
+        for stage in Stage::ALL {
+            let worker = self.worker(&engine, stage, None);
+            engine.tasks.spawn(worker);
+        }
+        let end = Instant::now() + PATIENCE;
+        while !self.is_done(&engine) {
+            if Instant::now() > end {
+                return self.audit.find("the stages do not come to the end of what there is");
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        self.audit.check_all(&*engine.log, &self.postgres, self.partitions).await;
+        engine.tasks.shutdown().await;
+    }
+
+    fn is_done(&self, engine: &Engine) -> bool {
+        let partitions = || 0..self.partitions;
+        let read_up = partitions().all(|partition| {
+            let end = engine.log.bounds(IN, partition).map_or(u64::MAX, |bounds| bounds.end);
+            self.postgres.cursor(Stage::FanOut.id(), IN, partition).is_some_and(|next| next >= end)
+        });
+        read_up
+            && partitions().all(|partition| {
+                let ranges = self.postgres.ranges(MIDDLE, partition);
+                let end =
+                    ranges.iter().filter(|(start, end)| start < end).map(|(_, end)| *end).max().unwrap_or(0);
+                self.postgres.cursor(Stage::Copy.id(), MIDDLE, partition).is_some_and(|next| next >= end)
+            })
+    }
+
+    /// Appends events one after the other, as a request after the other does.
+    fn producer(&self, engine: &Engine, events: u64) -> impl Future<Output = ()> + Send + use<> {
+        let (chance, audit, log) = (self.chance.clone(), self.audit.clone(), engine.log.clone());
+        let (next_event, partitions) = (self.next_event.clone(), self.partitions);
+        async move {
+            for _ in 0..events {
+                let event = {
+                    let mut next = next_event.lock().unwrap_or_else(PoisonError::into_inner);
+                    *next += 1;
+                    *next
+                };
+                let partition = u32::try_from(chance.number(0..u64::from(partitions))).unwrap_or(0);
+                let filler = "x".repeat(usize::try_from(chance.number(0..900)).unwrap_or(0));
+                let message = Message::of(format!("{event}{filler}"));
+                let append = Append { topic: IN.to_owned(), partition, messages: vec![message] };
+                match log.append(vec![append]).await {
+                    Ok(ranges) => audit.acknowledged(partition, ranges[0].start, event),
+                    Err(Error::Busy { .. }) => audit.note(format!("event {event} was refused")),
+                    Err(_) => return,
+                }
+                chance.pause(0..10).await;
+            }
+        }
+    }
+
+    /// Runs a stage, suspended for a while where that is asked for.
+    fn worker(
+        &self,
+        engine: &Engine,
+        stage: Stage,
+        suspension: Option<Suspension>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let spec = stage.spec(self.partitions);
+        let process: Box<dyn Process> = stage.process(self.partitions, &self.chance, &self.audit);
+        let means = engine.means.clone();
+        let running = async move {
+            let (stop, trouble) = (CancellationToken::new(), Trouble::default());
+            if let Ok(mut worker) = Worker::acquire(spec, means, stop, trouble).await {
+                // It ends where the log has failed, and so does the engine.
+                let _ = worker.run(process, &Relay::default()).await;
+            }
+        };
+        Suspended { suspension, inner: Box::pin(running) }
+    }
+
+    /// Drops what every stage has read, as the engine does every minute.
+    fn sweeper(&self, engine: &Engine) -> impl Future<Output = ()> + Send + use<> {
+        let (chance, postgres, log) = (self.chance.clone(), self.postgres.clone(), engine.log.clone());
+        let partitions = self.partitions;
+        async move {
+            loop {
+                chance.pause(20..400).await;
+                for stage in Stage::ALL {
+                    for partition in 0..partitions {
+                        if let Some(next) = postgres.cursor(stage.id(), stage.source(), partition) {
+                            let _ = log.trim(stage.source(), partition, next).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the threads of the log do otherwise.
+async fn commit(mut driver: Driver, chance: Chance) {
+    loop {
+        chance.pause(1..8).await;
+        let busy = driver.commit();
+        if chance.happens(0.3) {
+            driver.keep();
+        }
+        if !busy && chance.happens(0.1) {
+            driver.rest();
+        }
+    }
+}
+
+/// From when on, and for how long, a task gets no turn.
+struct Suspension {
+    from: Instant,
+    until: Instant,
+}
+
+impl Suspension {
+    fn of(after_ms: u64, for_ms: u64) -> Self {
+        let from = Instant::now() + Duration::from_millis(after_ms);
+        Self { from, until: from + Duration::from_millis(for_ms) }
+    }
+}
+
+/// A task that gets no turn for a while, wherever it stands: as a process that is stopped and goes on later.
+struct Suspended {
+    suspension: Option<Suspension>,
+    inner: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Future for Suspended {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::now();
+        if let Some(Suspension { from, until }) = self.suspension
+            && now >= from
+            && now < until
+        {
+            let waker = context.waker().clone();
+            tokio::spawn(async move {
+                tokio::time::sleep_until(until).await;
+                waker.wake();
+            });
+            return Poll::Pending;
+        }
+        self.inner.as_mut().poll(context)
+    }
+}
