@@ -87,6 +87,26 @@ pub async fn acquire(
     Ok(Acquired { epoch: unsigned("granary.stage.epoch", epoch)?, cursors })
 }
 
+/// Takes all stages away from whoever owns them: waits for their commits under way, and lets no later one succeed. What is
+/// read afterwards of cursors and ranges is the last word of every earlier engine, whose last transactions may outlive it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn fence_all(db: &Db) -> Result<(), Error> {
+    let mut client = db.client().await?;
+    let tx = client.transaction().await?;
+    tx.execute("UPDATE granary.stage SET epoch = nextval('granary.epoch')", &[]).await?;
+    // In the order in which commits lock them, so that nobody waits in a circle.
+    tx.query(r#"SELECT 1 FROM granary.cursor ORDER BY stage, topic COLLATE "C", partition FOR UPDATE"#, &[])
+        .await?;
+    tx.execute(
+        "UPDATE granary.cursor AS c SET epoch = s.epoch FROM granary.stage s WHERE s.stage = c.stage",
+        &[],
+    )
+    .await?;
+    Ok(tx.commit().await?)
+}
+
 /// Puts a cursor elsewhere, for a replay. The stage must not run: its next commit is refused, and it must be acquired
 /// again before it goes on. Answers whether there was such a cursor; where not, it is made.
 ///

@@ -127,7 +127,14 @@ async fn a_take_over_waits_for_a_commit_under_way_and_sees_it() -> Result<()> {
         let db = db.clone();
         async move { acquire(&db, log, &[("in", 0, 0)]).await }
     });
-    // Until the server says that the take-over waits for the lock.
+    await_lock(&db).await?;
+    tx.commit().await?;
+    assert_eq!(take_over.await??.cursors, [("in".to_owned(), 0, 4)]);
+    Ok(())
+}
+
+/// Waits until the server says that somebody waits for a lock.
+async fn await_lock(db: &Db) -> Result<()> {
     let watcher = db.client().await?;
     loop {
         let waiting: i64 = watcher
@@ -138,12 +145,41 @@ async fn a_take_over_waits_for_a_commit_under_way_and_sees_it() -> Result<()> {
             .await?
             .get(0);
         if waiting > 0 {
-            break;
+            return Ok(());
         }
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn an_engine_that_fences_all_stages_sees_the_last_word_of_the_one_before() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db().clone(), Uuid::new_v4());
+    let old = acquire(&db, log, &[("in", 0, 0), ("in", 1, 0)]).await?;
+    let mut client = db.client().await?;
+    let tx = client.transaction().await?;
+    let last = Commit {
+        ranges: vec![range("out", 0, 3, 5)],
+        ..batch(STAGE, log, old.epoch, vec![moved("in", 0, 0, 4), moved("in", 1, 0, 1)])
+    };
+    commit(&tx, &last).await?;
+    let fencing = tokio::spawn({
+        let db = db.clone();
+        async move { cursors::fence_all(&db).await }
+    });
+    await_lock(&db).await?;
     tx.commit().await?;
-    assert_eq!(take_over.await??.cursors, [("in".to_owned(), 0, 4)]);
+    fencing.await??;
+    assert_eq!(ranges::load_ranges(&db, log).await?[&("out".to_owned(), 0)], [(3, 5)]);
+    assert!(ranges::contain(&db, log, &[range("out", 0, 3, 5)]).await?);
+    assert!(ranges::contain(&db, log, &[range("out", 0, 3, 4), range("out", 0, 5, 5)]).await?);
+    assert!(!ranges::contain(&db, log, &[range("out", 0, 3, 6)]).await?);
+    assert!(!ranges::contain(&db, log, &[range("out", 0, 3, 5), range("out", 1, 0, 1)]).await?);
+    let late = batch(STAGE, log, old.epoch, vec![moved("in", 0, 4, 5)]);
+    let error = try_commit(&db, &late).await.unwrap_err();
+    assert!(matches!(error, CommitError::Fenced { .. }), "{error}");
+    // Nobody owns them now, and whoever comes goes on where they stood.
+    assert_eq!(acquire(&db, log, &[("in", 0, 0)]).await?.cursors, [("in".to_owned(), 0, 4)]);
     Ok(())
 }
 

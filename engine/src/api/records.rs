@@ -93,9 +93,9 @@ impl Wanted {
         records.sort_by_key(|found| found.record.message.time_ms);
         if records.len() > limit {
             if self.from.is_none() {
-                drop(records.drain(..records.len() - limit))
+                drop(records.drain(..records.len() - limit));
             } else {
-                records.truncate(limit)
+                records.truncate(limit);
             }
         }
         Ok(Page { records, bounds: ends })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use granary_db::definitions::token;
 use granary_db::installation::{self, InstallationLock};
-use granary_db::{Error, ranges};
+use granary_db::{Error, cursors, ranges};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -65,6 +65,8 @@ impl Foundation {
         db.migrate().await?;
         installation::claim(db, log.id()).await?;
         let lock = InstallationLock::acquire(db, LOCK_PATIENCE).await?;
+        // A transaction of an engine that was killed may outlive both it and its lock, and make more offsets count.
+        cursors::fence_all(db).await?;
         let mut known = ranges::load_ranges(db, log.id()).await?;
         for (topic, spec) in log.topics() {
             for partition in 0..spec.partitions {

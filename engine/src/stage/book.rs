@@ -10,7 +10,7 @@
 //!
 //! Postgres is the truth; the book is its image in this process, loaded at start and kept up by every commit. At the
 //! start every offset below the end of the log that is in no range is settled: no try can be under way, since this
-//! process holds the installation's lock and every stage gets a new epoch before it reads.
+//! process holds the installation's lock and has fenced all stages before it reads the ranges.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -19,10 +19,13 @@ pub(crate) enum Bug {
     CommitBeforeAppend,
     /// Whoever commits is not asked for the epoch.
     MissingEpochCheck,
+    /// An engine reads which offsets count while transactions of the one before it may be under way.
+    UnfencedStart,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 3] = [Self::DroppedSync, Self::CommitBeforeAppend, Self::MissingEpochCheck];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::DroppedSync, Self::CommitBeforeAppend, Self::MissingEpochCheck, Self::UnfencedStart];
 
     /// The name on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Bug {
             Self::DroppedSync => "dropped-sync",
             Self::CommitBeforeAppend => "commit-before-append",
             Self::MissingEpochCheck => "missing-epoch-check",
+            Self::UnfencedStart => "unfenced-start",
         }
     }
 }

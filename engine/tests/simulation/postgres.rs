@@ -74,6 +74,15 @@ impl Postgres {
         self.state().away_until = Some(until);
     }
 
+    /// Takes all stages away from whoever owns them.
+    pub(crate) fn fence_all(&self) {
+        let mut state = self.state();
+        state.epoch += 1;
+        let epoch = state.epoch;
+        state.stages.values_mut().for_each(|of| *of = epoch);
+        state.audit.note(format!("all stages are taken away with epoch {epoch}"));
+    }
+
     /// The committed ranges of a partition.
     pub(crate) fn ranges(&self, topic: &str, partition: u32) -> Vec<(u64, u64)> {
         self.state().ranges.get(&(topic.to_owned(), partition)).cloned().unwrap_or_default()

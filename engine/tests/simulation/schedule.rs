@@ -150,6 +150,9 @@ impl Schedule {
     /// Makes the topics and takes over what counts, as an engine does when it has found its database.
     async fn prepare(&self, engine: &Engine) -> Result<(), Error> {
         let spec = TopicSpec { partitions: self.partitions, retention_ms: None };
+        if self.bug != Some(Bug::UnfencedStart) {
+            self.postgres.fence_all();
+        }
         for topic in [IN, MIDDLE, OUT] {
             engine.log.create_topic(topic, spec).await?;
             for partition in 0..self.partitions {

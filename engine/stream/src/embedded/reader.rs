@@ -191,7 +191,7 @@ impl<'a> Walk<'a> {
             let Some((bytes, cached)) = self.bytes(entries, position)? else { return Ok(None) };
             let Some(header) = self.header(&bytes, cached, entry.file) else {
                 self.damage = Some((entry.file, position, "the header of a frame is damaged"));
-                position = self.next_frame(entries, last)?.unwrap_or(entry.stop());
+                position = self.next_frame(entries, last)?.unwrap_or_else(|| entry.stop());
                 last = position;
                 continue;
             };

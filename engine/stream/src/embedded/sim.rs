@@ -274,12 +274,17 @@ impl Entropy for Seeded {
     }
 }
 
+/// A length as memory counts it.
+fn in_memory(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("a simulated disk lies in memory")
+}
+
 impl File for SimFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         let mut state = self.disk.state();
         state.step(self.power_on)?;
         let bytes = &state.inode(self.inode).now;
-        let from = usize::try_from(position).unwrap().min(bytes.len());
+        let from = in_memory(position).min(bytes.len());
         let count = buffer.len().min(bytes.len() - from);
         buffer[..count].copy_from_slice(&bytes[from..from + count]);
         Ok(count)
@@ -295,7 +300,7 @@ impl File for SimFile {
         }
         state.writes += 1;
         let count = torn.unwrap_or(bytes.len()).min(bytes.len());
-        state.inode(self.inode).write(&bytes[..count], usize::try_from(position).unwrap());
+        state.inode(self.inode).write(&bytes[..count], in_memory(position));
         if torn.is_some() { Err(io::Error::other("the write was torn")) } else { Ok(()) }
     }
 
@@ -309,7 +314,7 @@ impl File for SimFile {
         if capacity.is_some_and(|capacity| used + more > capacity) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let length = usize::try_from(length).unwrap();
+        let length = in_memory(length);
         if bytes.len() < length {
             bytes.resize(length, 0);
         }
@@ -319,7 +324,7 @@ impl File for SimFile {
     fn set_length(&self, length: u64) -> io::Result<()> {
         let mut state = self.disk.state();
         state.step(self.power_on)?;
-        let length = usize::try_from(length).unwrap();
+        let length = in_memory(length);
         let inode = state.inode(self.inode);
         inode.now.resize(length, 0);
         // What is cut stays cut when it is extended again.
