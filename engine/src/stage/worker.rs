@@ -10,8 +10,8 @@
 //! 5. tell the book, which wakes the readers.
 //!
 //! When the database fails in step 4, nobody knows whether the transaction went through. The worker then takes a new
-//! epoch, which fences the old transaction if it is still under way, and looks at the cursors: either they have moved
-//! and the outputs count, or they have not and the same outputs are committed under the new epoch.
+//! epoch, which fences the old transaction if it is still under way, and looks whether the outputs count. If not, and the
+//! cursors have not moved, the same outputs are committed under the new epoch.
 //!
 //! Between two turns it processes dead letters again that were asked for (`retry`).
 

@@ -82,7 +82,7 @@ struct Engine {
 impl Schedule {
     fn new(seed: u64, bug: Option<Bug>) -> Self {
         let chance = Chance::of(seed);
-        let breaks = [0.0, 0.02, 0.1][chance.number(0..3) as usize];
+        let breaks = [0.0, 0.02, 0.1, 0.3][usize::try_from(chance.number(0..4)).unwrap_or(0)];
         let partitions = 1 + u32::try_from(chance.number(0..3)).unwrap_or(0);
         let disk = SimDisk::default();
         disk.forget_syncs(bug == Some(Bug::DroppedSync));
