@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
+use granary_stream::{Signal, Watcher};
 
 /// Disjoint, merged intervals of offsets.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -92,12 +92,12 @@ impl Partition {
 
 struct Topic {
     partitions: Mutex<HashMap<u32, Partition>>,
-    changed: watch::Sender<u64>,
+    changed: Signal,
 }
 
 impl Topic {
     fn new() -> Self {
-        Self { partitions: Mutex::default(), changed: watch::Sender::new(0) }
+        Self { partitions: Mutex::default(), changed: Signal::default() }
     }
 
     fn with<R>(&self, partition: u32, f: impl FnOnce(&mut Partition) -> R) -> R {
@@ -149,7 +149,7 @@ impl Book {
         for (partition, start, end) in ranges {
             topic.with(*partition, |p| f(p, *start, *end));
         }
-        topic.changed.send_modify(|n| *n += 1);
+        topic.changed.raise();
     }
 
     /// What a reader at `from` may do.
@@ -158,10 +158,10 @@ impl Book {
         self.topic(topic).with(partition, |p| p.step(from))
     }
 
-    /// Changes whenever something of the topic was decided.
+    /// Hears whenever something of the topic was decided.
     #[must_use]
-    pub fn watch(&self, topic: &str) -> watch::Receiver<u64> {
-        self.topic(topic).changed.subscribe()
+    pub fn watch(&self, topic: &str) -> Watcher {
+        self.topic(topic).changed.watch()
     }
 
     /// Forgets a deleted topic.

@@ -25,8 +25,7 @@ use std::time::Duration;
 
 use granary_db::Db;
 use granary_db::commit::{CursorMove, RangeAdd};
-use granary_stream::{Append, Incarnation, ReadLimit, StreamLog};
-use tokio::sync::watch;
+use granary_stream::{Append, Incarnation, ReadLimit, StreamLog, Watcher};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -348,7 +347,7 @@ impl Worker {
                 return Err(Error::Stopped);
             }
             for signal in &mut signals {
-                signal.mark_unchanged();
+                signal.mark_seen();
             }
             let batch = self.read().await?;
             if !batch.is_empty() {
@@ -399,8 +398,12 @@ impl Worker {
                         .min(self.records_max - batch.len()),
                     bytes: bytes_left,
                 };
-                let records =
-                    self.means.log.read(&cursor.topic, cursor.partition, cursor.next, limit).await?;
+                let read = self.means.log.read(&cursor.topic, cursor.partition, cursor.next, limit).await;
+                let records = match read {
+                    // What lies before the damage is done first.
+                    Err(granary_stream::Error::Corrupt { .. }) if !batch.is_empty() => return Ok(batch),
+                    read => read?,
+                };
                 let first = records.first().map_or(end, |r| r.offset.min(end));
                 if first > cursor.next {
                     warn!(stage = %self.spec.id, topic = %cursor.topic, partition = cursor.partition,
@@ -564,16 +567,8 @@ fn next_batch(now: usize, records: usize, took: Duration) -> usize {
     fitting.clamp(1, BATCH_RECORDS_MAX)
 }
 
-async fn any_changed(signals: &mut [watch::Receiver<u64>]) {
-    let waits = signals.iter_mut().map(|s| {
-        Box::pin(async move {
-            if s.changed().await.is_err() {
-                // The topic is gone; the supervisor will stop this stage.
-                std::future::pending::<()>().await;
-            }
-        })
-    });
-    futures::future::select_all(waits).await;
+async fn any_changed(signals: &mut [Watcher]) {
+    futures::future::select_all(signals.iter_mut().map(|signal| Box::pin(signal.changed()))).await;
 }
 
 #[cfg(test)]

@@ -17,9 +17,11 @@ pub mod log;
 
 pub mod embedded;
 pub mod memory;
+pub mod signal;
 
 pub use log::{Append, Bounds, Error, OffsetRange, ReadLimit, Record, StreamLog, TopicSpec};
 pub use message::{Headers, Incarnation, Message, Producer, Source, System};
+pub use signal::{Signal, Watcher};
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract_tests;

@@ -10,10 +10,10 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::message::Message;
+use crate::signal::Watcher;
 
 /// What a topic is made with. The number of partitions is fixed for its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,8 +203,8 @@ pub trait StreamLog: Send + Sync + 'static {
     /// The first offset whose append time is at or after `time_ms`, or the end.
     async fn offset_at(&self, topic: &str, partition: u32, time_ms: u64) -> Result<u64, Error>;
 
-    /// A counter that changes whenever any partition of the topic has grown.
-    fn watch(&self, topic: &str) -> Result<watch::Receiver<u64>, Error>;
+    /// Hears whenever any partition of the topic has grown.
+    fn watch(&self, topic: &str) -> Result<Watcher, Error>;
 
     /// Allows records of that partition before the offset to be dropped. They may be dropped later or never; after
     /// that, reading them gives [`Error::Trimmed`].

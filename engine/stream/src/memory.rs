@@ -5,11 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::log::{Append, Bounds, Error, OffsetRange, ReadLimit, Record, Stats, StreamLog, TopicSpec};
 use crate::message::Message;
+use crate::signal::{Signal, Watcher};
 
 #[derive(Debug)]
 struct Partition {
@@ -31,7 +31,7 @@ impl Partition {
 struct Topic {
     spec: TopicSpec,
     partitions: Vec<Partition>,
-    grown: watch::Sender<u64>,
+    grown: Signal,
 }
 
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ impl StreamLog for MemoryLog {
             });
         }
         let partitions = (0..spec.partitions).map(|_| Partition { start: 0, messages: Vec::new() }).collect();
-        state.topics.insert(topic.to_owned(), Topic { spec, partitions, grown: watch::Sender::new(0) });
+        state.topics.insert(topic.to_owned(), Topic { spec, partitions, grown: Signal::default() });
         Ok(())
     }
 
@@ -132,7 +132,7 @@ impl StreamLog for MemoryLog {
             if let Some(found) = state.topics.get(&topic)
                 && grown
             {
-                found.grown.send_modify(|count| *count = count.wrapping_add(1));
+                found.grown.raise();
             }
             ranges.push(OffsetRange { topic, partition, start, end });
         }
@@ -177,9 +177,9 @@ impl StreamLog for MemoryLog {
         Ok(at.map_or_else(|| place.end(), |at| place.start + at as u64))
     }
 
-    fn watch(&self, topic: &str) -> Result<watch::Receiver<u64>, Error> {
+    fn watch(&self, topic: &str) -> Result<Watcher, Error> {
         let state = self.state();
-        state.topics.get(topic).map(|t| t.grown.subscribe()).ok_or_else(|| Error::NoTopic(topic.to_owned()))
+        state.topics.get(topic).map(|t| t.grown.watch()).ok_or_else(|| Error::NoTopic(topic.to_owned()))
     }
 
     async fn trim(&self, topic: &str, partition: u32, before: u64) -> Result<(), Error> {

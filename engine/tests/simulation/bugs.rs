@@ -6,8 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use granary_stream::embedded::EmbeddedLog;
 use granary_stream::log::Stats;
-use granary_stream::{Append, Bounds, Error, OffsetRange, ReadLimit, Record, StreamLog, TopicSpec};
-use tokio::sync::watch;
+use granary_stream::{Append, Bounds, Error, OffsetRange, ReadLimit, Record, StreamLog, TopicSpec, Watcher};
 use uuid::Uuid;
 
 /// A mistake that somebody could make.
@@ -97,7 +96,7 @@ impl StreamLog for Hasty {
         self.log.offset_at(topic, partition, time_ms).await
     }
 
-    fn watch(&self, topic: &str) -> Result<watch::Receiver<u64>, Error> {
+    fn watch(&self, topic: &str) -> Result<Watcher, Error> {
         self.log.watch(topic)
     }
 

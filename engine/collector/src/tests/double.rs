@@ -5,8 +5,9 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use granary_stream::log::Stats;
-use granary_stream::{Append, Bounds, Error, Message, OffsetRange, ReadLimit, Record, StreamLog, TopicSpec};
-use tokio::sync::watch;
+use granary_stream::{
+    Append, Bounds, Error, Message, OffsetRange, ReadLimit, Record, StreamLog, TopicSpec, Watcher,
+};
 use uuid::Uuid;
 
 /// How appends fail.
@@ -94,7 +95,7 @@ impl StreamLog for TestLog {
         unreachable!("the collector does not ask")
     }
 
-    fn watch(&self, _topic: &str) -> Result<watch::Receiver<u64>, Error> {
+    fn watch(&self, _topic: &str) -> Result<Watcher, Error> {
         unreachable!("the collector does not ask")
     }
 

@@ -65,7 +65,6 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use damage::{Damage, Loss};
@@ -75,6 +74,7 @@ pub use options::{Options, World};
 pub use verify::Report;
 
 use crate::log::{Append, Bounds, Error, OffsetRange, ReadLimit, Record, Stats, StreamLog, TopicSpec};
+use crate::signal::Watcher;
 use answers::Teller;
 use cache::Cache;
 use disk::{Disk, Lock};
@@ -378,7 +378,7 @@ impl StreamLog for EmbeddedLog {
         self.shared.beside("read the log", move || reader::offset_at(&shared, &place, time_ms)).await?
     }
 
-    fn watch(&self, topic: &str) -> Result<watch::Receiver<u64>, Error> {
+    fn watch(&self, topic: &str) -> Result<Watcher, Error> {
         Ok(self.shared.topic(topic)?.watch())
     }
 

@@ -3,12 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::watch;
-
 use super::damage::Ranges;
 use super::index::{Entry, Index};
 use super::table::Row;
 use crate::log::{Bounds, Error, TopicSpec};
+use crate::signal::{Signal, Watcher};
 
 /// One partition. Its end and index are moved by the committer alone, after the records are durable.
 #[derive(Debug)]
@@ -91,7 +90,7 @@ pub(super) struct Topic {
     /// What it was made with.
     pub(super) spec: TopicSpec,
     partitions: Vec<Arc<Partition>>,
-    grown: watch::Sender<u64>,
+    grown: Signal,
 }
 
 impl Topic {
@@ -118,7 +117,7 @@ impl Topic {
             name: row.name.clone(),
             spec: row.spec(),
             partitions: partitions.collect(),
-            grown: watch::Sender::new(0),
+            grown: Signal::default(),
         }
     }
 
@@ -150,14 +149,14 @@ impl Topic {
         })
     }
 
-    /// A counter that changes when the topic grows.
-    pub(super) fn watch(&self) -> watch::Receiver<u64> {
-        self.grown.subscribe()
+    /// Hears when the topic grows.
+    pub(super) fn watch(&self) -> Watcher {
+        self.grown.watch()
     }
 
     /// Wakes those who wait for the topic to grow.
     pub(super) fn announce(&self) {
-        self.grown.send_modify(|count| *count = count.wrapping_add(1));
+        self.grown.raise();
     }
 
     /// Marks the topic as removed, so that files with its records can go.
