@@ -182,11 +182,10 @@ impl Schedule {
                 let zombie = Suspension::of(self.chance.number(0..200), self.chance.number(1..200));
                 let worker = self.worker(&engine, stage, Some(zombie));
                 engine.tasks.spawn(worker);
-                let (after, chance) = (self.chance.number(0..250), self.chance.clone());
+                let after = Duration::from_millis(self.chance.number(0..250));
                 let worker = self.worker(&engine, stage, None);
                 engine.tasks.spawn(async move {
-                    sleep(Duration::from_millis(after)).await;
-                    drop(chance);
+                    sleep(after).await;
                     worker.await;
                 });
             }

@@ -336,7 +336,10 @@ impl<'a> Recovery<'a> {
         }
         let end = survey.position();
         self.check_end(here, end, next);
-        Ok((end, contents.into_values().collect()))
+        // In order, so that the same log has the same bytes.
+        let mut contents: Vec<_> = contents.into_values().collect();
+        contents.sort_by_key(|content| (content.partition.topic, content.partition.number));
+        Ok((end, contents))
     }
 
     /// Notes damaged records.

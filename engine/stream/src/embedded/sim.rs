@@ -1,6 +1,6 @@
 //! A simulated world: a disk in memory that fails, fills up and loses power on demand, and a clock and chance that repeat.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,7 +51,8 @@ impl Inode {
 
 #[derive(Debug, Default)]
 struct State {
-    inodes: HashMap<u64, Inode>,
+    /// In order, so that a power cut with the same seed does the same.
+    inodes: BTreeMap<u64, Inode>,
     names: HashMap<PathBuf, u64>,
     durable_names: HashMap<PathBuf, u64>,
     locks: HashSet<PathBuf>,
