@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `SEEDS` | how many fresh seeds; 1,000 without it |
 //! | `SEED` | one seed, whose trace is printed |
-//! | `BUG` | a bug to plant, by its name; then every schedule that finds it is told, and finding none is the failure |
+//! | `BUG` | a bug to plant, by its name; ends with the first schedule that finds it, and finding none is the failure |
 
 mod audit;
 mod bugs;
@@ -57,13 +57,21 @@ fn main() -> ExitCode {
         if !report.findings.is_empty() {
             bad += 1;
             println!("seed {}: {:#?}", report.seed, report.findings);
+            if let Some(bug) = bug {
+                let schedules = seed - first + 1;
+                println!("{} is found by schedule {schedules}, seed {seed}", bug.name());
+                return ExitCode::SUCCESS;
+            }
             println!("again: make simulate SEED={seed}");
         }
     }
     let seconds = begun.elapsed().as_secs_f64();
     println!("simulate: {acknowledged} acknowledged appends, {commits} commits, {deaths} deaths");
     println!("figure simulated_schedules_per_s {:.1} schedules/s", count as f64 / seconds);
-    let (passes, bar) = if bug.is_some() { (bad > 0, ">= 1") } else { (bad == 0, "<= 0") };
-    println!("figure simulated_findings {bad} schedules bar {bar} {}", if passes { "pass" } else { "fail" });
-    if passes { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if let Some(bug) = bug {
+        println!("{} was not found", bug.name());
+        return ExitCode::FAILURE;
+    }
+    println!("figure simulated_findings {bad} schedules bar <= 0 {}", if bad == 0 { "pass" } else { "fail" });
+    if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
