@@ -359,7 +359,7 @@ async fn every_flipped_bit_is_reported_and_nothing_wrong_is_ever_served() {
     for name in names {
         let whole = disk.get(&path(&name));
         let used = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-        for at in (0..used).step_by(13) {
+        for at in 0..used {
             // Between the slots of the mark there is nothing.
             if name == mark::NAME && (32..512).contains(&at) {
                 continue;
@@ -387,7 +387,7 @@ async fn every_flipped_bit_is_reported_and_nothing_wrong_is_ever_served() {
             assert_eq!(report.is_whole(), served.len() == there.len(), "{name}, byte {at}: {report:?}");
         }
     }
-    assert!(flips > 1_000, "{flips}");
+    assert!(flips > 10_000, "{flips}");
 }
 
 #[tokio::test]
