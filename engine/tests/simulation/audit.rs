@@ -44,7 +44,8 @@ impl Audit {
     /// An append was acknowledged.
     pub(crate) fn acknowledged(&self, partition: u32, offset: u64, event: u64) {
         self.note(format!("acknowledged {partition}/{offset} event {event}"));
-        if let Some(other) = self.state().acknowledged.insert((partition, offset), event) {
+        let before = self.state().acknowledged.insert((partition, offset), event);
+        if let Some(other) = before {
             self.find(format!("offset {partition}/{offset} was given to event {other} and to event {event}"));
         }
     }
