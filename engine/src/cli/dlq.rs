@@ -253,10 +253,9 @@ fn query(fields: &[(&str, String)]) -> String {
 
 fn table(page: &Value) -> String {
     let names = ["id", "written", "stream", "state", "attempts", "code", "message"];
-    let columns: Vec<_> = names.iter().map(|name| json!({ "name": name })).collect();
     let rows: Vec<_> = page["deadLetters"].as_array().into_iter().flatten().map(row).collect();
     let (shown, total) = (rows.len() as u64, page["totalCount"].as_u64().unwrap_or_default());
-    let mut text = sql::table(&json!({ "columns": columns, "rows": rows }));
+    let mut text = sql::listing(&names, rows);
     if total > shown {
         text.push_str(&format!("{total} in all: --limit shows more of them\n"));
     }

@@ -54,6 +54,12 @@ fn open_psql(login: &Value) -> Failure {
     error.err().map_or_else(|| Failure::Usage(String::new()), Failure::Failed)
 }
 
+/// Rows under such heads, as [`table`] prints them.
+pub(super) fn listing(heads: &[&str], rows: Vec<Value>) -> String {
+    let columns: Vec<_> = heads.iter().map(|name| json!({ "name": name })).collect();
+    table(&json!({ "columns": columns, "rows": rows }))
+}
+
 /// The rows with aligned columns, a head and a count, as psql prints them.
 pub(super) fn table(answer: &Value) -> String {
     let list = |v: &Value| v.as_array().cloned().unwrap_or_default();

@@ -12,47 +12,10 @@
 //! start every offset below the end of the log that is in no range is settled: no try can be under way, since this
 //! process holds the installation's lock and has fenced all stages before it reads the ranges.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use granary_stream::{Signal, Watcher};
-
-/// Disjoint, merged intervals of offsets.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Intervals(BTreeMap<u64, u64>);
-
-impl Intervals {
-    /// Adds `start..end`, merging with what it touches.
-    pub fn add(&mut self, mut start: u64, mut end: u64) {
-        if start >= end {
-            return;
-        }
-        if let Some((&s, &e)) = self.0.range(..=start).next_back()
-            && e >= start
-        {
-            start = s;
-            end = end.max(e);
-        }
-        let inside: Vec<u64> = self.0.range(start..=end).map(|(s, _)| *s).collect();
-        for s in inside {
-            if let Some(e) = self.0.remove(&s) {
-                end = end.max(e);
-            }
-        }
-        self.0.insert(start, end);
-    }
-
-    /// The end of the interval that holds `offset`.
-    #[must_use]
-    pub fn end_of(&self, offset: u64) -> Option<u64> {
-        self.0.range(..=offset).next_back().filter(|(_, e)| **e > offset).map(|(_, e)| *e)
-    }
-
-    /// The start of the first interval after `offset`.
-    fn next_start(&self, offset: u64) -> Option<u64> {
-        self.0.range(offset..).next().map(|(s, _)| *s)
-    }
-}
+use granary_stream::{Intervals, Signal, Watcher};
 
 /// What a reader at an offset may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,19 +136,6 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn intervals_merge_what_touches() {
-        let mut i = Intervals::default();
-        i.add(5, 8);
-        i.add(0, 3);
-        assert_eq!(i.end_of(3), None);
-        i.add(3, 5);
-        assert_eq!(i, Intervals(BTreeMap::from([(0, 8)])));
-        i.add(2, 4);
-        i.add(20, 20);
-        assert_eq!(i, Intervals(BTreeMap::from([(0, 8)])));
-    }
 
     #[test]
     fn readers_wait_for_a_try_under_way_even_when_later_offsets_count() {

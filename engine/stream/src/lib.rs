@@ -16,9 +16,11 @@ pub mod message;
 pub mod log;
 
 pub mod embedded;
+pub mod intervals;
 pub mod memory;
 pub mod signal;
 
+pub use intervals::Intervals;
 pub use log::{Append, Bounds, Error, OffsetRange, ReadLimit, Record, StreamLog, TopicSpec};
 pub use message::{Headers, Incarnation, Message, Producer, Source, System};
 pub use signal::{Signal, Watcher};

@@ -74,17 +74,12 @@ fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default()
 }
 
-fn table(heads: &[&str], rows: Vec<Value>) -> String {
-    let columns: Vec<_> = heads.iter().map(|name| json!({ "name": name })).collect();
-    sql::table(&json!({ "columns": columns, "rows": rows }))
-}
-
 fn listing(answer: &Value) -> String {
     let row = |stream: &Value| {
         json!([stream["name"], stream["partitions"], stream["records"], retention(&stream["retentionMs"])])
     };
     let rows = list(&answer["streams"]).iter().map(row).collect();
-    let mut text = table(&["name", "partitions", "records", "retention"], rows);
+    let mut text = sql::listing(&["name", "partitions", "records", "retention"], rows);
     let log = &answer["log"];
     text.push_str(&format!("the log takes {} bytes, {} are free\n", log["usedBytes"], log["freeBytes"]));
     if number(&log["damagedPlaces"]) > 0 {
@@ -105,14 +100,14 @@ fn description(stream: &Value) -> String {
     let rows = list(&stream["partitions"]).iter().map(row).collect();
     let name = stream["name"].as_str().unwrap_or_default();
     let mut text = format!("stream {name}, retention {}\n\n", retention(&stream["retentionMs"]));
-    text.push_str(&table(&["partition", "start", "end", "records"], rows));
+    text.push_str(&sql::listing(&["partition", "start", "end", "records"], rows));
     text.push_str("\nread by\n\n");
     let places = |reader: &Value| {
         let place = |p: &Value| json!([reader["stage"], p["partition"], p["next"], p["lag"]]);
         list(&reader["partitions"]).iter().map(place).collect::<Vec<_>>()
     };
     let rows = list(&stream["readers"]).iter().flat_map(places).collect();
-    text.push_str(&table(&["stage", "partition", "next", "lag"], rows));
+    text.push_str(&sql::listing(&["stage", "partition", "next", "lag"], rows));
     text
 }
 

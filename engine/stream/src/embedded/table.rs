@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::{self, Disk};
 use super::format::FORMAT;
+use crate::intervals::Intervals;
 use crate::log::{Error, TopicSpec};
 
 const NAME: &str = "topics.json";
@@ -35,6 +36,15 @@ impl Row {
     pub(super) fn spec(&self) -> TopicSpec {
         let partitions = u32::try_from(self.bounds.len()).unwrap_or(u32::MAX);
         TopicSpec { partitions, retention_ms: self.retention_ms }
+    }
+
+    /// The losses of a partition that were accepted.
+    pub(super) fn accepted(&self, partition: u32) -> Intervals {
+        let mut accepted = Intervals::default();
+        for (_, start, end) in self.lost.iter().filter(|(of, ..)| *of == partition) {
+            accepted.add(*start, *end);
+        }
+        accepted
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::damage::Ranges;
 use super::index::{Entry, Index};
 use super::table::Row;
+use crate::intervals::Intervals;
 use crate::log::{Bounds, Error, TopicSpec};
 use crate::signal::{Signal, Watcher};
 
@@ -21,7 +21,7 @@ pub(super) struct Partition {
     deleted: AtomicBool,
     index: RwLock<Index>,
     /// Offsets that readers go past: they are lost, and that was accepted.
-    lost: RwLock<Ranges>,
+    lost: RwLock<Intervals>,
 }
 
 impl Partition {
@@ -65,7 +65,7 @@ impl Partition {
     }
 
     /// Looks something up among the losses that were accepted.
-    pub(super) fn losses<T>(&self, look: impl FnOnce(&Ranges) -> T) -> T {
+    pub(super) fn losses<T>(&self, look: impl FnOnce(&Intervals) -> T) -> T {
         look(&self.lost.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -97,11 +97,6 @@ impl Topic {
     /// The topic of a row of the table. The ends are those of the table until recovery has seen the files.
     pub(super) fn of(row: &Row) -> Self {
         let partitions = row.bounds.iter().zip(0_u32..).map(|((start, end), number)| {
-            let mut lost = Ranges::default();
-            row.lost
-                .iter()
-                .filter(|(of, ..)| *of == number)
-                .for_each(|(_, start, end)| lost.add(*start, *end));
             Arc::new(Partition {
                 topic: row.id,
                 number,
@@ -109,7 +104,7 @@ impl Topic {
                 end: AtomicU64::new(*end),
                 deleted: AtomicBool::new(false),
                 index: RwLock::default(),
-                lost: RwLock::new(lost),
+                lost: RwLock::new(row.accepted(number)),
             })
         });
         Self {
@@ -128,7 +123,7 @@ impl Topic {
             let Bounds { start, end } = partition.bounds();
             bounds.push((start, end));
             lost.extend(partition.losses(|lost| {
-                lost.from(start).map(|(start, end)| (partition.number, start, end)).collect::<Vec<_>>()
+                lost.since(start).map(|(start, end)| (partition.number, start, end)).collect::<Vec<_>>()
             }));
         }
         let (name, retention_ms) = (self.name.clone(), self.spec.retention_ms);

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::damage::{Damage, Loss, Ranges};
+use super::damage::{Damage, Loss};
 use super::disk::{Disk, File};
 use super::format::{FILE_HEADER_BYTES, FileHeader, Header, Seed, TRAILER_BYTES, Trailer};
 use super::mark::{self, Place};
@@ -13,6 +13,7 @@ use super::scan::Scan;
 use super::survey::{Part, Survey};
 use super::table::Table;
 use super::{EmbeddedLog, Options, World, blocking, file, manifest, retention};
+use crate::intervals::Intervals;
 use crate::log::Error;
 
 /// What was found.
@@ -42,7 +43,7 @@ impl Report {
 }
 
 /// What the files hold of each partition, by topic id and number.
-type Held = HashMap<(u32, u32), Ranges>;
+type Held = HashMap<(u32, u32), Intervals>;
 
 impl EmbeddedLog {
     /// Reads every byte of the log in a directory and checks it. Changes nothing.
@@ -73,9 +74,9 @@ impl EmbeddedLog {
             for topic in shared.all_topics() {
                 for partition in topic.partitions() {
                     let bounds = partition.bounds();
-                    let none = Ranges::default();
+                    let none = Intervals::default();
                     let held = held.get(&(topic.id, partition.number)).unwrap_or(&none);
-                    for (start, end) in held.missing(bounds.start, bounds.end).from(bounds.start) {
+                    for (start, end) in held.missing(bounds.start, bounds.end).since(bounds.start) {
                         partition.accept_loss(start, end);
                         let (topic, partition) = (topic.name.clone(), partition.number);
                         losses.push(Loss { topic, partition, start, end, accepted: true });
@@ -278,26 +279,22 @@ impl Verify<'_> {
         self.report.damages.sort_by(|a, b| (&a.path, a.position).cmp(&(&b.path, b.position)));
         for row in &table.topics {
             for ((start, end), partition) in row.bounds.iter().zip(0_u32..) {
-                let none = Ranges::default();
+                let none = Intervals::default();
                 let held = self.held.get(&(row.id, partition)).unwrap_or(&none);
-                let last = held.from(0).last().map_or(0, |(_, end)| end);
+                let last = held.since(0).last().map_or(0, |(_, end)| end);
                 self.report.records += held.count(*start);
                 let last_frame = self.last.get(&(row.id, partition)).copied().unwrap_or_default();
                 self.report.hidden |= self.unknown > Some(last_frame) && *end <= last;
-                let mut accepted = Ranges::default();
-                row.lost
-                    .iter()
-                    .filter(|lost| lost.0 == partition)
-                    .for_each(|lost| accepted.add(lost.1, lost.2));
+                let accepted = row.accepted(partition);
                 let missing = held.missing(*start, last.max(*end));
-                for (start, end) in missing.from(*start) {
+                for (start, end) in missing.since(*start) {
                     let open = accepted.missing(start, end);
                     let mut add = |start, end, accepted| {
                         let topic = row.name.clone();
                         self.report.losses.push(Loss { topic, partition, start, end, accepted });
                     };
-                    open.from(start).for_each(|(start, end)| add(start, end, false));
-                    open.missing(start, end).from(start).for_each(|(start, end)| add(start, end, true));
+                    open.since(start).for_each(|(start, end)| add(start, end, false));
+                    open.missing(start, end).since(start).for_each(|(start, end)| add(start, end, true));
                 }
             }
         }

@@ -117,8 +117,8 @@ impl Writer {
                     marked = true;
                 }
                 taken => {
-                    if let Err(error) = shared.mark.sync() {
-                        return shared.fail(format!("the durable-end mark could not be synced: {error}"));
+                    if !self.rest() {
+                        return;
                     }
                     (patience, marked) = (Patience::default(), false);
                     if matches!(taken, Taken::Closed) {
@@ -141,12 +141,12 @@ impl Writer {
         true
     }
 
-    /// Makes the durable-end mark durable, as an idle committer does.
-    #[cfg(any(test, feature = "test-util"))]
-    pub(super) fn rest(&self) {
-        if let Err(error) = self.shared.mark.sync() {
-            self.shared.fail(format!("the durable-end mark could not be synced: {error}"));
-        }
+    /// Makes the durable-end mark durable, where nothing else is to do. Whether the log has not failed by that.
+    pub(super) fn rest(&self) -> bool {
+        let synced = self.shared.mark.sync();
+        synced
+            .map_err(|error| self.shared.fail(format!("the durable-end mark could not be synced: {error}")))
+            .is_ok()
     }
 
     /// Commits appends together. `impatient` are callers who come back as soon as they are answered. An error is fatal; its
