@@ -12,13 +12,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use granary_catalog::event_type::RETENTION_MS_DEFAULT;
 use granary_collector::Collector;
 use granary_db::Db;
 use granary_postgres::Server;
 use granary_sandbox::Sandbox;
-use granary_stream::embedded::EmbeddedLog;
-use granary_stream::{StreamLog, TopicSpec};
+use granary_stream::StreamLog;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,9 +29,9 @@ use crate::outbound::Outbound;
 use crate::ready::Readiness;
 use crate::runtimes::{self, Runtimes};
 use crate::secrets::Secrets;
-use crate::stage::DAMAGE_ADVICE;
 use crate::stage::book::Book;
 use crate::stage::worker::Shared;
+use crate::streams::Streams;
 use crate::supervisor::Supervisor;
 
 /// Connections to the database: enough for every running stage of a busy project to commit at once, and half of what
@@ -47,9 +45,11 @@ const DATABASE_CONNECTIONS_MAX: usize = 24;
 pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("could not make the data directory {}", config.data_dir.display()))?;
-    let log = Arc::new(open_log(&config).await?);
+    let streams = Streams::open(&config).await?;
+    let log = Arc::clone(&streams.log);
     let ready = Readiness::default();
-    ready.up("log");
+    ready.explain_log(&streams.acknowledged);
+    ready.down("log", "starting");
     ready.down("database", "starting");
 
     let listener = TcpListener::bind(config.listen)
@@ -77,14 +77,14 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     };
     let db = Db::connect(database, DATABASE_CONNECTIONS_MAX);
 
-    let dyn_log: Arc<dyn StreamLog> = Arc::clone(&log) as _;
-    let shared = Shared { log: Arc::clone(&dyn_log), db: db.clone(), book: Book::default() };
+    let shared = Shared { log: Arc::clone(&log), db: db.clone(), book: Book::default() };
     let outbound = Outbound::new(Arc::clone(&config.outbound_hosts)).context("could not set up TLS")?;
     let secrets = Secrets::open(&config.data_dir);
     let supervisor = Supervisor::new(shared.clone(), runtimes, outbound, secrets.clone());
     let collector = Collector::new(
-        dyn_log,
+        Arc::clone(&log),
         granary_collector::Options {
+            partitions: streams.collector_partitions,
             vendors: config.collector_vendors.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             ..Default::default()
@@ -113,10 +113,11 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     announce(&config.data_dir, address)?;
 
     let chores = CancellationToken::new();
-    tasks.spawn(crate::retention::run(Arc::clone(&log), db.clone(), chores.clone()));
+    tasks.spawn(crate::retention::run(streams.clone(), db.clone(), chores.clone()));
     tasks.spawn(upkeep(metrics, Arc::clone(&log), ready.clone(), chores.clone()));
     let foundation = foundation::Foundation {
         config: config.clone(),
+        streams: streams.clone(),
         shared,
         supervisor: supervisor.clone(),
         secrets,
@@ -131,7 +132,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
             Ok(Ok(())) => Ok(()),
             Err(panic) => Err(anyhow::anyhow!("the database task panicked: {panic}")),
         },
-        why = log_failure(&log) => Err(anyhow::anyhow!("{why}; what was acknowledged is safe, start the engine again")),
+        why = log_failure(&*log) => Err(anyhow::anyhow!("{why}; what was acknowledged is safe, start the engine again")),
     };
     match &outcome {
         Ok(()) => info!("stopping: no new requests, then harvesters, belts, persisters"),
@@ -160,27 +161,6 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
         postgres.stop().await;
     }
     outcome
-}
-
-/// Where the log lies in the data directory.
-pub(crate) const LOG_FOLDER: &str = "log";
-
-async fn open_log(config: &Config) -> anyhow::Result<EmbeddedLog> {
-    let options = granary_stream::embedded::Options {
-        queue_bytes_max: config.log_queue_bytes_max,
-        disk_bytes_max: config.log_disk_bytes_max,
-        disk_reserve_bytes: config.log_disk_bytes_reserve,
-        ..Default::default()
-    };
-    let log = EmbeddedLog::open(&config.data_dir.join(LOG_FOLDER), options).await?;
-    if !log.damages().is_empty() {
-        warn!("what is damaged is refused to its readers, everything else is served; {DAMAGE_ADVICE}");
-    }
-    let spec = TopicSpec { partitions: 1, retention_ms: Some(RETENTION_MS_DEFAULT) };
-    for topic in [granary_collector::TOPIC, granary_collector::BAD_TOPIC] {
-        log.create_topic(topic, spec).await?;
-    }
-    Ok(log)
 }
 
 async fn start_postgres(config: &Config) -> anyhow::Result<Server> {
@@ -213,7 +193,7 @@ async fn wait_for_stop() -> anyhow::Result<()> {
 }
 
 /// Resolves when the log has failed for good.
-async fn log_failure(log: &EmbeddedLog) -> granary_stream::Error {
+async fn log_failure(log: &dyn StreamLog) -> granary_stream::Error {
     loop {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         if let Err(error @ (granary_stream::Error::Failed { .. } | granary_stream::Error::Corrupt { .. })) =
@@ -228,7 +208,7 @@ async fn log_failure(log: &EmbeddedLog) -> granary_stream::Error {
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
 async fn upkeep(
     recorder: PrometheusHandle,
-    log: Arc<EmbeddedLog>,
+    log: Arc<dyn StreamLog>,
     ready: Readiness,
     stop: CancellationToken,
 ) {

@@ -7,7 +7,14 @@ use serde_json::{Value, json};
 
 /// The dependencies and their state. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Option<String>>>>);
+pub struct Readiness(Arc<Mutex<States>>);
+
+#[derive(Default)]
+struct States {
+    reasons: BTreeMap<&'static str, Option<String>>,
+    /// What an acknowledgement of the log means.
+    acknowledged: Option<String>,
+}
 
 impl Readiness {
     /// The dependency is there.
@@ -21,22 +28,31 @@ impl Readiness {
     }
 
     fn set(&self, dependency: &'static str, reason: Option<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(dependency, reason);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).reasons.insert(dependency, reason);
     }
 
-    /// Whether all are there, and the body of the answer: `{"ready": bool, "dependencies": {"log": {"ready": true},
-    /// "database": {"ready": false, "reason": "..."}}}`.
+    /// Says with the log what an acknowledgement of it means.
+    pub fn explain_log(&self, acknowledged: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).acknowledged = Some(acknowledged.to_owned());
+    }
+
+    /// Whether all are there, and the body of the answer: `{"ready": bool, "dependencies": {"log": {"ready": true,
+    /// "acknowledged": "..."}, "database": {"ready": false, "reason": "..."}}}`.
     #[must_use]
     pub fn report(&self) -> (bool, Value) {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let ready = all.values().all(Option::is_none);
+        let ready = all.reasons.values().all(Option::is_none);
         let dependencies: serde_json::Map<String, Value> = all
+            .reasons
             .iter()
             .map(|(name, reason)| {
-                let state = match reason {
+                let mut state = match reason {
                     None => json!({"ready": true}),
                     Some(reason) => json!({"ready": false, "reason": reason}),
                 };
+                if let Some(acknowledged) = all.acknowledged.as_ref().filter(|_| *name == "log") {
+                    state["acknowledged"] = json!(acknowledged);
+                }
                 ((*name).to_owned(), state)
             })
             .collect();

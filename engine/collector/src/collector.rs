@@ -25,9 +25,9 @@ use crate::reply;
 use crate::split::{Split, split};
 use crate::trace;
 
-/// The stream of requests; records go to its partition 0.
+/// The stream of requests.
 pub const TOPIC: &str = "snowplow";
-/// Where payloads are kept that can never be a record, as JSON with the reason; partition 0.
+/// Where payloads are kept that can never be a record, as JSON with the reason.
 pub const BAD_TOPIC: &str = "snowplow_bad";
 
 /// A large body is appended in pieces of about this many bytes, so that one client does not fill the log's queue.
@@ -256,7 +256,8 @@ impl Collector {
     }
 
     async fn append(&self, topic: &str, messages: Vec<Message>) -> Result<(), LogError> {
-        self.0.log.append(vec![Append { topic: topic.to_owned(), partition: 0, messages }]).await.map(drop)
+        let partition = messages.first().map_or(0, |message| message.partition(self.0.options.partitions));
+        self.0.log.append(vec![Append { topic: topic.to_owned(), partition, messages }]).await.map(drop)
     }
 
     fn message(&self, payload: Vec<u8>, (headers, trace_id): &(granary_stream::Headers, u128)) -> Message {
@@ -354,7 +355,7 @@ impl Refusal {
 /// The answer when nothing is known to be stored. The client sends again, so an event may be there twice, never not.
 fn refused(error: &LogError) -> Response {
     match error {
-        LogError::Busy { reason } => reply::later(reason),
+        LogError::Busy { reason } | LogError::Unreachable { reason } => reply::later(reason),
         other => {
             tracing::error!(stage = "collector", topic = TOPIC, error = %other, "could not append");
             reply::later("the log does not take appends, see /ready of this server")

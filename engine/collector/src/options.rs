@@ -7,6 +7,8 @@ use crate::Network;
 /// Settings of the collector.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Partitions of each of the two streams, 1 unless told. The records of one request go to one of them.
+    pub partitions: u32,
     /// First path segments that are vendors although they have no dot.
     pub vendors: Vec<String>,
     /// Peers whose `X-Forwarded-For` is believed. Empty: the address of the connection is recorded.
@@ -26,6 +28,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            partitions: 1,
             vendors: Vec::new(),
             trusted_proxies: Vec::new(),
             body_bytes_max: 32 * 1024 * 1024,

@@ -29,7 +29,7 @@ struct Setup {
 async fn setup(options: Options) -> Setup {
     let log = Arc::new(TestLog::default());
     for topic in [TOPIC, BAD_TOPIC] {
-        log.create_topic(topic, TopicSpec { partitions: 1, retention_ms: None }).await.unwrap();
+        log.create_topic(topic, TopicSpec::of(1)).await.unwrap();
     }
     let router = router(Collector::new(log.clone(), options));
     Setup { log, router }

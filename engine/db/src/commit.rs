@@ -26,6 +26,8 @@ pub struct CursorMove {
     pub from: u64,
     /// Where the cursor stands afterwards.
     pub to: u64,
+    /// What the stage has seen of its producers by then; `None` leaves what is there.
+    pub seen: Option<Vec<u8>>,
 }
 
 /// Offsets `start..end` that count from this commit on.
@@ -113,19 +115,26 @@ struct MoveColumns<'a> {
     partitions: Vec<i32>,
     from: Vec<i64>,
     to: Vec<i64>,
+    seen: Vec<Option<&'a [u8]>>,
 }
 
 impl<'a> MoveColumns<'a> {
     fn of(commit: &'a Commit) -> Result<Self, Error> {
         let mut moves: Vec<&CursorMove> = commit.moves.iter().collect();
         moves.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
-        let mut columns =
-            Self { topics: Vec::new(), partitions: Vec::new(), from: Vec::new(), to: Vec::new() };
+        let mut columns = Self {
+            topics: Vec::new(),
+            partitions: Vec::new(),
+            from: Vec::new(),
+            to: Vec::new(),
+            seen: Vec::new(),
+        };
         for m in moves {
             columns.topics.push(&m.topic);
             columns.partitions.push(partition_column(m.partition)?);
             columns.from.push(offset_column(m.from)?);
             columns.to.push(offset_column(m.to)?);
+            columns.seen.push(m.seen.as_deref());
         }
         Ok(columns)
     }
@@ -146,8 +155,9 @@ async fn move_cursors(tx: &Transaction<'_>, commit: &Commit, moves: &MoveColumns
     let count = tx
         .execute_typed(
             "UPDATE granary.cursor AS c
-             SET next_offset = m.upto
-             FROM unnest($3::text[], $4::int4[], $5::int8[], $6::int8[]) AS m (topic, partition, at, upto)
+             SET next_offset = m.upto, seen = coalesce(m.seen, c.seen)
+             FROM unnest($3::text[], $4::int4[], $5::int8[], $6::int8[], $8::bytea[])
+               AS m (topic, partition, at, upto, seen)
              WHERE c.stage = $1 AND c.log_id = $2 AND c.topic = m.topic AND c.partition = m.partition
                AND c.epoch = $7 AND c.next_offset = m.at",
             &[
@@ -158,6 +168,7 @@ async fn move_cursors(tx: &Transaction<'_>, commit: &Commit, moves: &MoveColumns
                 (&moves.from, Type::INT8_ARRAY),
                 (&moves.to, Type::INT8_ARRAY),
                 (&epoch, Type::INT8),
+                (&moves.seen, Type::BYTEA_ARRAY),
             ],
         )
         .await?;

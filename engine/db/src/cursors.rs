@@ -9,13 +9,26 @@ use uuid::Uuid;
 use crate::commit::{epoch_column, offset_column, partition_column, unsigned};
 use crate::{Db, Error};
 
+/// Where a stage goes on in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Topic that it reads.
+    pub topic: String,
+    /// Its partition.
+    pub partition: u32,
+    /// The offset that comes next.
+    pub next: u64,
+    /// What it has seen of its producers by then, as it was stored.
+    pub seen: Option<Vec<u8>>,
+}
+
 /// A stage that was taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acquired {
     /// The epoch under which its commits are accepted until somebody else acquires it.
     pub epoch: u64,
-    /// Where each wanted partition goes on: (topic, partition, next offset), in the order of the request.
-    pub cursors: Vec<(String, u32, u64)>,
+    /// Where each wanted partition goes on, in the order of the request.
+    pub cursors: Vec<Place>,
 }
 
 /// Takes a stage over: fences every earlier owner and answers where to go on. Partitions that have no cursor yet get
@@ -62,7 +75,7 @@ pub async fn acquire(
     .await?;
     let rows = tx
         .query(
-            "SELECT c.next_offset
+            "SELECT c.next_offset, c.seen
              FROM unnest($3::text[], $4::int4[]) WITH ORDINALITY AS w (topic, partition, at)
              JOIN granary.cursor c
                ON c.stage = $1 AND c.log_id = $2 AND c.topic = w.topic AND c.partition = w.partition
@@ -81,10 +94,27 @@ pub async fn acquire(
         .iter()
         .zip(&rows)
         .map(|((topic, partition, _), row)| {
-            Ok((topic.clone(), *partition, unsigned("granary.cursor.next_offset", row.get(0))?))
+            let next = unsigned("granary.cursor.next_offset", row.get(0))?;
+            Ok(Place { topic: topic.clone(), partition: *partition, next, seen: row.get(1) })
         })
         .collect::<Result<_, Error>>()?;
     Ok(Acquired { epoch: unsigned("granary.stage.epoch", epoch)?, cursors })
+}
+
+/// The epochs in force of stages. One that is missing in the answer was removed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn epochs(db: &Db, stages: &[&str]) -> Result<HashMap<String, u64>, Error> {
+    let rows = db
+        .client()
+        .await?
+        .query_typed(
+            "SELECT stage, epoch FROM granary.stage WHERE stage = ANY ($1)",
+            &[(&stages, Type::TEXT_ARRAY)],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((row.get(0), unsigned("granary.stage.epoch", row.get(1))?))).collect()
 }
 
 /// Takes all stages away from whoever owns them: waits for their commits under way, and lets no later one succeed. What is
@@ -107,7 +137,7 @@ pub async fn fence_all(db: &Db) -> Result<(), Error> {
     Ok(tx.commit().await?)
 }
 
-/// Puts a cursor elsewhere, for a replay. The stage must not run: its next commit is refused, and it must be acquired
+/// Puts a cursor elsewhere, for a replay. What was seen there before is new again. The stage must not run: its next commit is refused, and it must be acquired
 /// again before it goes on. Answers whether there was such a cursor; where not, it is made.
 ///
 /// # Errors
@@ -136,7 +166,7 @@ pub async fn set_cursor(
     tx.execute("UPDATE granary.cursor SET epoch = $2 WHERE stage = $1", &[&stage, &epoch]).await?;
     let moved = tx
         .execute(
-            "UPDATE granary.cursor SET next_offset = $5
+            "UPDATE granary.cursor SET next_offset = $5, seen = NULL
              WHERE stage = $1 AND log_id = $2 AND topic = $3 AND partition = $4",
             &[&stage, &log_id, &topic, &partition, &offset],
         )

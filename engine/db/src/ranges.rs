@@ -116,6 +116,27 @@ pub async fn load_ranges(db: &Db, log_id: Uuid) -> Result<HashMap<(String, u32),
     Ok(all)
 }
 
+/// The committed ranges of one partition.
+///
+/// # Errors
+/// Those of the database.
+pub async fn of_partition(db: &Db, log_id: Uuid, topic: &str, partition: u32) -> Result<Ranges, Error> {
+    let partition = partition_column(partition)?;
+    let rows = db
+        .client()
+        .await?
+        .query_typed(
+            "SELECT lower(one.range), upper(one.range)
+             FROM granary.committed_range r, unnest(r.ranges) AS one (range)
+             WHERE r.log_id = $1 AND r.topic = $2 AND r.partition = $3
+             ORDER BY one.range",
+            &[(&log_id, Type::UUID), (&topic, Type::TEXT), (&partition, Type::INT4)],
+        )
+        .await?;
+    let offset = |row: &tokio_postgres::Row, at| unsigned("granary.committed_range.ranges", row.get(at));
+    rows.iter().map(|row| Ok((offset(row, 0)?, offset(row, 1)?))).collect()
+}
+
 /// Forgets the ranges of a partition below the first offset that is still in the log, so that rows stay small however
 /// many gaps failed tries have left.
 ///

@@ -15,7 +15,7 @@ async fn database() -> Result<TestDatabase> {
 }
 
 fn moved(topic: &str, partition: u32, from: u64, to: u64) -> CursorMove {
-    CursorMove { topic: topic.to_owned(), partition, from, to }
+    CursorMove { topic: topic.to_owned(), partition, from, to, seen: None }
 }
 
 fn range(topic: &str, partition: u32, start: u64, end: u64) -> RangeAdd {
@@ -66,12 +66,16 @@ async fn acquire(db: &Db, log_id: Uuid, wanted: &[(&str, u32, u64)]) -> Result<c
     Ok(cursors::acquire(db, STAGE, log_id, &wanted).await?)
 }
 
+fn places(acquired: &cursors::Acquired) -> Vec<(String, u32, u64)> {
+    acquired.cursors.iter().map(|c| (c.topic.clone(), c.partition, c.next)).collect()
+}
+
 #[tokio::test]
 async fn a_commit_moves_cursors_adds_ranges_and_keeps_dead_letters_together() -> Result<()> {
     let test = database().await?;
     let (db, log) = (test.db(), Uuid::new_v4());
     let acquired = acquire(db, log, &[("in", 0, 5), ("in", 1, 0)]).await?;
-    assert_eq!(acquired.cursors, [("in".to_owned(), 0, 5), ("in".to_owned(), 1, 0)]);
+    assert_eq!(places(&acquired), [("in".to_owned(), 0, 5), ("in".to_owned(), 1, 0)]);
     let what = Commit {
         ranges: vec![
             range("out", 0, 10, 12),
@@ -129,7 +133,7 @@ async fn a_take_over_waits_for_a_commit_under_way_and_sees_it() -> Result<()> {
     });
     await_lock(&db).await?;
     tx.commit().await?;
-    assert_eq!(take_over.await??.cursors, [("in".to_owned(), 0, 4)]);
+    assert_eq!(places(&take_over.await??), [("in".to_owned(), 0, 4)]);
     Ok(())
 }
 
@@ -179,7 +183,7 @@ async fn an_engine_that_fences_all_stages_sees_the_last_word_of_the_one_before()
     let error = try_commit(&db, &late).await.unwrap_err();
     assert!(matches!(error, CommitError::Fenced { .. }), "{error}");
     // Nobody owns them now, and whoever comes goes on where they stood.
-    assert_eq!(acquire(&db, log, &[("in", 0, 0)]).await?.cursors, [("in".to_owned(), 0, 4)]);
+    assert_eq!(places(&acquire(&db, log, &[("in", 0, 0)]).await?), [("in".to_owned(), 0, 4)]);
     Ok(())
 }
 
@@ -253,7 +257,7 @@ async fn a_cursor_that_is_set_fences_the_worker_and_is_where_the_next_one_begins
         try_commit(db, &batch(STAGE, log, old.epoch, vec![moved("in", 0, 10, 11)])).await.unwrap_err();
     assert!(matches!(error, CommitError::Fenced { .. }), "{error}");
     let new = acquire(db, log, &[("in", 0, 99), ("in", 1, 99), ("in", 2, 99)]).await?;
-    assert_eq!(new.cursors.iter().map(|c| c.2).collect::<Vec<_>>(), [2, 7, 99]);
+    assert_eq!(new.cursors.iter().map(|c| c.next).collect::<Vec<_>>(), [2, 7, 99]);
     Ok(())
 }
 
@@ -346,4 +350,40 @@ fn the_reason_has_the_header_names_of_its_kind_of_stage() {
     };
     assert_eq!(names("harvester:x"), ["grnry-dlc-exception-message", "grnry-dlc-exception-stacktrace"]);
     assert_eq!(names("belt:1"), ["grnry-exception-message", "grnry-exception-stacktrace"]);
+}
+
+#[tokio::test]
+async fn what_was_seen_of_producers_is_kept_with_the_cursor_and_forgotten_by_a_replay() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let seen = |acquired: &cursors::Acquired| acquired.cursors[0].seen.clone();
+    let first = acquire(db, log, &[("in", 0, 0)]).await?;
+    assert_eq!(seen(&first), None);
+    let with = |from, to, seen: Option<&[u8]>| CursorMove {
+        seen: seen.map(<[u8]>::to_vec),
+        ..moved("in", 0, from, to)
+    };
+    try_commit(db, &batch(STAGE, log, first.epoch, vec![with(0, 3, Some(b"abc"))])).await?;
+    try_commit(db, &batch(STAGE, log, first.epoch, vec![with(3, 4, None)])).await?;
+    assert_eq!(seen(&acquire(db, log, &[("in", 0, 0)]).await?), Some(b"abc".to_vec()));
+    cursors::set_cursor(db, STAGE, log, "in", 0, 1).await?;
+    assert_eq!(seen(&acquire(db, log, &[("in", 0, 0)]).await?), None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn epochs_in_force_and_the_ranges_of_a_partition_are_told() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let epoch = acquire(db, log, &[("in", 0, 0)]).await?.epoch;
+    let told = cursors::epochs(db, &[STAGE, "belt:gone"]).await?;
+    assert_eq!(told, [(STAGE.to_owned(), epoch)].into());
+    let what = Commit {
+        ranges: vec![range("out", 1, 3, 5), range("out", 1, 9, 10), range("out", 0, 0, 1)],
+        ..batch(STAGE, log, epoch, vec![moved("in", 0, 0, 1)])
+    };
+    try_commit(db, &what).await?;
+    assert_eq!(ranges::of_partition(db, log, "out", 1).await?, [(3, 5), (9, 10)]);
+    assert!(ranges::of_partition(db, Uuid::new_v4(), "out", 1).await?.is_empty());
+    Ok(())
 }

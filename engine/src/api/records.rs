@@ -67,7 +67,7 @@ impl Wanted {
         let mut records: Vec<Found> = Vec::new();
         let mut ends = Vec::new();
         for partition in 0..self.partitions {
-            let bounds = state.log.bounds(topic, partition).map_err(of_log)?;
+            let bounds = state.log.bounds(topic, partition).await.map_err(of_log)?;
             ends.push(json!({"partition": partition, "start": bounds.start, "end": bounds.end}));
             if self.only.is_some_and(|only| only != partition as usize) {
                 continue;

@@ -31,7 +31,7 @@ async fn list(State(state): State<ApiState>, _admin: Admin) -> Result<Json<Value
     for (name, spec) in &topics {
         let mut records = 0;
         for partition in 0..spec.partitions {
-            let bounds = state.log.bounds(name, partition).map_err(of_log)?;
+            let bounds = state.log.bounds(name, partition).await.map_err(of_log)?;
             records += bounds.end - bounds.start;
         }
         streams.push(json!({"name": name, "partitions": spec.partitions,
@@ -40,7 +40,7 @@ async fn list(State(state): State<ApiState>, _admin: Admin) -> Result<Json<Value
     let stats = state.log.stats();
     Ok(Json(json!({
         "streams": streams, "totalCount": streams.len(),
-        "log": {"id": state.log.id(), "usedBytes": stats.disk_used_bytes, "freeBytes": stats.disk_free_bytes,
+        "log": {"id": state.log.id(), "usedBytes": stats.disk_used_bytes, "freeBytes": (stats.disk_free_bytes < u64::MAX).then_some(stats.disk_free_bytes),
             "damagedPlaces": stats.damaged_places, "lostRecords": stats.lost_records},
         "_links": self_link(&format!("{}/streams", state.public_url)),
     })))
@@ -55,7 +55,7 @@ async fn describe(State(state): State<ApiState>, admin: Admin) -> Result<Json<Va
     let mut partitions = Vec::new();
     let mut ends = Vec::new();
     for partition in 0..spec.partitions {
-        let bounds = state.log.bounds(name, partition).map_err(of_log)?;
+        let bounds = state.log.bounds(name, partition).await.map_err(of_log)?;
         partitions.push(json!({"partition": partition, "start": bounds.start, "end": bounds.end}));
         ends.push(bounds.end);
     }
@@ -73,7 +73,8 @@ async fn describe(State(state): State<ApiState>, admin: Admin) -> Result<Json<Va
         })
         .collect();
     Ok(Json(json!({
-        "name": name, "retentionMs": spec.retention_ms, "partitions": partitions, "readers": readers,
+        "name": name, "storedAs": state.log.stored_as(name), "retentionMs": spec.retention_ms,
+        "partitions": partitions, "readers": readers,
         "_links": self_link(&format!("{}/streams/{}", state.public_url, encode(name))),
     })))
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use granary_catalog::HostPattern;
 
 use crate::runtimes::Places;
+use crate::streams::StreamChoice;
 use setting::SETTINGS;
 
 /// Format of the engine's own log.
@@ -37,6 +38,7 @@ pub struct Config {
     pub postgres_port: u16,
     pub cache_dir: PathBuf,
     pub runtimes: Places,
+    pub stream: StreamChoice,
     pub log_disk_bytes_max: Option<u64>,
     pub log_disk_bytes_reserve: u64,
     pub log_queue_bytes_max: usize,
@@ -96,6 +98,7 @@ impl Config {
                 python: take.optional("python-runtime").map(PathBuf::from),
                 javascript: take.optional("javascript-runtime").map(PathBuf::from),
             },
+            stream: take.explained("stream").unwrap_or(StreamChoice::Embedded),
             log_disk_bytes_max: take.bytes("log-disk-max").filter(|b| *b > 0),
             log_disk_bytes_reserve: take.bytes("log-disk-reserve").unwrap_or_default(),
             log_queue_bytes_max: take
@@ -239,6 +242,19 @@ impl Take<'_> {
         }
     }
 
+    /// For a value whose own mistake says what was expected.
+    fn explained<T: FromStr<Err = String>>(&mut self, name: &str) -> Option<T> {
+        let (value, place) = self.get(name);
+        match value.parse() {
+            Ok(parsed) => Some(parsed),
+            Err(mistake) => {
+                let mistake = format!("{place}: {mistake}");
+                self.mistakes.push(mistake);
+                None
+            }
+        }
+    }
+
     fn optional_parse<T: FromStr>(&mut self, name: &str, expected: &str) -> Option<T> {
         if self.get(name).0.is_empty() { None } else { self.parse(name, expected) }
     }
@@ -335,17 +351,22 @@ mod tests {
         let Err(Mistakes(mistakes)) = load(
             "listne = \"x\"\nlog_disk_max = \"many\"",
             &[("GRANARY_POSTGRES_PORT", "70000")],
-            &[("log-format", "xml"), ("trusted-proxies", "10.0.0.1, nowhere")],
+            &[("log-format", "xml"), ("trusted-proxies", "10.0.0.1, nowhere"), ("stream", "kafka://x")],
         ) else {
             panic!("a bad configuration was accepted")
         };
         let all = mistakes.join("\n");
-        for part in
-            ["'listne' in ", "'log_disk_max' in ", "GRANARY_POSTGRES_PORT", "--log-format", "'nowhere'"]
-        {
+        for part in [
+            "'listne' in ",
+            "'log_disk_max' in ",
+            "GRANARY_POSTGRES_PORT",
+            "--log-format",
+            "'nowhere'",
+            "--stream: 'kafka'",
+        ] {
             assert!(all.contains(part), "{part} is missing in:\n{all}");
         }
-        assert_eq!(mistakes.len(), 5);
+        assert_eq!(mistakes.len(), 6);
     }
 
     #[test]

@@ -70,6 +70,12 @@ pub const SETTINGS: &[Setting] = &[
         help: "The JavaScript runtime component. The default looks for javascript.wasm in the same places",
     },
     Setting {
+        name: "stream",
+        value: "WHERE",
+        default: "embedded",
+        help: "Where records are kept: embedded (in the data directory), or a Fluvio cluster as fluvio://host:9003, optionally with ?profile= (of Fluvio's configuration, for TLS), &replication= (copies of every stream), &partitions= (of the collector's streams, default 1) and &prefix= (of all topics, default granary)",
+    },
+    Setting {
         name: "log-disk-max",
         value: "BYTES",
         default: "0",

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::ready::Readiness;
 use crate::secrets::Secrets;
 use crate::stage::worker::Shared;
+use crate::streams::Streams;
 use crate::supervisor::Supervisor;
 
 /// Wait between attempts to reach the database.
@@ -25,6 +26,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) struct Foundation {
     pub(super) config: Config,
+    pub(super) streams: Streams,
     pub(super) shared: Shared,
     pub(super) supervisor: Supervisor,
     pub(super) secrets: Secrets,
@@ -37,6 +39,11 @@ impl Foundation {
     /// # Errors
     /// What no waiting mends: a database of another log or of a newer engine.
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        // Whose offsets the database holds is known when the log is reached.
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            made = self.streams.make_collector_topics() => made.context("could not make the streams of the collector")?,
+        }
         let lock = loop {
             match self.lay().await {
                 Ok(lock) => break lock,
@@ -71,7 +78,7 @@ impl Foundation {
         for (topic, spec) in log.topics() {
             for partition in 0..spec.partitions {
                 let ranges = known.remove(&(topic.clone(), partition)).unwrap_or_default();
-                let end = log.bounds(&topic, partition).map_or(0, |b| b.end);
+                let end = log.bounds(&topic, partition).await.map_or(0, |b| b.end);
                 book.load(&topic, partition, &ranges, end);
             }
         }

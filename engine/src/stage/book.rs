@@ -121,6 +121,16 @@ impl Book {
         self.topic(topic).with(partition, |p| p.step(from))
     }
 
+    /// The undecided offsets from `from` on, where some behind them count: a try that is under way, or was given up by
+    /// somebody who could not tell.
+    #[must_use]
+    pub fn gap(&self, topic: &str, partition: u32, from: u64) -> Option<(u64, u64)> {
+        self.topic(topic).with(partition, |p| match p.step(from) {
+            Step::Wait => p.committed.next_start(from).map(|next| (from, next)),
+            Step::Deliver(_) | Step::Skip(_) => None,
+        })
+    }
+
     /// Hears whenever something of the topic was decided.
     #[must_use]
     pub fn watch(&self, topic: &str) -> Watcher {
@@ -143,6 +153,10 @@ mod tests {
         book.commit("t", &[(0, 0, 5), (0, 8, 10)]);
         assert_eq!(book.step("t", 0, 0), Step::Deliver(5));
         assert_eq!(book.step("t", 0, 5), Step::Wait);
+        assert_eq!(
+            (book.gap("t", 0, 5), book.gap("t", 0, 0), book.gap("t", 0, 10)),
+            (Some((5, 8)), None, None)
+        );
         book.commit("t", &[(0, 5, 8)]);
         assert_eq!(book.step("t", 0, 5), Step::Deliver(10));
     }

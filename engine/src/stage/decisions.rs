@@ -1,6 +1,8 @@
 //! What stages decide: who owns one, how far it has read, which of its outputs count. Postgres holds that; simulation has a
 //! model of its transactions.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use granary_db::commit::{Commit, CommitError, RangeAdd};
 use granary_db::cursors::{self, Acquired};
@@ -35,6 +37,18 @@ pub trait Decisions: Send + Sync {
     /// # Errors
     /// Those of the database.
     async fn count(&self, log: Uuid, ranges: &[RangeAdd]) -> Result<bool, Error>;
+
+    /// The epochs in force of stages; one that is missing in the answer was removed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    async fn epochs(&self, stages: &[&str]) -> Result<HashMap<String, u64>, Error>;
+
+    /// The offsets of a partition that count, as ranges.
+    ///
+    /// # Errors
+    /// Those of the database.
+    async fn ranges(&self, log: Uuid, topic: &str, partition: u32) -> Result<Vec<(u64, u64)>, Error>;
 
     /// Dead letters of a stage that are to be processed again, up to so many and so many bytes.
     ///
@@ -152,6 +166,14 @@ impl Decisions for Db {
 
     async fn count(&self, log: Uuid, ranges: &[RangeAdd]) -> Result<bool, Error> {
         granary_db::ranges::contain(self, log, ranges).await
+    }
+
+    async fn epochs(&self, stages: &[&str]) -> Result<HashMap<String, u64>, Error> {
+        cursors::epochs(self, stages).await
+    }
+
+    async fn ranges(&self, log: Uuid, topic: &str, partition: u32) -> Result<Vec<(u64, u64)>, Error> {
+        granary_db::ranges::of_partition(self, log, topic, partition).await
     }
 
     async fn waiting(&self, stage: &str, records: usize, bytes: usize) -> Result<Vec<Stored>, Error> {

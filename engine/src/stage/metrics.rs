@@ -103,6 +103,11 @@ impl Labels {
         counter!("granary_stage_retries_total", &[a, b, c, ("cause", cause.to_owned())]).increment(1);
     }
 
+    /// A record that was in the log before, since an append of it was answered too late.
+    pub fn repeated(&self) {
+        counter!("granary_stage_repeats_total", &self.all()).increment(1);
+    }
+
     /// How far the stage is behind.
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
     pub fn lag(&self, records: u64, age: Duration) {

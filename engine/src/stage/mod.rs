@@ -17,6 +17,7 @@
 pub mod book;
 pub mod decisions;
 pub mod metrics;
+mod repeats;
 pub mod worker;
 
 use std::sync::Arc;
@@ -146,11 +147,17 @@ pub enum Error {
 pub const DAMAGE_ADVICE: &str = "stop the engine and run `granary stream verify`, which tells what is lost; \
     with --repair, stages go on behind it at the next start";
 
-/// A busy log takes appends again later; everything else it says needs a human.
+/// A log that is busy or out of reach takes appends again later; everything else it says needs a human.
 impl From<granary_stream::Error> for Error {
     fn from(error: granary_stream::Error) -> Self {
         match error {
-            granary_stream::Error::Busy { .. } => Self::Unavailable(error.to_string()),
+            granary_stream::Error::Busy { .. } | granary_stream::Error::Unreachable { .. } => {
+                Self::Unavailable(error.to_string())
+            }
+            granary_stream::Error::Trimmed { .. } => Self::Final(format!(
+                "{error}: the records in between were dropped before this stage read them; to go on behind them, start it with \
+                 ?from=earliest"
+            )),
             granary_stream::Error::Corrupt { .. } => Self::Final(format!("{error}; {DAMAGE_ADVICE}")),
             other => Self::Final(other.to_string()),
         }

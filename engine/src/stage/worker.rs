@@ -17,6 +17,7 @@
 
 mod commit;
 mod retry;
+mod settle;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +36,7 @@ pub use retry::Letter;
 use super::book::{Book, Step};
 use super::decisions::Decisions;
 use super::metrics::{Batch, Labels};
+use super::repeats::Repeats;
 use super::{Dead, Delivered, Error, Outcome, Process};
 
 /// Most records of one batch: large enough that the fixed cost of a commit disappears.
@@ -193,8 +195,20 @@ struct Cursor {
     ranged: bool,
     /// What the database holds.
     committed: u64,
+    /// What was seen of its producers by then.
+    committed_seen: Repeats,
     /// Where the next fetch goes on.
     next: u64,
+    /// What was seen of its producers by then.
+    seen: Repeats,
+}
+
+impl Cursor {
+    /// Goes back to what the database holds.
+    fn rewind(&mut self) {
+        self.next = self.committed;
+        self.seen.clone_from(&self.committed_seen);
+    }
 }
 
 /// A running stage.
@@ -210,6 +224,9 @@ pub struct Worker {
     turn: usize,
     /// Most records of the next batch.
     records_max: usize,
+    /// Whether outputs may be in the log that nobody here knows of: a new epoch has to be taken before anything else is
+    /// appended, so that readers can tell.
+    in_doubt: bool,
 }
 
 /// A processed batch whose outputs are appended.
@@ -237,7 +254,18 @@ impl Worker {
     ) -> Result<Self, Error> {
         let labels = Labels::new(spec.kind, &spec.project, &spec.object);
         let (cursors, records_max) = (Vec::new(), BATCH_RECORDS_FIRST);
-        let mut worker = Self { spec, means, labels, stop, trouble, epoch: 0, cursors, turn: 0, records_max };
+        let mut worker = Self {
+            spec,
+            means,
+            labels,
+            stop,
+            trouble,
+            epoch: 0,
+            cursors,
+            turn: 0,
+            records_max,
+            in_doubt: false,
+        };
         let mut back_off = BackOff::default();
         loop {
             match worker.take_epoch().await {
@@ -272,18 +300,14 @@ impl Worker {
                 }
                 // The old process was told to stop in the middle of a batch, which is the new one's now.
                 Err(Error::Stopped) if relay.is_waiting() && !self.stop.is_cancelled() => {
-                    for cursor in &mut self.cursors {
-                        cursor.next = cursor.committed;
-                    }
+                    self.cursors.iter_mut().for_each(Cursor::rewind);
                 }
                 Err(Error::Stopped) => {
                     info!(stage = %self.spec.id, project = %self.spec.project, "stage stops");
                     return Ok(());
                 }
                 Err(Error::Unavailable(why)) => {
-                    for cursor in &mut self.cursors {
-                        cursor.next = cursor.committed;
-                    }
+                    self.cursors.iter_mut().for_each(Cursor::rewind);
                     match self.pause(&mut back_off, "process", why).await {
                         Ok(()) => {}
                         Err(Error::Stopped) => return Ok(()),
@@ -313,6 +337,9 @@ impl Worker {
     }
 
     async fn turn(&mut self, process: &mut dyn Process, relay: &Relay) -> Result<(), Error> {
+        if self.in_doubt {
+            self.take_epoch().await?;
+        }
         if relay.retry.swap(false, Ordering::AcqRel) {
             let looked = self.retry(process).await;
             // Until a look finds nothing. Records of the source have their turn in between.
@@ -351,17 +378,22 @@ impl Worker {
             }
             let batch = self.read().await?;
             if !batch.is_empty() {
-                self.show_lag(&batch);
+                self.show_lag(&batch).await;
                 return Ok(Some(batch));
             }
             self.labels.lag(0, Duration::ZERO);
             self.trouble.set(None);
             // In this order, so that a simulation repeats.
+            let at_gap = self.stands_at_gap();
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Err(Error::Stopped),
                 () = relay.filled() => return Ok(None),
                 () = any_changed(&mut signals) => {}
+                () = tokio::time::sleep(settle::PATIENCE), if at_gap => {
+                    self.settle().await?;
+                    continue;
+                }
             }
             tokio::time::sleep(LINGER).await;
         }
@@ -371,7 +403,7 @@ impl Worker {
     async fn read(&mut self) -> Result<Vec<Delivered>, Error> {
         let mut batch = Vec::new();
         let mut bytes_left = BATCH_BYTES_MAX;
-        let count = self.cursors.len();
+        let (count, may_repeat) = (self.cursors.len(), self.means.log.may_repeat());
         self.turn = (self.turn + 1) % count.max(1);
         for i in 0..count {
             let at = (self.turn + i) % count;
@@ -387,7 +419,7 @@ impl Worker {
                         Step::Wait => break,
                     }
                 } else {
-                    self.means.log.bounds(&cursor.topic, cursor.partition)?.end
+                    u64::MAX
                 };
                 if cursor.next >= end {
                     break;
@@ -404,6 +436,9 @@ impl Worker {
                     Err(granary_stream::Error::Corrupt { .. }) if !batch.is_empty() => return Ok(batch),
                     read => read?,
                 };
+                if records.is_empty() && !cursor.ranged {
+                    break;
+                }
                 let first = records.first().map_or(end, |r| r.offset.min(end));
                 if first > cursor.next {
                     warn!(stage = %self.spec.id, topic = %cursor.topic, partition = cursor.partition,
@@ -414,6 +449,14 @@ impl Worker {
                 cursor.next = last.offset + 1;
                 let (topic, partition) = (Arc::clone(&cursor.topic), cursor.partition);
                 for record in records.into_iter().filter(|r| r.offset < end) {
+                    if may_repeat
+                        && !cursor.ranged
+                        && let Some(producer) = &record.message.system.producer
+                        && !cursor.seen.is_first(producer, record.offset)
+                    {
+                        self.labels.repeated();
+                        continue;
+                    }
                     bytes_left = bytes_left.saturating_sub(record.message.payload.len());
                     batch.push(Delivered { topic: Arc::clone(&topic), partition, record });
                 }
@@ -425,20 +468,19 @@ impl Worker {
         Ok(batch)
     }
 
-    fn show_lag(&self, batch: &[Delivered]) {
-        let behind = self
-            .cursors
-            .iter()
-            .filter_map(|c| {
-                Some(self.means.log.bounds(&c.topic, c.partition).ok()?.end.saturating_sub(c.committed))
-            })
-            .sum();
+    async fn show_lag(&self, batch: &[Delivered]) {
+        let mut behind = 0;
+        for cursor in &self.cursors {
+            if let Ok(bounds) = self.means.log.bounds(&cursor.topic, cursor.partition).await {
+                behind += bounds.end.saturating_sub(cursor.committed);
+            }
+        }
         let oldest = batch.iter().map(|d| d.record.message.time_ms).min().unwrap_or_default();
         self.labels.lag(behind, Duration::from_millis(crate::clock::now_ms().saturating_sub(oldest)));
     }
 
     /// Makes the outputs durable. They are not visible yet.
-    async fn append(&self, outcome: Outcome, mut figures: Batch) -> Result<Prepared, Error> {
+    async fn append(&mut self, outcome: Outcome, mut figures: Batch) -> Result<Prepared, Error> {
         let incarnation =
             Incarnation { stage: self.spec.id.clone(), version: self.spec.version, epoch: self.epoch };
         let mut appends: Vec<Append> = Vec::new();
@@ -455,7 +497,15 @@ impl Worker {
             });
             appends[at].messages.push(output.message);
         }
-        let ranges = if appends.is_empty() { Vec::new() } else { self.means.log.append(appends).await? };
+        let ranges = if appends.is_empty() {
+            Vec::new()
+        } else {
+            // Also where this is dropped before it is done.
+            self.in_doubt = true;
+            let ranges = self.means.log.append(appends).await;
+            self.in_doubt = matches!(ranges, Err(granary_stream::Error::Unreachable { .. }));
+            ranges?
+        };
         Ok(Prepared {
             letters: Vec::new(),
             ranges: ranges
@@ -473,6 +523,7 @@ impl Worker {
                     partition: c.partition,
                     from: c.committed,
                     to: c.next,
+                    seen: if c.seen == c.committed_seen { None } else { c.seen.write() },
                 })
                 .collect(),
             figures,
@@ -493,20 +544,28 @@ impl Worker {
         }
         let acquired = self.means.decisions.acquire(&self.spec.id, self.means.log.id(), &wanted).await?;
         self.epoch = acquired.epoch;
-        let at: HashMap<(String, u32), u64> =
-            acquired.cursors.into_iter().map(|(topic, partition, next)| ((topic, partition), next)).collect();
+        self.in_doubt = false;
+        let mut at: HashMap<(String, u32), (u64, Option<Vec<u8>>)> = acquired
+            .cursors
+            .into_iter()
+            .map(|place| ((place.topic, place.partition), (place.next, place.seen)))
+            .collect();
         self.cursors.clear();
         for source in &self.spec.sources {
             for partition in 0..source.partitions {
-                let committed = at.get(&(source.topic.to_string(), partition)).copied().ok_or_else(|| {
-                    Error::Final(format!("no cursor for topic '{}' partition {partition}", source.topic))
-                })?;
+                let (committed, seen) =
+                    at.remove(&(source.topic.to_string(), partition)).ok_or_else(|| {
+                        Error::Final(format!("no cursor for topic '{}' partition {partition}", source.topic))
+                    })?;
+                let seen = Repeats::read(&seen.unwrap_or_default()).map_err(Error::Final)?;
                 self.cursors.push(Cursor {
                     topic: Arc::clone(&source.topic),
                     partition,
                     ranged: source.ranged,
                     committed,
+                    committed_seen: seen.clone(),
                     next: committed,
+                    seen,
                 });
             }
         }
@@ -515,7 +574,7 @@ impl Worker {
 
     /// Where a partition begins when it has no cursor yet.
     async fn first_offset(&self, source: &Source, partition: u32) -> Result<u64, Error> {
-        let bounds = self.means.log.bounds(&source.topic, partition)?;
+        let bounds = self.means.log.bounds(&source.topic, partition).await?;
         Ok(match &self.spec.start {
             Start::Latest => bounds.end,
             Start::Earliest => bounds.start,

@@ -288,7 +288,8 @@ pub(super) async fn ensure_topic(
         .topic_name()
         .ok_or_else(|| Error::Final(format!("the event type '{}' has no stream", event_type.name)))?;
     let partitions = event_type.partition_count.unwrap_or(1).max(1);
-    let spec = TopicSpec { partitions, retention_ms: event_type.retention_ms };
+    let spec =
+        TopicSpec { partitions, retention_ms: event_type.retention_ms, replication: event_type.replication };
     log.create_topic(&name, spec).await?;
     Ok((name.into(), partitions))
 }
@@ -298,7 +299,7 @@ async fn raw_topic(log: &Arc<dyn StreamLog>, name: &str) -> Result<(Arc<str>, u3
     if let Some(spec) = log.topics().get(name) {
         return Ok((name.into(), spec.partitions));
     }
-    let spec = TopicSpec { partitions: PARTITIONS_DEFAULT, retention_ms: Some(RETENTION_MS_DEFAULT) };
+    let spec = TopicSpec { retention_ms: Some(RETENTION_MS_DEFAULT), ..TopicSpec::of(PARTITIONS_DEFAULT) };
     log.create_topic(name, spec).await?;
     Ok((name.into(), spec.partitions))
 }

@@ -111,7 +111,7 @@ impl Candidate {
             return Ok(Self::Fjall(Fjall::open(path)?));
         }
         let log = EmbeddedLog::open(path, Options::default()).await?;
-        log.create_topic(TOPIC, TopicSpec { partitions: 1, retention_ms: None }).await?;
+        log.create_topic(TOPIC, TopicSpec::of(1)).await?;
         Ok(Self::Ours(Arc::new(log)))
     }
 

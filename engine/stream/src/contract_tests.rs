@@ -24,7 +24,7 @@ pub type Factory<'a> = &'a (dyn Fn() -> Pin<Box<dyn Future<Output = Log> + Send>
 /// No bound that a test would meet.
 pub const PLENTY: ReadLimit = ReadLimit { records: usize::MAX, bytes: usize::MAX };
 
-const ONE: TopicSpec = TopicSpec { partitions: 1, retention_ms: None };
+const ONE: TopicSpec = TopicSpec::of(1);
 
 /// Runs every case, each on a log of its own.
 ///
@@ -84,12 +84,12 @@ pub fn full_message() -> Message {
 
 async fn offsets_are_consecutive(log: &dyn StreamLog) {
     log.create_topic("t", ONE).await.unwrap();
-    assert_eq!(log.bounds("t", 0).unwrap(), Bounds { start: 0, end: 0 });
+    assert_eq!(log.bounds("t", 0).await.unwrap(), Bounds { start: 0, end: 0 });
     for round in 0..3_u64 {
         let ranges = log.append(vec![batch("t", (0..5).map(|n| format!("{round}-{n}")))]).await.unwrap();
         let (start, end) = (round * 5, round * 5 + 5);
         assert_eq!(ranges, [OffsetRange { topic: "t".to_owned(), partition: 0, start, end }]);
-        assert_eq!(log.bounds("t", 0).unwrap(), Bounds { start: 0, end });
+        assert_eq!(log.bounds("t", 0).await.unwrap(), Bounds { start: 0, end });
     }
     let records = log.read("t", 0, 0, PLENTY).await.unwrap();
     assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), (0..15).collect::<Vec<_>>());
@@ -117,12 +117,12 @@ async fn a_missing_time_is_set(log: &dyn StreamLog) {
 }
 
 async fn topics_are_made_listed_and_removed(log: &dyn StreamLog) {
-    let three = TopicSpec { partitions: 3, retention_ms: Some(5) };
+    let three = TopicSpec { retention_ms: Some(5), ..TopicSpec::of(3) };
     log.create_topic("a", ONE).await.unwrap();
     log.create_topic("b", three).await.unwrap();
     log.create_topic("a", ONE).await.unwrap();
     assert!(matches!(log.create_topic("a", three).await, Err(Error::TopicExists(name)) if name == "a"));
-    assert!(log.create_topic("none", TopicSpec { partitions: 0, retention_ms: None }).await.is_err());
+    assert!(log.create_topic("none", TopicSpec::of(0)).await.is_err());
     assert_eq!(log.topics(), [("a".to_owned(), ONE), ("b".to_owned(), three)].into());
     log.append(vec![batch("a", ["old".to_owned()])]).await.unwrap();
     log.delete_topic("a").await.unwrap();
@@ -130,30 +130,30 @@ async fn topics_are_made_listed_and_removed(log: &dyn StreamLog) {
     assert_eq!(log.topics(), [("b".to_owned(), three)].into());
     assert!(matches!(log.read("a", 0, 0, PLENTY).await, Err(Error::NoTopic(_))));
     log.create_topic("a", three).await.unwrap();
-    assert_eq!(log.bounds("a", 0).unwrap(), Bounds { start: 0, end: 0 });
+    assert_eq!(log.bounds("a", 0).await.unwrap(), Bounds { start: 0, end: 0 });
     log.append(vec![batch("a", ["new".to_owned()])]).await.unwrap();
     assert_eq!(payloads(&log.read("a", 0, 0, PLENTY).await.unwrap()), ["new"]);
 }
 
 async fn what_is_not_there_is_named(log: &dyn StreamLog) {
     log.create_topic("t", ONE).await.unwrap();
-    assert!(matches!(log.bounds("x", 0), Err(Error::NoTopic(name)) if name == "x"));
+    assert!(matches!(log.bounds("x", 0).await, Err(Error::NoTopic(name)) if name == "x"));
     assert!(matches!(log.watch("x"), Err(Error::NoTopic(_))));
     assert!(matches!(log.trim("x", 0, 0).await, Err(Error::NoTopic(_))));
     assert!(matches!(log.read("x", 0, 0, PLENTY).await, Err(Error::NoTopic(_))));
     assert!(matches!(log.offset_at("x", 0, 0).await, Err(Error::NoTopic(_))));
-    assert!(matches!(log.bounds("t", 1), Err(Error::NoPartition { partition: 1, partitions: 1, .. })));
+    assert!(matches!(log.bounds("t", 1).await, Err(Error::NoPartition { partition: 1, partitions: 1, .. })));
     assert!(matches!(log.read("t", 1, 0, PLENTY).await, Err(Error::NoPartition { .. })));
     assert!(matches!(log.append(vec![batch("x", ["a".to_owned()])]).await, Err(Error::NoTopic(_))));
     // One batch that cannot be taken: none is.
     let astray = Append { partition: 9, ..batch("t", ["b".to_owned()]) };
     let outcome = log.append(vec![batch("t", ["a".to_owned()]), astray]).await;
     assert!(matches!(outcome, Err(Error::NoPartition { .. })));
-    assert_eq!(log.bounds("t", 0).unwrap().end, 0);
+    assert_eq!(log.bounds("t", 0).await.unwrap().end, 0);
 }
 
 async fn several_batches_go_in_one_append(log: &dyn StreamLog) {
-    log.create_topic("t", TopicSpec { partitions: 2, retention_ms: None }).await.unwrap();
+    log.create_topic("t", TopicSpec::of(2)).await.unwrap();
     log.create_topic("u", ONE).await.unwrap();
     let second = |batch: Append| Append { partition: 1, ..batch };
     let ranges = log
@@ -196,7 +196,7 @@ async fn trimmed_offsets_are_gone(log: &dyn StreamLog) {
     log.append(vec![batch("t", (0..10).map(|n| n.to_string()))]).await.unwrap();
     log.trim("t", 0, 4).await.unwrap();
     log.trim("t", 0, 2).await.unwrap();
-    let Bounds { start, end } = log.bounds("t", 0).unwrap();
+    let Bounds { start, end } = log.bounds("t", 0).await.unwrap();
     assert!(start <= 4 && end == 10);
     if start > 0 {
         let outcome = log.read("t", 0, start - 1, PLENTY).await;
@@ -225,7 +225,7 @@ async fn offsets_are_found_by_time(log: &dyn StreamLog) {
 }
 
 async fn growth_is_announced(log: &dyn StreamLog) {
-    log.create_topic("t", TopicSpec { partitions: 2, retention_ms: None }).await.unwrap();
+    log.create_topic("t", TopicSpec::of(2)).await.unwrap();
     log.create_topic("other", ONE).await.unwrap();
     let mut growth = log.watch("t").unwrap();
     let mut other = log.watch("other").unwrap();
@@ -233,7 +233,7 @@ async fn growth_is_announced(log: &dyn StreamLog) {
     other.mark_seen();
     log.append(vec![Append { partition: 1, ..batch("t", ["a".to_owned()]) }]).await.unwrap();
     growth.changed().await;
-    assert_eq!(log.bounds("t", 1).unwrap().end, 1);
+    assert_eq!(log.bounds("t", 1).await.unwrap().end, 1);
     assert!(!other.has_changed());
 }
 
@@ -280,7 +280,7 @@ async fn nothing_is_taken_after_close(log: &dyn StreamLog) {
 pub async fn survives_reopening(open: Factory<'_>) {
     let log = open().await;
     let id = log.id();
-    let spec = TopicSpec { partitions: 2, retention_ms: Some(1_000_000) };
+    let spec = TopicSpec { retention_ms: Some(1_000_000), ..TopicSpec::of(2) };
     log.create_topic("t", spec).await.unwrap();
     log.create_topic("gone", ONE).await.unwrap();
     log.append(vec![batch("gone", ["x".to_owned()])]).await.unwrap();
@@ -297,14 +297,14 @@ pub async fn survives_reopening(open: Factory<'_>) {
     let log = open().await;
     assert_eq!(log.id(), id);
     assert_eq!(log.topics(), [("t".to_owned(), spec)].into());
-    assert_eq!(log.bounds("t", 0).unwrap(), Bounds { start: 4, end: 10 });
-    assert_eq!(log.bounds("t", 1).unwrap(), Bounds { start: 0, end: 3 });
+    assert_eq!(log.bounds("t", 0).await.unwrap(), Bounds { start: 4, end: 10 });
+    assert_eq!(log.bounds("t", 1).await.unwrap(), Bounds { start: 0, end: 3 });
     let records = log.read("t", 1, 0, PLENTY).await.unwrap();
     assert_eq!(records.into_iter().map(|record| record.message).collect::<Vec<_>>(), messages);
     assert_eq!(payloads(&log.read("t", 0, 8, PLENTY).await.unwrap()), ["8", "9"]);
     let ranges = log.append(vec![batch("t", ["next".to_owned()])]).await.unwrap();
     assert_eq!(ranges[0].start, 10);
     log.create_topic("gone", ONE).await.unwrap();
-    assert_eq!(log.bounds("gone", 0).unwrap(), Bounds { start: 0, end: 0 });
+    assert_eq!(log.bounds("gone", 0).await.unwrap(), Bounds { start: 0, end: 0 });
     log.close().await;
 }

@@ -18,6 +18,7 @@ pub mod log;
 pub mod embedded;
 pub mod intervals;
 pub mod memory;
+pub mod record;
 pub mod signal;
 
 pub use intervals::Intervals;

@@ -10,19 +10,31 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::message::Message;
 use crate::signal::Watcher;
 
 /// What a topic is made with. The number of partitions is fixed for its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicSpec {
     /// Number of partitions, at least 1.
     pub partitions: u32,
     /// Records older than this many milliseconds may be dropped once every registered cursor has passed them.
     /// `None` keeps them for ever.
     pub retention_ms: Option<u64>,
+    /// Copies that a cluster keeps; `None` leaves it to the cluster. A log on one machine keeps one, whatever is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication: Option<u32>,
+}
+
+impl TopicSpec {
+    /// So many partitions, kept for ever.
+    #[must_use]
+    pub const fn of(partitions: u32) -> Self {
+        Self { partitions, retention_ms: None, replication: None }
+    }
 }
 
 /// Messages for one partition of one topic. They get consecutive offsets, in order.
@@ -136,6 +148,13 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// The servers that keep the log did not answer in time. Whether the appends in flight are stored is not known; try
+    /// again later.
+    #[error("the log does not answer: {reason}")]
+    Unreachable {
+        /// Address and last error.
+        reason: String,
+    },
     /// The log has failed for good (a write or sync failed); the process has to be restarted. Whether the appends in
     /// flight are stored is not known.
     #[error("the log has failed and needs a restart: {reason}")]
@@ -166,7 +185,20 @@ pub enum Error {
 #[async_trait]
 pub trait StreamLog: Send + Sync + 'static {
     /// The random identity of this log, made with it. Cursors name it, so that they are never applied to another log.
+    ///
+    /// A log on other machines may be opened before they can be reached: its identity is nil until [`StreamLog::reached`].
     fn id(&self) -> Uuid;
+
+    /// Returns when the log was reached for the first time since it was opened. The identity and the topics are known from
+    /// then on.
+    async fn reached(&self) {}
+
+    /// Whether one append may be stored more than once (an answer that never came, and a second try). Readers of records
+    /// that no stage has made then drop what they have seen, by [`crate::message::Producer`]; among the records of one
+    /// producer in one partition the sequence grows with the offset, except for repeats.
+    fn may_repeat(&self) -> bool {
+        false
+    }
 
     /// Makes a topic. After `Ok` it survives a crash. Asking again with the same specification is `Ok`; with another
     /// one [`Error::TopicExists`].
@@ -178,6 +210,11 @@ pub trait StreamLog: Send + Sync + 'static {
 
     /// The topics there are.
     fn topics(&self) -> HashMap<String, TopicSpec>;
+
+    /// What a topic is called where other programs can see it; `None` where none can.
+    fn stored_as(&self, _topic: &str) -> Option<String> {
+        None
+    }
 
     /// Appends all batches. After `Ok` every message is durable: it survives a crash of the process and a power cut,
     /// and a reader sees it. Each batch gets consecutive offsets; batches of one call may lie between those of
@@ -197,8 +234,8 @@ pub trait StreamLog: Send + Sync + 'static {
         limit: ReadLimit,
     ) -> Result<Vec<Record>, Error>;
 
-    /// The bounds of a partition.
-    fn bounds(&self, topic: &str, partition: u32) -> Result<Bounds, Error>;
+    /// The bounds of a partition. They include everything that was acknowledged before the call.
+    async fn bounds(&self, topic: &str, partition: u32) -> Result<Bounds, Error>;
 
     /// The first offset whose append time is at or after `time_ms`, or the end.
     async fn offset_at(&self, topic: &str, partition: u32, time_ms: u64) -> Result<u64, Error>;

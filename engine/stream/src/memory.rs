@@ -82,6 +82,7 @@ impl StreamLog for MemoryLog {
     }
 
     async fn create_topic(&self, topic: &str, spec: TopicSpec) -> Result<(), Error> {
+        let spec = TopicSpec { replication: None, ..spec };
         let mut state = self.state();
         if let Some(there) = state.topics.get(topic) {
             return if there.spec == spec { Ok(()) } else { Err(Error::TopicExists(topic.to_owned())) };
@@ -164,7 +165,7 @@ impl StreamLog for MemoryLog {
         Ok(records)
     }
 
-    fn bounds(&self, topic: &str, partition: u32) -> Result<Bounds, Error> {
+    async fn bounds(&self, topic: &str, partition: u32) -> Result<Bounds, Error> {
         let mut state = self.state();
         let place = state.partition(topic, partition)?;
         Ok(Bounds { start: place.start, end: place.end() })

@@ -24,7 +24,7 @@ async fn open(directory: &Path) -> EmbeddedLog {
     let options = Options { file_bytes: 64 * 1024, disk_reserve_bytes: 0, ..Options::default() };
     let log = EmbeddedLog::open(directory, options).await.unwrap();
     for topic in TOPICS {
-        log.create_topic(topic, TopicSpec { partitions: 1, retention_ms: None }).await.unwrap();
+        log.create_topic(topic, TopicSpec::of(1)).await.unwrap();
     }
     log
 }

@@ -66,9 +66,9 @@ impl Audit {
     }
 
     /// The records of the log that were acknowledged and are still needed are there.
-    pub(crate) fn check_log(&self, log: &dyn StreamLog, partitions: u32) {
+    pub(crate) async fn check_log(&self, log: &dyn StreamLog, partitions: u32) {
         for partition in 0..partitions {
-            let Ok(bounds) = log.bounds(IN, partition) else { continue };
+            let Ok(bounds) = log.bounds(IN, partition).await else { continue };
             let last =
                 self.state().acknowledged.keys().filter(|(of, _)| *of == partition).map(|(_, o)| *o).max();
             if let Some(last) = last.filter(|last| *last >= bounds.end) {
@@ -82,10 +82,10 @@ impl Audit {
 
     /// At the end: every event went through once, and in its order.
     pub(crate) async fn check_all(&self, log: &dyn StreamLog, postgres: &Postgres, partitions: u32) {
-        self.check_log(log, partitions);
+        self.check_log(log, partitions).await;
         let mut expected = BTreeSet::new();
         for partition in 0..partitions {
-            let end = log.bounds(IN, partition).map_or(0, |bounds| bounds.end);
+            let end = log.bounds(IN, partition).await.map_or(0, |bounds| bounds.end);
             for offset in 0..end {
                 let state = self.state();
                 let event = state.delivered.get(&(partition, offset)).copied();

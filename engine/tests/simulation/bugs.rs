@@ -69,7 +69,7 @@ impl StreamLog for Hasty {
     async fn append(&self, batches: Vec<Append>) -> Result<Vec<OffsetRange>, Error> {
         let mut ranges = Vec::new();
         for Append { topic, partition, messages } in &batches {
-            let start = self.log.bounds(topic, *partition)?.end;
+            let start = self.log.bounds(topic, *partition).await?.end;
             let end = start + messages.len() as u64;
             ranges.push(OffsetRange { topic: topic.clone(), partition: *partition, start, end });
         }
@@ -88,8 +88,8 @@ impl StreamLog for Hasty {
         self.log.read(topic, partition, from, limit).await
     }
 
-    fn bounds(&self, topic: &str, partition: u32) -> Result<Bounds, Error> {
-        self.log.bounds(topic, partition)
+    async fn bounds(&self, topic: &str, partition: u32) -> Result<Bounds, Error> {
+        self.log.bounds(topic, partition).await
     }
 
     async fn offset_at(&self, topic: &str, partition: u32, time_ms: u64) -> Result<u64, Error> {

@@ -1,13 +1,13 @@
 //! A model of what Postgres does with the transactions of stages: each is applied as a whole or not at all, one after the
 //! other; the connection may break before, during and after it, and a transaction whose client is gone may still be applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use granary_db::Error;
 use granary_db::commit::{Commit, RangeAdd};
-use granary_db::cursors::Acquired;
+use granary_db::cursors::{self, Acquired};
 use granary_db::dead_letters::Stored;
 use granary_db::dead_letters::retry::Attempt;
 use granary_engine::stage::Dead;
@@ -152,7 +152,12 @@ impl Decisions for Postgres {
             for (topic, partition, start) in wanted {
                 let place = (stage.to_owned(), (topic.clone(), *partition));
                 let next = *state.cursors.entry(place).or_insert(*start);
-                cursors.push((topic.clone(), *partition, next));
+                cursors.push(cursors::Place {
+                    topic: topic.clone(),
+                    partition: *partition,
+                    next,
+                    seen: None,
+                });
             }
             epoch
         };
@@ -183,6 +188,18 @@ impl Decisions for Postgres {
             added.contains(&(range.start, range.end))
         };
         Ok(ranges.iter().all(there))
+    }
+
+    async fn epochs(&self, stages: &[&str]) -> Result<HashMap<String, u64>, Error> {
+        self.trip().await?;
+        let state = self.state();
+        let told = stages.iter().filter_map(|stage| Some(((*stage).to_owned(), *state.stages.get(*stage)?)));
+        Ok(told.collect())
+    }
+
+    async fn ranges(&self, _: Uuid, topic: &str, partition: u32) -> Result<Vec<(u64, u64)>, Error> {
+        self.trip().await?;
+        Ok(Self::ranges(self, topic, partition))
     }
 
     async fn waiting(&self, _: &str, _: usize, _: usize) -> Result<Vec<Stored>, Error> {

@@ -149,19 +149,19 @@ impl Schedule {
 
     /// Makes the topics and takes over what counts, as an engine does when it has found its database.
     async fn prepare(&self, engine: &Engine) -> Result<(), Error> {
-        let spec = TopicSpec { partitions: self.partitions, retention_ms: None };
+        let spec = TopicSpec::of(self.partitions);
         if self.bug != Some(Bug::UnfencedStart) {
             self.postgres.fence_all();
         }
         for topic in [IN, MIDDLE, OUT] {
             engine.log.create_topic(topic, spec).await?;
             for partition in 0..self.partitions {
-                let end = engine.log.bounds(topic, partition)?.end;
+                let end = engine.log.bounds(topic, partition).await?.end;
                 let ranges = self.postgres.ranges(topic, partition);
                 engine.means.book.load(topic, partition, &ranges, end);
             }
         }
-        self.audit.check_log(&*engine.log, self.partitions);
+        self.audit.check_log(&*engine.log, self.partitions).await;
         Ok(())
     }
 
@@ -232,7 +232,7 @@ impl Schedule {
             engine.tasks.spawn(worker);
         }
         let end = Instant::now() + PATIENCE;
-        while !self.is_done(&engine) {
+        while !self.is_done(&engine).await {
             if Instant::now() > end {
                 return self.audit.find("the stages do not come to the end of what there is");
             }
@@ -242,12 +242,14 @@ impl Schedule {
         engine.tasks.shutdown().await;
     }
 
-    fn is_done(&self, engine: &Engine) -> bool {
+    async fn is_done(&self, engine: &Engine) -> bool {
         let partitions = || 0..self.partitions;
-        let read_up = partitions().all(|partition| {
-            let end = engine.log.bounds(IN, partition).map_or(u64::MAX, |bounds| bounds.end);
-            self.postgres.cursor(Stage::FanOut.id(), IN, partition).is_some_and(|next| next >= end)
-        });
+        let mut read_up = true;
+        for partition in partitions() {
+            let end = engine.log.bounds(IN, partition).await.map_or(u64::MAX, |bounds| bounds.end);
+            read_up &=
+                self.postgres.cursor(Stage::FanOut.id(), IN, partition).is_some_and(|next| next >= end);
+        }
         read_up
             && partitions().all(|partition| {
                 let ranges = self.postgres.ranges(MIDDLE, partition);

@@ -87,7 +87,7 @@ impl StreamLog for TestLog {
         Ok(records.map(|(message, offset)| Record { offset, message }).collect())
     }
 
-    fn bounds(&self, _topic: &str, _partition: u32) -> Result<Bounds, Error> {
+    async fn bounds(&self, _topic: &str, _partition: u32) -> Result<Bounds, Error> {
         unreachable!("the collector does not ask")
     }
 

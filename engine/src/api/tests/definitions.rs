@@ -288,7 +288,13 @@ async fn dead_letters_are_listed_under_their_stream_newest_first() {
         stage: "belt:1".to_owned(),
         epoch: acquired.epoch,
         log_id,
-        moves: vec![granary_db::commit::CursorMove { topic: "t".to_owned(), partition: 0, from: 0, to: 3 }],
+        moves: vec![granary_db::commit::CursorMove {
+            topic: "t".to_owned(),
+            partition: 0,
+            from: 0,
+            to: 3,
+            seen: None,
+        }],
         ranges: Vec::new(),
         dead: vec![letter(b"{\"n\":1}"), letter(b"\xff\x00"), letter(b"last")],
     };

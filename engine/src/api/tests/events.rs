@@ -10,7 +10,7 @@ const TOPIC: &str = "grnry_data_in_livesegment-datain";
 
 async fn with_events() -> Api {
     let api = Api::with_guide().await;
-    api.log.create_topic(TOPIC, TopicSpec { partitions: 2, retention_ms: None }).await.unwrap();
+    api.log.create_topic(TOPIC, TopicSpec::of(2)).await.unwrap();
     for n in 0..10_u64 {
         let payload = if n == 9 { vec![0xff] } else { n.to_string().into_bytes() };
         let mut message = Message { time_ms: 1_000 * (n + 1), ..Message::of(payload) };

@@ -9,8 +9,8 @@ use super::support::Api;
 
 async fn with_streams() -> Api {
     let api = Api::with_project().await;
-    api.log.create_topic("in", TopicSpec { partitions: 1, retention_ms: None }).await.unwrap();
-    api.log.create_topic("out", TopicSpec { partitions: 2, retention_ms: Some(5_000) }).await.unwrap();
+    api.log.create_topic("in", TopicSpec::of(1)).await.unwrap();
+    api.log.create_topic("out", TopicSpec { retention_ms: Some(5_000), ..TopicSpec::of(2) }).await.unwrap();
     let of_stage = || {
         let stage = Some(Incarnation { stage: "belt:7".to_owned(), version: 3, epoch: 9 });
         let system = System { stage, ..System::default() };

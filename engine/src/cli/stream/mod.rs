@@ -81,7 +81,10 @@ fn listing(answer: &Value) -> String {
     let rows = list(&answer["streams"]).iter().map(row).collect();
     let mut text = sql::listing(&["name", "partitions", "records", "retention"], rows);
     let log = &answer["log"];
-    text.push_str(&format!("the log takes {} bytes, {} are free\n", log["usedBytes"], log["freeBytes"]));
+    // A log on other machines does not tell.
+    if !log["freeBytes"].is_null() {
+        text.push_str(&format!("the log takes {} bytes, {} are free\n", log["usedBytes"], log["freeBytes"]));
+    }
     if number(&log["damagedPlaces"]) > 0 {
         text.push_str(&format!(
             "{} places of it are damaged: stop the engine and run `granary stream verify`\n",
@@ -99,7 +102,11 @@ fn description(stream: &Value) -> String {
         |p: &Value| json!([p["partition"], p["start"], p["end"], number(&p["end"]) - number(&p["start"])]);
     let rows = list(&stream["partitions"]).iter().map(row).collect();
     let name = stream["name"].as_str().unwrap_or_default();
-    let mut text = format!("stream {name}, retention {}\n\n", retention(&stream["retentionMs"]));
+    let mut text = format!("stream {name}, retention {}\n", retention(&stream["retentionMs"]));
+    if let Some(stored_as) = stream["storedAs"].as_str() {
+        text.push_str(&format!("on the cluster it is the topic {stored_as}\n"));
+    }
+    text.push('\n');
     text.push_str(&sql::listing(&["partition", "start", "end", "records"], rows));
     text.push_str("\nread by\n\n");
     let places = |reader: &Value| {
@@ -148,6 +155,10 @@ mod tests {
             "readers": [{"stage": "belt:7", "partitions": [{"partition": 0, "next": 8, "lag": 1}]}],
         });
         let text = description(&stream);
+        assert!(!text.contains("cluster"), "{text}");
+        let mut elsewhere = stream.clone();
+        elsewhere["storedAs"] = json!("granary-s-3");
+        assert!(description(&elsewhere).contains("on the cluster it is the topic granary-s-3\n"));
         for line in
             ["stream s, retention for ever", " 0         | 2     | 9   | 7", " belt:7 | 0         | 8    | 1"]
         {

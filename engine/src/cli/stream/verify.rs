@@ -7,7 +7,7 @@ use clap::Args;
 use granary_stream::embedded::{EmbeddedLog, Options, Report, World};
 
 use crate::cli::Failure;
-use crate::node::LOG_FOLDER;
+use crate::streams::LOG_FOLDER;
 
 #[derive(Args)]
 pub(super) struct Verify {

@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 
 use super::{BackOff, Dead, Error, Prepared, Worker};
 use crate::stage::decisions::{Batch, Undecided};
+use crate::stage::repeats::Repeats;
 
 impl Worker {
     /// Commits until it is known whether the batch counts.
@@ -79,6 +80,9 @@ impl Worker {
                     self.cursors.iter_mut().filter(|c| *c.topic == *m.topic && c.partition == m.partition)
                 {
                     c.next = m.to;
+                    if let Some(Ok(seen)) = m.seen.as_deref().map(Repeats::read) {
+                        c.seen = seen;
+                    }
                 }
             }
         }
@@ -140,7 +144,13 @@ impl Worker {
         for m in &prepared.moves {
             for c in self.cursors.iter_mut().filter(|c| *c.topic == *m.topic && c.partition == m.partition) {
                 // After a commit that was in doubt, others may have gone on.
-                c.committed = c.committed.max(m.to);
+                if m.to < c.committed {
+                    continue;
+                }
+                c.committed = m.to;
+                if let Some(Ok(seen)) = m.seen.as_deref().map(Repeats::read) {
+                    c.committed_seen = seen;
+                }
             }
         }
         if !prepared.letters.is_empty() {

@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use tokio::sync::oneshot;
 
 use super::queue::{Encoded, PerPiece, Piece};
-use super::record;
 use super::shared::Shared;
 use super::writer::FRAME_BODY_BYTES_MAX;
 use crate::log::{Append, Error, OffsetRange};
+use crate::record;
 
 /// One append is one group and lies in one file, whose positions are 32 bits wide.
 const APPEND_BYTES_MAX: usize = 1 << 30;

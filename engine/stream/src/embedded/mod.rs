@@ -43,7 +43,6 @@ mod options;
 mod patience;
 mod queue;
 mod reader;
-mod record;
 mod recovery;
 mod retention;
 mod scan;
@@ -330,6 +329,7 @@ impl StreamLog for EmbeddedLog {
             });
         }
         self.shared.usable()?;
+        let spec = TopicSpec { replication: None, ..spec };
         let (shared, name) = (self.shared.clone(), topic.to_owned());
         self.shared.beside("make a topic", move || create_topic(&shared, name, spec)).await?
     }
@@ -368,7 +368,7 @@ impl StreamLog for EmbeddedLog {
         self.shared.beside("read the log", move || reader::read(&shared, &topic, &place, from, limit)).await?
     }
 
-    fn bounds(&self, topic: &str, partition: u32) -> Result<Bounds, Error> {
+    async fn bounds(&self, topic: &str, partition: u32) -> Result<Bounds, Error> {
         Ok(self.shared.topic(topic)?.partition(partition)?.bounds())
     }
 

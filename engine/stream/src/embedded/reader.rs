@@ -10,10 +10,10 @@ use bytes::{Bytes, BytesMut};
 
 use super::format::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader};
 use super::index::Entry;
-use super::record;
 use super::shared::Shared;
 use super::topic::{Partition, Topic};
 use crate::log::{Error, ReadLimit, Record};
+use crate::record;
 
 /// Index entries that are looked up at once.
 const ENTRIES: usize = 64;

@@ -22,12 +22,12 @@ use super::format::{self, FILE_HEADER_BYTES, FileHeader, FrameHeader, Header, TR
 use super::index::Entry;
 use super::mark::{self, Mark, Place};
 use super::options::FILE_BYTES;
-use super::record::RECORD_BYTES_MIN;
 use super::scan::Scan;
 use super::survey::{Part, Stretch, Survey};
 use super::topic::{Partition, Topic};
 use super::writer::Active;
 use crate::log::Error;
+use crate::record::RECORD_BYTES_MIN;
 
 /// A failed sync leaves the pages of the file clean although they may not be on the disk. So everything behind the
 /// mark is written again in pieces of this size.

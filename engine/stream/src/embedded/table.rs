@@ -35,7 +35,7 @@ impl Row {
     /// The specification that the topic was made with.
     pub(super) fn spec(&self) -> TopicSpec {
         let partitions = u32::try_from(self.bounds.len()).unwrap_or(u32::MAX);
-        TopicSpec { partitions, retention_ms: self.retention_ms }
+        TopicSpec { retention_ms: self.retention_ms, ..TopicSpec::of(partitions) }
     }
 
     /// The losses of a partition that were accepted.

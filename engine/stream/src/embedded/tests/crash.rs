@@ -19,7 +19,7 @@ async fn open(disk: &SimDisk) -> Result<EmbeddedLog, Error> {
 }
 
 async fn topic(log: &EmbeddedLog) {
-    log.create_topic("t", TopicSpec { partitions: 1, retention_ms: None }).await.unwrap();
+    log.create_topic("t", TopicSpec::of(1)).await.unwrap();
 }
 
 async fn append(log: &EmbeddedLog, payload: &str) {
@@ -27,14 +27,14 @@ async fn append(log: &EmbeddedLog, payload: &str) {
 }
 
 async fn all(log: &EmbeddedLog) -> Vec<String> {
-    let start = log.bounds("t", 0).unwrap().start;
+    let start = log.bounds("t", 0).await.unwrap().start;
     payloads(&log.read("t", 0, start, PLENTY).await.unwrap())
 }
 
 /// Every record that can be read, by offset, and every offset whose reader is told that it is damaged.
 async fn told_apart(log: &EmbeddedLog) -> (HashMap<u64, String>, Vec<u64>) {
     let (mut served, mut refused) = (HashMap::new(), Vec::new());
-    let Bounds { start, end } = log.bounds("t", 0).unwrap();
+    let Bounds { start, end } = log.bounds("t", 0).await.unwrap();
     let mut at = start;
     while at < end {
         match log.read("t", 0, at, PLENTY).await {
@@ -190,7 +190,7 @@ async fn a_later_group_proves_that_a_damaged_one_was_acknowledged_whatever_the_m
 async fn a_whole_frame_of_a_torn_group_never_comes_back() {
     let disk = SimDisk::default();
     let log = open(&disk).await.unwrap();
-    log.create_topic("t", TopicSpec { partitions: 2, retention_ms: None }).await.unwrap();
+    log.create_topic("t", TopicSpec::of(2)).await.unwrap();
     append(&log, "kept").await;
     let kept = disk.fork();
     let begin = kept.get(&log_path(1)).iter().rposition(|byte| *byte != 0).unwrap() + 1;
@@ -207,7 +207,7 @@ async fn a_whole_frame_of_a_torn_group_never_comes_back() {
     kept.restart();
     let log = open(&kept).await.unwrap();
     assert_eq!(all(&log).await, ["kept", "again"]);
-    assert_eq!(log.bounds("t", 1).unwrap(), Bounds { start: 0, end: 0 });
+    assert_eq!(log.bounds("t", 1).await.unwrap(), Bounds { start: 0, end: 0 });
 }
 
 #[tokio::test]
@@ -343,7 +343,7 @@ async fn a_whole_log_is_found_whole_and_left_as_it_is() {
         assert_eq!((report.damages.as_slice(), report.losses.as_slice()), (&[][..], &[][..]));
         assert_eq!(
             report.records,
-            open(&disk.fork()).await.unwrap().bounds("t", 0).map_or(0, |bounds| bounds.end)
+            open(&disk.fork()).await.unwrap().bounds("t", 0).await.map_or(0, |bounds| bounds.end)
         );
         assert!(files(&disk) == before);
     }
@@ -455,14 +455,14 @@ async fn a_stop_while_a_file_is_closed_or_made_ready_loses_nothing() {
     let last = disk.names().iter().filter_map(|name| file::number(name)).max().unwrap();
     // The footer of the file before the last one was not written, and a file was made ready.
     let bytes = disk.get(&log_path(last - 1));
-    let log_end = open(&disk.fork()).await.unwrap().bounds("t", 0).unwrap().end;
+    let log_end = open(&disk.fork()).await.unwrap().bounds("t", 0).await.unwrap().end;
     let mut open_file = bytes[..bytes.len() - 60].to_vec();
     open_file.resize(4096, 0);
     disk.put(&log_path(last - 1), &open_file);
     let ready = disk.create(&log_path(last + 1)).unwrap();
     ready.allocate(4096).unwrap();
     let log = open(&disk).await.unwrap();
-    assert_eq!(log.bounds("t", 0).unwrap().end, log_end);
+    assert_eq!(log.bounds("t", 0).await.unwrap().end, log_end);
     assert_eq!(all(&log).await.len(), 40);
     append(&log, "next").await;
     assert_eq!(all(&log).await.len(), 41);

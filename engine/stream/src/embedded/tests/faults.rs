@@ -9,7 +9,7 @@ use crate::embedded::sim::SimDisk;
 
 async fn open(disk: &SimDisk, options: Options) -> EmbeddedLog {
     let log = EmbeddedLog::open_in(Path::new("log"), options, disk.world()).await.unwrap();
-    log.create_topic("t", TopicSpec { partitions: 1, retention_ms: None }).await.unwrap();
+    log.create_topic("t", TopicSpec::of(1)).await.unwrap();
     log
 }
 
@@ -195,7 +195,7 @@ async fn appends_that_wait_share_a_write_and_a_sync() {
     }
     let (_, after) = disk.counts();
     assert!(after - before < 64 * 20, "{} syncs", after - before);
-    assert_eq!(log.bounds("t", 0).unwrap().end, 64 * 20 + 1);
+    assert_eq!(log.bounds("t", 0).await.unwrap().end, 64 * 20 + 1);
 }
 
 #[tokio::test]
@@ -218,14 +218,15 @@ async fn power_cuts_at_any_moment_lose_nothing_acknowledged() {
                     };
                     // Files come and go meanwhile.
                     if n % 7 == 6 {
-                        let _ = log.trim("t", 0, log.bounds("t", 0).unwrap().end.saturating_sub(12)).await;
+                        let _ =
+                            log.trim("t", 0, log.bounds("t", 0).await.unwrap().end.saturating_sub(12)).await;
                     }
                 }
             }
             disk.power_up(seed * 1000 + round);
             let log = EmbeddedLog::open_in(Path::new("log"), SimDisk::options(), disk.world()).await;
             let log = log.unwrap_or_else(|error| panic!("seed {seed} round {round}: {error}"));
-            let bounds = log.bounds("t", 0).unwrap();
+            let bounds = log.bounds("t", 0).await.unwrap();
             let records = log.read("t", 0, bounds.start, PLENTY).await.unwrap();
             assert_eq!(records.len() as u64, bounds.end - bounds.start);
             for (offset, payload) in acknowledged.iter().filter(|(offset, _)| **offset >= bounds.start) {

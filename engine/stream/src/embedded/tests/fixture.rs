@@ -35,13 +35,16 @@ fn fixture() -> PathBuf {
 
 async fn write(directory: &Path) {
     let log = EmbeddedLog::open_in(directory, small(), still()).await.unwrap();
-    log.create_topic("grnry_data_in_orders", TopicSpec { partitions: 2, retention_ms: Some(86_400_000) })
-        .await
-        .unwrap();
-    log.create_topic("gone", TopicSpec { partitions: 1, retention_ms: None }).await.unwrap();
+    log.create_topic(
+        "grnry_data_in_orders",
+        TopicSpec { retention_ms: Some(86_400_000), ..TopicSpec::of(2) },
+    )
+    .await
+    .unwrap();
+    log.create_topic("gone", TopicSpec::of(1)).await.unwrap();
     log.append(vec![batch("gone", ["of a removed topic".to_owned()])]).await.unwrap();
     log.delete_topic("gone").await.unwrap();
-    log.create_topic("snowplow", TopicSpec { partitions: 1, retention_ms: None }).await.unwrap();
+    log.create_topic("snowplow", TopicSpec::of(1)).await.unwrap();
     for n in 0..12 {
         log.append(vec![
             batch("snowplow", [format!("{n}-a{}", "é".repeat(200)), format!("{n}-b")]),
@@ -61,8 +64,8 @@ async fn write(directory: &Path) {
 async fn check(log: &EmbeddedLog) {
     assert_eq!(log.log_id(), Uuid::from_u128(0x2143_6587_a9cb_4d0f_b0de_bc9a_7856_3412));
     assert_eq!(log.topics().len(), 2);
-    assert_eq!(log.bounds("snowplow", 0).unwrap(), Bounds { start: 3, end: 24 });
-    assert_eq!(log.bounds("grnry_data_in_orders", 0).unwrap(), Bounds { start: 0, end: 0 });
+    assert_eq!(log.bounds("snowplow", 0).await.unwrap(), Bounds { start: 3, end: 24 });
+    assert_eq!(log.bounds("grnry_data_in_orders", 0).await.unwrap(), Bounds { start: 0, end: 0 });
     let records = log.read("snowplow", 0, 3, PLENTY).await.unwrap();
     assert_eq!(
         payloads(&records)[..3],

@@ -8,7 +8,7 @@ use crate::embedded::sim::SimDisk;
 use crate::message::Message;
 
 const TOPICS: [&str; 3] = ["a", "b", "c"];
-const SPEC: TopicSpec = TopicSpec { partitions: 2, retention_ms: None };
+const SPEC: TopicSpec = TopicSpec::of(2);
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -127,7 +127,7 @@ impl Run {
     async fn check(&mut self) {
         for (topic, name) in TOPICS.iter().enumerate() {
             for partition in 0..SPEC.partitions {
-                let bounds = self.log().bounds(name, partition).unwrap();
+                let bounds = self.log().bounds(name, partition).await.unwrap();
                 let records = self.log().read(name, partition, bounds.start, PLENTY).await.unwrap();
                 let model = self.model(topic, partition);
                 assert_eq!(bounds.end, model.payloads.len() as u64);

@@ -9,9 +9,9 @@ const KEPT_MS: u64 = 1000;
 
 async fn open(disk: &SimDisk) -> EmbeddedLog {
     let log = EmbeddedLog::open_in(Path::new("log"), SimDisk::options(), disk.world()).await.unwrap();
-    let short = TopicSpec { partitions: 2, retention_ms: Some(KEPT_MS) };
+    let short = TopicSpec { retention_ms: Some(KEPT_MS), ..TopicSpec::of(2) };
     log.create_topic("short", short).await.unwrap();
-    log.create_topic("forever", TopicSpec { partitions: 1, retention_ms: None }).await.unwrap();
+    log.create_topic("forever", TopicSpec::of(1)).await.unwrap();
     log
 }
 
@@ -38,14 +38,14 @@ async fn old_records_are_dropped_by_files_up_to_the_least_cursor() {
     // A reader at 20 holds everything from there on.
     let dropped = log.enforce_retention(100_000, &|topic, _| (topic == "short").then_some(20)).await.unwrap();
     assert!(dropped > 0);
-    assert_eq!(log.bounds("short", 0).unwrap().start, 20);
+    assert_eq!(log.bounds("short", 0).await.unwrap().start, 20);
     assert_eq!(log.read("short", 0, 20, PLENTY).await.unwrap().len(), 80);
     let held = files(&disk);
     assert!(held < before);
     // Nobody registered: age alone decides, and the file that is being written stays.
     log.enforce_retention(100_000, &|_, _| None).await.unwrap();
     assert!(files(&disk) < held);
-    let bounds = log.bounds("short", 0).unwrap();
+    let bounds = log.bounds("short", 0).await.unwrap();
     assert!(bounds.start > 80 && bounds.end == 100, "{bounds:?}");
 }
 
@@ -55,7 +55,7 @@ async fn only_records_older_than_the_retention_expire() {
     let log = open(&disk).await;
     append(&log, "short", 0, 1..101).await;
     log.enforce_retention(KEPT_MS + 50, &|_, _| None).await.unwrap();
-    let start = log.bounds("short", 0).unwrap().start;
+    let start = log.bounds("short", 0).await.unwrap().start;
     assert!(start > 30 && start < 50, "{start}");
     assert_eq!(log.read("short", 0, start, PLENTY).await.unwrap()[0].message.time_ms, start + 1);
 }
@@ -72,10 +72,10 @@ async fn a_record_of_another_topic_keeps_its_file() {
     // Files in the middle are gone, the first one is not, and the gap is no damage.
     let log = open(&disk).await;
     assert_eq!(log.read("forever", 0, 0, PLENTY).await.unwrap().len(), 1);
-    assert_eq!(log.bounds("short", 1).unwrap(), Bounds { start: 100, end: 100 });
+    assert_eq!(log.bounds("short", 1).await.unwrap(), Bounds { start: 100, end: 100 });
     assert!(files(&disk) <= 3, "{}", files(&disk));
     append(&log, "short", 1, 500..501).await;
-    assert_eq!(log.bounds("short", 1).unwrap().end, 101);
+    assert_eq!(log.bounds("short", 1).await.unwrap().end, 101);
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn offsets_go_on_where_every_record_was_dropped() {
     disk.restart();
     drop(log);
     let log = open(&disk).await;
-    assert_eq!(log.bounds("short", 0).unwrap(), Bounds { start: 30, end: 30 });
+    assert_eq!(log.bounds("short", 0).await.unwrap(), Bounds { start: 30, end: 30 });
     append(&log, "short", 0, 50..51).await;
     assert_eq!(log.read("short", 0, 30, PLENTY).await.unwrap().len(), 1);
 }

@@ -32,20 +32,35 @@ const TRACE: u8 = 64;
 const KNOWN: u8 = 127;
 
 /// Bytes of the length field.
-pub(super) const LENGTH_BYTES: usize = 4;
+pub const LENGTH_BYTES: usize = 4;
 /// Bytes of length, flags and time.
 const FIXED_BYTES: usize = 13;
-/// No record is shorter.
-pub(super) const RECORD_BYTES_MIN: u64 = FIXED_BYTES as u64;
+/// No record has fewer bytes.
+pub const RECORD_BYTES_MIN: u64 = FIXED_BYTES as u64;
 
 /// Appends the stored form of a message. The caller has checked that it is no longer than `u32::MAX`.
-pub(super) fn encode(message: &Message, time_ms: u64, out: &mut Vec<u8>) {
+///
+/// # Panics
+/// Where it is longer.
+pub fn encode(message: &Message, time_ms: u64, out: &mut Vec<u8>) {
+    encode_with_key(message, message.key.as_ref(), time_ms, out);
+}
+
+/// The same without the key, for a log that keeps it elsewhere.
+///
+/// # Panics
+/// Where it is longer than `u32::MAX`.
+pub fn encode_without_key(message: &Message, time_ms: u64, out: &mut Vec<u8>) {
+    encode_with_key(message, None, time_ms, out);
+}
+
+fn encode_with_key(message: &Message, key: Option<&Bytes>, time_ms: u64, out: &mut Vec<u8>) {
     let start = out.len();
     let system = &message.system;
     out.extend_from_slice(&[0; LENGTH_BYTES]);
-    out.push(flags(message));
+    out.push(flags(message, key));
     out.extend_from_slice(&time_ms.to_le_bytes());
-    if let Some(key) = &message.key {
+    if let Some(key) = key {
         put_text(out, key);
     }
     if !message.headers.0.is_empty() {
@@ -81,10 +96,10 @@ pub(super) fn encode(message: &Message, time_ms: u64, out: &mut Vec<u8>) {
     out[start..start + LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
 }
 
-fn flags(message: &Message) -> u8 {
+fn flags(message: &Message, key: Option<&Bytes>) -> u8 {
     let system = &message.system;
     [
-        (KEY, message.key.is_some()),
+        (KEY, key.is_some()),
         (HEADERS, !message.headers.0.is_empty()),
         (SOURCE, system.source.is_some()),
         (STAGE, system.stage.is_some()),
@@ -96,8 +111,9 @@ fn flags(message: &Message) -> u8 {
     .fold(0, |flags, (flag, there)| if *there { flags | flag } else { flags })
 }
 
-/// An upper bound of the stored size, for the limit of a record and for sizing buffers.
-pub(super) fn size_bound(message: &Message) -> usize {
+/// An upper bound of the stored size, in bytes, for the limit of a record and for sizing buffers.
+#[must_use]
+pub fn size_bound(message: &Message) -> usize {
     let headers: usize = message.headers.0.iter().map(|(name, value)| name.len() + value.len() + 20).sum();
     let source = message.system.source.as_ref().map_or(0, |source| source.topic.len() + 40);
     let stage = message.system.stage.as_ref().map_or(0, |stage| stage.stage.len() + 30);
@@ -119,20 +135,23 @@ fn put_text(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-/// The length of the record that begins here, with its length field. `None` where the bytes end before it does.
-pub(super) fn length(bytes: &[u8]) -> Option<usize> {
+/// The length in bytes of the record that begins here, with its length field. `None` where the bytes end before it does.
+#[must_use]
+pub fn length(bytes: &[u8]) -> Option<usize> {
     let length = u32::from_le_bytes(bytes.get(..LENGTH_BYTES)?.try_into().ok()?);
     let whole = LENGTH_BYTES.checked_add(usize::try_from(length).ok()?)?;
     (whole >= FIXED_BYTES && whole <= bytes.len()).then_some(whole)
 }
 
 /// The append time of a record whose length is known to be right.
-pub(super) fn time_ms(bytes: &[u8]) -> Option<u64> {
+#[must_use]
+pub fn time_ms(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(LENGTH_BYTES + 1..FIXED_BYTES)?.try_into().ok()?))
 }
 
 /// Reads one whole record back; key and payload share its buffer. `None` where it is not of version 1.
-pub(super) fn decode(record: &Bytes) -> Option<Message> {
+#[must_use]
+pub fn decode(record: &Bytes) -> Option<Message> {
     let time_ms = time_ms(record)?;
     let flags = *record.get(LENGTH_BYTES)?;
     if flags & !KNOWN != 0 {
