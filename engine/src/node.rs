@@ -5,6 +5,8 @@
 
 mod foundation;
 mod http;
+mod membership;
+pub mod roles;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -20,6 +22,7 @@ use granary_stream::StreamLog;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -30,9 +33,10 @@ use crate::ready::Readiness;
 use crate::runtimes::{self, Runtimes};
 use crate::secrets::Secrets;
 use crate::stage::book::Book;
+use crate::stage::members::Members;
 use crate::stage::worker::Shared;
 use crate::streams::Streams;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Supervisor, Together};
 
 /// Connections to the database: enough for every running stage of a busy project to commit at once, and half of what
 /// the embedded server allows.
@@ -77,7 +81,16 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     };
     let db = Db::connect(database, DATABASE_CONNECTIONS_MAX);
 
-    let shared = Shared { log: Arc::clone(&log), db: db.clone(), book: Book::default() };
+    let me = granary_db::nodes::Node {
+        id: uuid::Builder::from_random_bytes(rand::random()).into_uuid(),
+        name: format!("{}:{}", host_name(), address.port()),
+        address: public_url.clone(),
+        roles: config.roles.names(),
+        log_id: uuid::Uuid::nil(),
+    };
+    let view = watch::Sender::new(Arc::new(membership::view(&me, &[])));
+    let members = if streams.is_shared { Members::shared(view.subscribe()) } else { Members::alone() };
+    let shared = Shared { log: Arc::clone(&log), db: db.clone(), book: Book::default(), members };
     let outbound = Outbound::new(Arc::clone(&config.outbound_hosts)).context("could not set up TLS")?;
     let secrets = Secrets::open(&config.data_dir);
     let supervisor = Supervisor::new(shared.clone(), runtimes, outbound, secrets.clone());
@@ -90,6 +103,11 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
             ..Default::default()
         },
     );
+
+    let together = streams.is_shared.then(|| Arc::new(Together::new(me.clone(), config.roles.clone())));
+    if let Some(together) = &together {
+        supervisor.join(Arc::clone(together));
+    }
 
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
@@ -107,6 +125,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
             outbound_hosts: Arc::clone(&config.outbound_hosts),
             secrets: secrets.clone(),
             public_url,
+            roles: config.roles.clone(),
         },
         stop.clone(),
     ));
@@ -122,6 +141,10 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
         supervisor: supervisor.clone(),
         secrets,
         ready: ready.clone(),
+        together,
+        view,
+        me: me.clone(),
+        working: stop.clone(),
     };
     let mut founding = tokio::spawn(foundation.run(chores.clone()));
 
@@ -144,6 +167,11 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
             warn!(%error, "the HTTP server did not end well");
         }
         supervisor.drain().await;
+        if streams.is_shared
+            && let Err(error) = granary_db::nodes::leave(&db, me.id).await
+        {
+            warn!(%error, "the others will see only later that this process is gone");
+        }
         chores.cancel();
         tasks.close();
         tasks.wait().await;
@@ -170,6 +198,12 @@ async fn start_postgres(config: &Config) -> anyhow::Result<Server> {
         port: config.postgres_port,
     };
     Server::start(options).await.context("could not start the embedded Postgres")
+}
+
+/// The name of this machine, for people.
+fn host_name() -> String {
+    let read = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    read.map_or_else(|_| "node".to_owned(), |name| name.trim().to_owned())
 }
 
 /// Prints the address and leaves it where the command line looks for it.

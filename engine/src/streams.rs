@@ -56,6 +56,8 @@ pub(crate) struct Streams {
     pub(crate) acknowledged: String,
     /// Partitions of the streams that the collector writes.
     pub(crate) collector_partitions: u32,
+    /// Whether several processes may work on the log.
+    pub(crate) is_shared: bool,
 }
 
 impl Streams {
@@ -69,6 +71,7 @@ impl Streams {
                     embedded: Some(log),
                     acknowledged: "synced to the disk of this machine".to_owned(),
                     collector_partitions: 1,
+                    is_shared: false,
                 })
             }
             #[cfg(feature = "fluvio")]
@@ -93,6 +96,7 @@ impl Streams {
                          has power"
                     ),
                     collector_partitions: address.partitions,
+                    is_shared: true,
                 })
             }
         }

@@ -9,8 +9,10 @@ use fluvio_protocol::link::ErrorCode;
 use granary_fluvio::stand_in::StandIn;
 use granary_tests::api::{Api, COLLECTOR_PATH};
 use granary_tests::node::{Node, Settings};
+use granary_tests::postgres::Server;
 use granary_tests::wait::{Look, PATIENCE, await_condition};
 use granary_tests::walkthrough::{EVENT, Walkthrough};
+use serde_json::Value;
 
 /// A node whose streams are on a cluster.
 fn on(cluster: &str) -> Settings {
@@ -104,6 +106,73 @@ async fn an_engine_whose_cluster_is_away_says_so_and_goes_on_when_it_comes() -> 
     let walk = Walkthrough::run(&node.api()?).await?;
     post(&node.api()?, 3).await?;
     walk.await_rows(3).await
+}
+
+/// The living processes, each with the number of partitions that it works on, by name.
+async fn shares(api: &Api) -> Result<Vec<(String, u64)>> {
+    let answer = api.get("/nodes").await?.ok()?;
+    let share = |node: &Value| {
+        let stages = node["stages"].as_array().into_iter().flatten();
+        let partitions = stages.filter_map(|stage| stage["partitions"].as_u64()).sum();
+        (node["name"].as_str().unwrap_or_default().to_owned(), partitions)
+    };
+    Ok(answer["nodes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|node| node["alive"] == true)
+        .map(share)
+        .collect())
+}
+
+/// Waits until so many processes live, each with a share, and all partitions are somebody's.
+async fn await_shares(api: &Api, processes: usize, partitions: u64) -> Result<()> {
+    await_condition("every partition to have a process", PATIENCE, async || {
+        let shares = shares(api).await?;
+        let all: u64 = shares.iter().map(|(_, share)| share).sum();
+        let done =
+            shares.len() == processes && shares.iter().all(|(_, share)| *share > 0) && all == partitions;
+        Ok(Look::from_option(done.then_some(()), format!("{shares:?}")))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_share_the_partitions_and_what_a_killed_one_had_is_taken_over() -> Result<()> {
+    let cluster = StandIn::start().await?;
+    let server = Server::start().await?;
+    let settings = |roles: &str| {
+        let mut settings = Settings { database_url: Some(server.url()), ..on(&cluster.address()) };
+        settings.arguments.extend(["--roles".to_owned(), roles.to_owned()]);
+        settings
+    };
+    let first = Node::start_with(settings("api,collector,worker,persister")).await?;
+    let mut second = Node::start_with(settings("worker,persister")).await?;
+    let api = first.api()?;
+    let walk = Walkthrough::run(&api).await?;
+    // The harvester's two of the collector, the belt's and the two persisters' 32 each.
+    let partitions = 2 + 3 * 32;
+    await_shares(&api, 2, partitions).await?;
+    let refused = second.api()?.get("/projects").await?;
+    assert!(refused.status == 404 && refused.text.contains("worker, persister"), "{}", refused.text);
+    post(&api, 100).await?;
+    walk.await_rows(100).await?;
+
+    second.kill().await?;
+    post(&api, 50).await?;
+    await_shares(&api, 1, partitions).await?;
+    walk.await_rows(150).await?;
+
+    second.restart().await?;
+    await_shares(&api, 2, partitions).await?;
+    post(&api, 50).await?;
+    walk.await_rows(200).await?;
+
+    // One that is stopped leaves at once, and the others go on.
+    second.stop().await?;
+    await_shares(&api, 1, partitions).await?;
+    post(&api, 20).await?;
+    walk.await_rows(220).await
 }
 
 #[tokio::test]

@@ -54,6 +54,8 @@ pub struct Commit {
     pub log_id: Uuid,
     /// Cursors that move, each (topic, partition) at most once.
     pub moves: Vec<CursorMove>,
+    /// Where no cursor moves: partitions (topic, number) that have to be under the epoch all the same.
+    pub holds: Vec<(String, u32)>,
     /// Outputs that count.
     pub ranges: Vec<RangeAdd>,
     /// Records that could not be processed.
@@ -143,14 +145,7 @@ impl<'a> MoveColumns<'a> {
 async fn move_cursors(tx: &Transaction<'_>, commit: &Commit, moves: &MoveColumns<'_>) -> Result<bool, Error> {
     let epoch = epoch_column(commit.epoch)?;
     if moves.topics.is_empty() {
-        // Nothing was read, yet something is written: the epoch alone decides. The lock keeps a take-over waiting.
-        let rows = tx
-            .query_typed(
-                "SELECT 1 FROM granary.stage WHERE stage = $1 AND epoch = $2 FOR SHARE",
-                &[(&commit.stage, Type::TEXT), (&epoch, Type::INT8)],
-            )
-            .await?;
-        return Ok(!rows.is_empty());
+        return hold(tx, commit, epoch).await;
     }
     let count = tx
         .execute_typed(
@@ -175,6 +170,38 @@ async fn move_cursors(tx: &Transaction<'_>, commit: &Commit, moves: &MoveColumns
     Ok(count == moves.topics.len() as u64)
 }
 
+/// Nothing was read, yet something is written: the epoch alone decides. The lock keeps a take-over waiting.
+async fn hold(tx: &Transaction<'_>, commit: &Commit, epoch: i64) -> Result<bool, Error> {
+    if commit.holds.is_empty() {
+        let rows = tx
+            .query_typed(
+                "SELECT 1 FROM granary.stage WHERE stage = $1 AND epoch = $2 FOR SHARE",
+                &[(&commit.stage, Type::TEXT), (&epoch, Type::INT8)],
+            )
+            .await?;
+        return Ok(!rows.is_empty());
+    }
+    let topics: Vec<&str> = commit.holds.iter().map(|(topic, _)| topic.as_str()).collect();
+    let partitions = commit.holds.iter().map(|(_, p)| partition_column(*p)).collect::<Result<Vec<_>, _>>()?;
+    let rows = tx
+        .query_typed(
+            "SELECT 1 FROM granary.cursor c
+             JOIN unnest($3::text[], $4::int4[]) AS w (topic, partition)
+               ON c.topic = w.topic AND c.partition = w.partition
+             WHERE c.stage = $1 AND c.log_id = $2 AND c.epoch = $5
+             FOR SHARE OF c",
+            &[
+                (&commit.stage, Type::TEXT),
+                (&commit.log_id, Type::UUID),
+                (&topics, Type::TEXT_ARRAY),
+                (&partitions, Type::INT4_ARRAY),
+                (&epoch, Type::INT8),
+            ],
+        )
+        .await?;
+    Ok(rows.len() == commit.holds.len())
+}
+
 /// Finds out why not every cursor moved.
 async fn refusal(tx: &Transaction<'_>, commit: &Commit) -> Result<CommitError, CommitError> {
     let stage = commit.stage.clone();
@@ -182,15 +209,16 @@ async fn refusal(tx: &Transaction<'_>, commit: &Commit) -> Result<CommitError, C
         .query_typed_opt("SELECT epoch FROM granary.stage WHERE stage = $1", &[(&commit.stage, Type::TEXT)])
         .await?
         .map(|row| row.get::<_, i64>(0).cast_unsigned());
-    if in_force != Some(commit.epoch) {
-        return Ok(CommitError::Fenced { stage, mine: commit.epoch, in_force });
+    let fenced = |in_force| CommitError::Fenced { stage: stage.clone(), mine: commit.epoch, in_force };
+    if in_force.is_none() || commit.moves.is_empty() {
+        return Ok(fenced(in_force));
     }
-    // The epoch is ours. A move that found its cursor has changed it within this transaction, so the culprit is the
-    // first one that does not stand at its `to`; one that stands there because it stood there before is told as well.
+    // A move that found its cursor has changed it within this transaction, so the culprit is the first one under another
+    // epoch, or that does not stand at its `to`; one that stands there because it stood there before is told as well.
     for m in &commit.moves {
         let row = tx
             .query_typed_opt(
-                "SELECT next_offset FROM granary.cursor
+                "SELECT epoch, next_offset FROM granary.cursor
                  WHERE stage = $1 AND log_id = $2 AND topic = $3 AND partition = $4",
                 &[
                     (&commit.stage, Type::TEXT),
@@ -200,13 +228,16 @@ async fn refusal(tx: &Transaction<'_>, commit: &Commit) -> Result<CommitError, C
                 ],
             )
             .await?;
-        let found = row.map(|r| r.get::<_, i64>(0).cast_unsigned());
-        if found != Some(m.to) {
-            let at = found.map_or_else(|| "is not there".to_owned(), |o| format!("is at {o}"));
-            let cursor =
-                format!("topic '{}' partition {} was read from {} and {at}", m.topic, m.partition, m.from);
-            return Ok(CommitError::Moved { stage, cursor });
-        }
+        let found = row.map(|r| (r.get::<_, i64>(0).cast_unsigned(), r.get::<_, i64>(1).cast_unsigned()));
+        let at = match found {
+            Some((epoch, _)) if epoch != commit.epoch => return Ok(fenced(Some(epoch))),
+            Some((_, next)) if next == m.to => continue,
+            Some((_, next)) => format!("is at {next}"),
+            None => "is not there".to_owned(),
+        };
+        let cursor =
+            format!("topic '{}' partition {} was read from {} and {at}", m.topic, m.partition, m.from);
+        return Ok(CommitError::Moved { stage, cursor });
     }
     Ok(CommitError::Moved { stage, cursor: "the batch was committed before".to_owned() })
 }

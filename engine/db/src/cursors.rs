@@ -7,6 +7,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::commit::{epoch_column, offset_column, partition_column, unsigned};
+use crate::nodes::LEASE;
 use crate::{Db, Error};
 
 /// Where a stage goes on in a partition.
@@ -44,14 +45,7 @@ pub async fn acquire(
     log_id: Uuid,
     wanted: &[(String, u32, u64)],
 ) -> Result<Acquired, Error> {
-    let mut topics = Vec::with_capacity(wanted.len());
-    let mut partitions = Vec::with_capacity(wanted.len());
-    let mut starts = Vec::with_capacity(wanted.len());
-    for (topic, partition, start) in wanted {
-        topics.push(topic.as_str());
-        partitions.push(partition_column(*partition)?);
-        starts.push(offset_column(*start)?);
-    }
+    let Wanted { topics, partitions, starts } = Wanted::of(wanted)?;
     let mut client = db.client().await?;
     let tx = client.transaction().await?;
     // The row lock comes before the second nextval: of two owners, the one that gets the row later gets the higher epoch.
@@ -101,20 +95,154 @@ pub async fn acquire(
     Ok(Acquired { epoch: unsigned("granary.stage.epoch", epoch)?, cursors })
 }
 
-/// The epochs in force of stages. One that is missing in the answer was removed.
+/// Takes partitions of a stage over for one of several processes: those that nobody works on, that were its own, or whose process
+/// is dead. Fences the earlier owners of these, and answers where each goes on; the others are left out. Where a `turn` is
+/// given, partitions that no such turn has put anywhere yet go to the offset that is wanted.
+///
+/// # Errors
+/// As those of [`acquire`].
+pub async fn acquire_free(
+    db: &Db,
+    stage: &str,
+    log_id: Uuid,
+    wanted: &[(String, u32, u64)],
+    node: Uuid,
+    turn: Option<u64>,
+) -> Result<Acquired, Error> {
+    let turn = turn.map(epoch_column).transpose()?;
+    let columns = Wanted::of(wanted)?;
+    let mut client = db.client().await?;
+    let tx = client.transaction().await?;
+    // This row's lock puts processes that take partitions of the stage one after the other.
+    let epoch: i64 = tx
+        .query_one(
+            "INSERT INTO granary.stage AS s (stage, epoch) VALUES ($1, nextval('granary.epoch'))
+             ON CONFLICT (stage) DO UPDATE SET epoch = nextval('granary.epoch'), acquired_at = now()
+             RETURNING epoch",
+            &[&stage],
+        )
+        .await?
+        .get(0);
+    tx.execute(
+        "INSERT INTO granary.cursor (stage, log_id, topic, partition, epoch, next_offset, node)
+         SELECT $1, $2, w.topic, w.partition, $3, w.start, $7
+         FROM unnest($4::text[], $5::int4[], $6::int8[]) AS w (topic, partition, start)
+         ON CONFLICT DO NOTHING",
+        &[&stage, &log_id, &epoch, &columns.topics, &columns.partitions, &columns.starts, &node],
+    )
+    .await?;
+    let rows = tx
+        .query(
+            "UPDATE granary.cursor AS c SET epoch = $3, node = $6, turn = greatest(c.turn, $8),
+                    next_offset = CASE WHEN c.turn < $8 THEN w.start ELSE c.next_offset END,
+                    seen = CASE WHEN c.turn < $8 THEN NULL ELSE c.seen END
+             FROM unnest($4::text[], $5::int4[], $9::int8[]) AS w (topic, partition, start)
+             WHERE c.stage = $1 AND c.log_id = $2 AND c.topic = w.topic AND c.partition = w.partition
+               AND (c.node IS NULL OR c.node = $6 OR NOT EXISTS (
+                   SELECT 1 FROM granary.node n
+                   WHERE n.id = c.node AND n.seen_at > clock_timestamp() - make_interval(secs => $7)))
+             RETURNING c.topic, c.partition::int8, c.next_offset, c.seen",
+            &[
+                &stage,
+                &log_id,
+                &epoch,
+                &columns.topics,
+                &columns.partitions,
+                &node,
+                &LEASE.as_secs_f64(),
+                &turn,
+                &columns.starts,
+            ],
+        )
+        .await?;
+    tx.commit().await?;
+    let cursors = rows
+        .iter()
+        .map(|row| {
+            let (topic, partition, next) = named_cursor(row)?;
+            Ok(Place { topic, partition, next, seen: row.get(3) })
+        })
+        .collect::<Result<_, Error>>()?;
+    Ok(Acquired { epoch: unsigned("granary.stage.epoch", epoch)?, cursors })
+}
+
+/// Lets go of partitions that a process works on under that epoch, so that another one takes them at once.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn epochs(db: &Db, stages: &[&str]) -> Result<HashMap<String, u64>, Error> {
+pub async fn release(db: &Db, stage: &str, epoch: u64, places: &[(&str, u32)]) -> Result<(), Error> {
+    let epoch = epoch_column(epoch)?;
+    let topics: Vec<&str> = places.iter().map(|(topic, _)| *topic).collect();
+    let partitions = places.iter().map(|(_, p)| partition_column(*p)).collect::<Result<Vec<_>, _>>()?;
+    db.client()
+        .await?
+        .execute_typed(
+            "UPDATE granary.cursor AS c SET node = NULL
+             FROM unnest($3::text[], $4::int4[]) AS w (topic, partition)
+             WHERE c.stage = $1 AND c.epoch = $2 AND c.topic = w.topic AND c.partition = w.partition",
+            &[
+                (&stage, Type::TEXT),
+                (&epoch, Type::INT8),
+                (&topics, Type::TEXT_ARRAY),
+                (&partitions, Type::INT4_ARRAY),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// What the partitions of a request are called in columns.
+struct Wanted<'a> {
+    topics: Vec<&'a str>,
+    partitions: Vec<i32>,
+    starts: Vec<i64>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(wanted: &'a [(String, u32, u64)]) -> Result<Self, Error> {
+        let mut columns = Self { topics: Vec::new(), partitions: Vec::new(), starts: Vec::new() };
+        for (topic, partition, start) in wanted {
+            columns.topics.push(topic);
+            columns.partitions.push(partition_column(*partition)?);
+            columns.starts.push(offset_column(*start)?);
+        }
+        Ok(columns)
+    }
+}
+
+/// A partition that a stage reads: stage, topic, partition.
+pub type Reading = (String, String, u32);
+
+/// The epochs in force of partitions that stages read. One that is missing in the answer is not read any more.
+///
+/// # Errors
+/// Those of the database.
+pub async fn epochs(db: &Db, log_id: Uuid, readings: &[Reading]) -> Result<HashMap<Reading, u64>, Error> {
+    let stages: Vec<&str> = readings.iter().map(|(stage, ..)| stage.as_str()).collect();
+    let topics: Vec<&str> = readings.iter().map(|(_, topic, _)| topic.as_str()).collect();
+    let partitions = readings.iter().map(|(.., p)| partition_column(*p)).collect::<Result<Vec<_>, _>>()?;
     let rows = db
         .client()
         .await?
         .query_typed(
-            "SELECT stage, epoch FROM granary.stage WHERE stage = ANY ($1)",
-            &[(&stages, Type::TEXT_ARRAY)],
+            "SELECT c.stage, c.topic, c.partition::int8, c.epoch
+             FROM unnest($2::text[], $3::text[], $4::int4[]) AS w (stage, topic, partition)
+             JOIN granary.cursor c
+               ON c.stage = w.stage AND c.log_id = $1 AND c.topic = w.topic AND c.partition = w.partition",
+            &[
+                (&log_id, Type::UUID),
+                (&stages, Type::TEXT_ARRAY),
+                (&topics, Type::TEXT_ARRAY),
+                (&partitions, Type::INT4_ARRAY),
+            ],
         )
         .await?;
-    rows.iter().map(|row| Ok((row.get(0), unsigned("granary.stage.epoch", row.get(1))?))).collect()
+    rows.iter()
+        .map(|row| {
+            let partition = unsigned("granary.cursor.partition", row.get(2))?;
+            Ok(((row.get(0), row.get(1), partition), unsigned("granary.cursor.epoch", row.get(3))?))
+        })
+        .collect()
 }
 
 /// Takes all stages away from whoever owns them: waits for their commits under way, and lets no later one succeed. What is

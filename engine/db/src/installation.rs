@@ -57,6 +57,19 @@ impl InstallationLock {
     /// # Errors
     /// [`Error::AnotherEngine`] when it is still held then; those of the database.
     pub async fn acquire(db: &Db, patience: Duration) -> Result<Self, Error> {
+        Self::take(db, patience, "SELECT pg_try_advisory_lock($1)").await
+    }
+
+    /// Takes the right to be one of several engines of this database, all on one log that they share. It keeps an engine
+    /// away that wants the database for itself, and is kept away by one.
+    ///
+    /// # Errors
+    /// As those of [`InstallationLock::acquire`].
+    pub async fn share(db: &Db, patience: Duration) -> Result<Self, Error> {
+        Self::take(db, patience, "SELECT pg_try_advisory_lock_shared($1)").await
+    }
+
+    async fn take(db: &Db, patience: Duration, statement: &str) -> Result<Self, Error> {
         let until = Instant::now() + patience;
         let mut config = db.config().clone();
         config.application_name("granary lock").keepalives_idle(Duration::from_secs(30));
@@ -72,8 +85,7 @@ impl InstallationLock {
         });
         let lock = Self { _client: client, connection, lost };
         loop {
-            let got: bool =
-                lock._client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK_KEY]).await?.get(0);
+            let got: bool = lock._client.query_one(statement, &[&LOCK_KEY]).await?.get(0);
             if got {
                 return Ok(lock);
             }

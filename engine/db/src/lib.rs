@@ -26,6 +26,7 @@ pub mod eventstore;
 pub mod live_segment;
 
 pub mod installation;
+pub mod nodes;
 pub mod roles;
 pub mod sql_read;
 

@@ -104,16 +104,7 @@ pub async fn load_ranges(db: &Db, log_id: Uuid) -> Result<HashMap<(String, u32),
             &[(&log_id, Type::UUID)],
         )
         .await?;
-    let mut all: HashMap<(String, u32), Ranges> = HashMap::new();
-    for row in &rows {
-        let partition = unsigned("granary.committed_range.partition", row.get(1))?;
-        let (start, end) = (
-            unsigned("granary.committed_range.ranges", row.get(2))?,
-            unsigned("granary.committed_range.ranges", row.get(3))?,
-        );
-        all.entry((row.get(0), partition)).or_default().push((start, end));
-    }
-    Ok(all)
+    by_partition(&rows)
 }
 
 /// The committed ranges of one partition.
@@ -135,6 +126,43 @@ pub async fn of_partition(db: &Db, log_id: Uuid, topic: &str, partition: u32) ->
         .await?;
     let offset = |row: &tokio_postgres::Row, at| unsigned("granary.committed_range.ranges", row.get(at));
     rows.iter().map(|row| Ok((offset(row, 0)?, offset(row, 1)?))).collect()
+}
+
+/// The committed ranges of some topics, by topic and partition.
+///
+/// # Errors
+/// Those of the database.
+pub async fn of_topics(
+    db: &Db,
+    log_id: Uuid,
+    topics: &[String],
+) -> Result<HashMap<(String, u32), Ranges>, Error> {
+    let rows = db
+        .client()
+        .await?
+        .query_typed(
+            "SELECT r.topic, r.partition::int8, lower(one.range), upper(one.range)
+             FROM granary.committed_range r, unnest(r.ranges) AS one (range)
+             WHERE r.log_id = $1 AND r.topic = ANY ($2)
+             ORDER BY r.topic, r.partition, one.range",
+            &[(&log_id, Type::UUID), (&topics, Type::TEXT_ARRAY)],
+        )
+        .await?;
+    by_partition(&rows)
+}
+
+/// Rows of topic, partition, start and end, grouped.
+fn by_partition(rows: &[tokio_postgres::Row]) -> Result<HashMap<(String, u32), Ranges>, Error> {
+    let mut all: HashMap<(String, u32), Ranges> = HashMap::new();
+    for row in rows {
+        let partition = unsigned("granary.committed_range.partition", row.get(1))?;
+        let range = (
+            unsigned("granary.committed_range.ranges", row.get(2))?,
+            unsigned("granary.committed_range.ranges", row.get(3))?,
+        );
+        all.entry((row.get(0), partition)).or_default().push(range);
+    }
+    Ok(all)
 }
 
 /// Forgets the ranges of a partition below the first offset that is still in the log, so that rows stay small however

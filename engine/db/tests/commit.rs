@@ -5,7 +5,8 @@ use granary_db::commit::{Commit, CommitError, CursorMove, RangeAdd, commit};
 use granary_db::dead_letters::change::{Change, change};
 use granary_db::dead_letters::{self, DeadLetter, Filter};
 use granary_db::test_util::TestDatabase;
-use granary_db::{Db, cursors, ranges};
+use granary_db::{Db, cursors, nodes, ranges};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 const STAGE: &str = "belt:17";
@@ -23,7 +24,15 @@ fn range(topic: &str, partition: u32, start: u64, end: u64) -> RangeAdd {
 }
 
 fn batch(stage: &str, log_id: Uuid, epoch: u64, moves: Vec<CursorMove>) -> Commit {
-    Commit { stage: stage.to_owned(), epoch, log_id, moves, ranges: Vec::new(), dead: Vec::new() }
+    Commit {
+        stage: stage.to_owned(),
+        epoch,
+        log_id,
+        moves,
+        holds: Vec::new(),
+        ranges: Vec::new(),
+        dead: Vec::new(),
+    }
 }
 
 fn letter(offset: u64) -> DeadLetter {
@@ -376,8 +385,9 @@ async fn epochs_in_force_and_the_ranges_of_a_partition_are_told() -> Result<()> 
     let test = database().await?;
     let (db, log) = (test.db(), Uuid::new_v4());
     let epoch = acquire(db, log, &[("in", 0, 0)]).await?.epoch;
-    let told = cursors::epochs(db, &[STAGE, "belt:gone"]).await?;
-    assert_eq!(told, [(STAGE.to_owned(), epoch)].into());
+    let reading = |stage: &str| (stage.to_owned(), "in".to_owned(), 0);
+    let told = cursors::epochs(db, log, &[reading(STAGE), reading("belt:gone")]).await?;
+    assert_eq!(told, [(reading(STAGE), epoch)].into());
     let what = Commit {
         ranges: vec![range("out", 1, 3, 5), range("out", 1, 9, 10), range("out", 0, 0, 1)],
         ..batch(STAGE, log, epoch, vec![moved("in", 0, 0, 1)])
@@ -385,5 +395,103 @@ async fn epochs_in_force_and_the_ranges_of_a_partition_are_told() -> Result<()> 
     try_commit(db, &what).await?;
     assert_eq!(ranges::of_partition(db, log, "out", 1).await?, [(3, 5), (9, 10)]);
     assert!(ranges::of_partition(db, Uuid::new_v4(), "out", 1).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn processes_take_what_is_free_and_what_the_dead_have_left() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let node = |name: &str| nodes::Node {
+        id: Uuid::new_v4(),
+        name: name.to_owned(),
+        address: String::new(),
+        roles: vec!["worker".to_owned()],
+        log_id: log,
+    };
+    let (one, other) = (node("one"), node("other"));
+    nodes::beat(db, &one).await?;
+    assert_eq!(nodes::beat(db, &other).await?.len(), 2);
+    let wanted = |partitions: std::ops::Range<u32>| -> Vec<_> {
+        partitions.map(|partition| ("in".to_owned(), partition, 0)).collect()
+    };
+    let partitions = |acquired: &cursors::Acquired| {
+        acquired.cursors.iter().map(|place| place.partition).collect::<BTreeSet<_>>()
+    };
+    let first = cursors::acquire_free(db, STAGE, log, &wanted(0..4), one.id, None).await?;
+    assert_eq!(partitions(&first), [0, 1, 2, 3].into());
+    try_commit(db, &batch(STAGE, log, first.epoch, vec![moved("in", 3, 0, 7)])).await?;
+
+    // A process that is alive keeps what it has, and its epoch, until it lets go.
+    let second = cursors::acquire_free(db, STAGE, log, &wanted(2..5), other.id, None).await?;
+    assert_eq!(partitions(&second), [4].into());
+    try_commit(db, &batch(STAGE, log, first.epoch, vec![moved("in", 3, 7, 8)])).await?;
+    cursors::release(db, STAGE, first.epoch, &[("in", 3)]).await?;
+    let third = cursors::acquire_free(db, STAGE, log, &wanted(2..5), other.id, None).await?;
+    assert_eq!(partitions(&third), [3, 4].into());
+    assert_eq!(third.cursors.iter().find(|place| place.partition == 3).map(|place| place.next), Some(8));
+    let late = try_commit(db, &batch(STAGE, log, first.epoch, vec![moved("in", 3, 8, 9)])).await;
+    assert!(
+        matches!(late, Err(CommitError::Fenced { in_force: Some(epoch), .. }) if epoch == third.epoch),
+        "{late:?}"
+    );
+    // A retry moves nothing, and needs the partitions that its letters came from.
+    let holding = |epoch, partition| Commit {
+        holds: vec![("in".to_owned(), partition)],
+        ..batch(STAGE, log, epoch, vec![])
+    };
+    try_commit(db, &holding(first.epoch, 0)).await?;
+    assert!(matches!(try_commit(db, &holding(first.epoch, 3)).await, Err(CommitError::Fenced { .. })));
+
+    // The dead leave everything.
+    db.client()
+        .await?
+        .execute("UPDATE granary.node SET seen_at = now() - interval '1 minute' WHERE id = $1", &[&one.id])
+        .await?;
+    assert_eq!(nodes::beat(db, &other).await?.len(), 1);
+    let last = cursors::acquire_free(db, STAGE, log, &wanted(0..5), other.id, None).await?;
+    assert_eq!(partitions(&last), [0, 1, 2, 3, 4].into());
+    let listed = nodes::list(db).await?;
+    let seen: Vec<_> =
+        listed.iter().map(|node| (node.node.name.as_str(), node.alive, node.partitions.len())).collect();
+    assert_eq!(seen, [("one", false, 0), ("other", true, 1)]);
+    assert_eq!(listed[1].partitions, [(STAGE.to_owned(), 5)]);
+    // A turn puts each partition once where its start position says.
+    for (turn, offset, expected) in [(7, 3, 3), (7, 5, 3), (8, 5, 5)] {
+        let wanted = [("in".to_owned(), 3, offset)];
+        let again = cursors::acquire_free(db, STAGE, log, &wanted, other.id, Some(turn)).await?;
+        assert_eq!(again.cursors[0].next, expected, "turn {turn}");
+    }
+    nodes::leave(db, other.id).await?;
+    assert_eq!(nodes::list(db).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn turns_and_reports_are_told_to_the_others() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let node = nodes::Node {
+        id: Uuid::new_v4(),
+        name: "n".to_owned(),
+        address: String::new(),
+        roles: Vec::new(),
+        log_id: log,
+    };
+    nodes::beat(db, &node).await?;
+    assert_eq!(nodes::ask(db, "belt:1", None).await?, 1);
+    assert_eq!(nodes::ask(db, "belt:1", Some("earliest")).await?, 2);
+    let asked = nodes::Turn { turn: 2, from: Some("earliest".to_owned()) };
+    assert_eq!(nodes::turns(db).await?, [("belt:1".to_owned(), asked)].into());
+    let report = |status: &str| ("belt:1".to_owned(), status.to_owned(), None);
+    nodes::report(
+        db,
+        node.id,
+        &[report("DEPLOYING"), ("belt:2".to_owned(), "FAILED".to_owned(), Some("why".to_owned()))],
+    )
+    .await?;
+    nodes::report(db, node.id, &[report("RUNNING")]).await?;
+    assert!(nodes::reports_of_others(db, node.id).await?.is_empty());
+    assert_eq!(nodes::reports_of_others(db, Uuid::new_v4()).await?, [report("RUNNING")]);
     Ok(())
 }

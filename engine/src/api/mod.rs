@@ -15,6 +15,7 @@ pub mod runtime;
 
 mod answer;
 mod document;
+mod nodes;
 mod query;
 mod records;
 mod running;
@@ -125,6 +126,7 @@ fn routes() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
         .merge(projects::routes())
         .merge(source_types::routes())
         .merge(tokens::routes())
+        .merge(nodes::routes())
         .merge(streams::routes())
         .nest("/projects/{project}", project_routes())
         .split_for_parts();

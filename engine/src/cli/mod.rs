@@ -5,6 +5,7 @@ mod client;
 mod compile;
 mod config;
 mod dlq;
+mod node;
 mod remote;
 mod secret;
 mod sql;
@@ -37,6 +38,8 @@ enum Commands {
     Belt(Box<belt::Belt>),
     /// List, inspect, retry and discard what could not be processed
     Dlq(Box<dlq::Dlq>),
+    /// Show the processes of an installation, and who works on what
+    Node(node::Node),
     /// Set, list and delete secrets, which belts get as variables
     Secret(secret::Secret),
     /// Run one SQL statement in a project and print the rows; without a statement, open psql
@@ -77,6 +80,7 @@ pub fn run() -> ExitCode {
         match Commands::from_arg_matches(&matches) {
             Ok(Commands::Belt(belt)) => block_on(belt.run()),
             Ok(Commands::Dlq(dlq)) => block_on(dlq.run()),
+            Ok(Commands::Node(node)) => block_on(node.run()),
             Ok(Commands::Secret(secret)) => block_on(secret.run()),
             Ok(Commands::Sql(sql)) => block_on(sql.run()),
             Ok(Commands::Stream(stream)) => block_on(stream.run()),

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use granary_catalog::HostPattern;
 
+use crate::node::roles::Roles;
 use crate::runtimes::Places;
 use crate::streams::StreamChoice;
 use setting::SETTINGS;
@@ -39,6 +40,7 @@ pub struct Config {
     pub cache_dir: PathBuf,
     pub runtimes: Places,
     pub stream: StreamChoice,
+    pub roles: Roles,
     pub log_disk_bytes_max: Option<u64>,
     pub log_disk_bytes_reserve: u64,
     pub log_queue_bytes_max: usize,
@@ -99,6 +101,7 @@ impl Config {
                 javascript: take.optional("javascript-runtime").map(PathBuf::from),
             },
             stream: take.explained("stream").unwrap_or(StreamChoice::Embedded),
+            roles: take.explained("roles").unwrap_or_default(),
             log_disk_bytes_max: take.bytes("log-disk-max").filter(|b| *b > 0),
             log_disk_bytes_reserve: take.bytes("log-disk-reserve").unwrap_or_default(),
             log_queue_bytes_max: take
@@ -122,6 +125,12 @@ impl Config {
             ),
             data_dir,
         };
+        if config.stream == StreamChoice::Embedded && !config.roles.is_all() {
+            mistakes.push(format!(
+                "{}: the embedded log belongs to one process, which has to run everything; several need --stream fluvio://",
+                values["roles"].1
+            ));
+        }
         if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
     }
 
@@ -367,6 +376,17 @@ mod tests {
             assert!(all.contains(part), "{part} is missing in:\n{all}");
         }
         assert_eq!(mistakes.len(), 6);
+    }
+
+    #[test]
+    fn roles_need_a_stream_that_several_processes_share() {
+        let Err(Mistakes(mistakes)) = load("", &[], &[("roles", "api,worker")]) else {
+            panic!("a bad configuration was accepted")
+        };
+        assert!(mistakes[0].starts_with("--roles: the embedded log belongs to one process"), "{mistakes:?}");
+        #[cfg(feature = "fluvio")]
+        load("", &[], &[("roles", "worker"), ("stream", "fluvio://sc.example")])
+            .expect("a good configuration");
     }
 
     #[test]

@@ -76,6 +76,12 @@ pub const SETTINGS: &[Setting] = &[
         help: "Where records are kept: embedded (in the data directory), or a Fluvio cluster as fluvio://host:9003, optionally with ?profile= (of Fluvio's configuration, for TLS), &replication= (copies of every stream), &partitions= (of the collector's streams, default 1) and &prefix= (of all topics, default granary)",
     },
     Setting {
+        name: "roles",
+        value: "LIST",
+        default: "api,collector,worker,persister",
+        help: "Comma-separated parts that this process runs: api, collector, worker (harvesters and belts), persister. Several processes on one --stream fluvio:// and one --database-url share the work",
+    },
+    Setting {
         name: "log-disk-max",
         value: "BYTES",
         default: "0",

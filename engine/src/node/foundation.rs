@@ -2,21 +2,26 @@
 //! `global` project; then everything that is wanted is started. Waits for the database as long as it takes.
 
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use granary_db::definitions::token;
 use granary_db::installation::{self, InstallationLock};
+use granary_db::nodes::Node;
 use granary_db::{Error, cursors, ranges};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::membership;
 use crate::config::Config;
 use crate::ready::Readiness;
 use crate::secrets::Secrets;
+use crate::stage::members::View;
 use crate::stage::worker::Shared;
 use crate::streams::Streams;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Supervisor, Together};
 
 /// Wait between attempts to reach the database.
 const WAIT: Duration = Duration::from_millis(500);
@@ -31,6 +36,13 @@ pub(super) struct Foundation {
     pub(super) supervisor: Supervisor,
     pub(super) secrets: Secrets,
     pub(super) ready: Readiness,
+    /// Where this is one of several processes: what the supervisor knows of the others.
+    pub(super) together: Option<Arc<Together>>,
+    /// Who is alive, for the stages.
+    pub(super) view: watch::Sender<Arc<View>>,
+    pub(super) me: Node,
+    /// Ends with the first sign of a stop, so that nothing is started any more.
+    pub(super) working: CancellationToken,
 }
 
 impl Foundation {
@@ -63,15 +75,42 @@ impl Foundation {
             self.secrets.warn_of_others(&client).await;
         }
         self.supervisor.resume().await.context("could not start what was running")?;
+        if let Some(together) = &self.together {
+            let node = Node { log_id: self.shared.log.id(), ..self.me.clone() };
+            tokio::spawn(membership::beat(
+                node,
+                self.shared.clone(),
+                self.view.clone(),
+                self.working.clone(),
+            ));
+            tokio::spawn(membership::learn(self.shared.clone(), stop.clone()));
+            let (supervisor, together, working) =
+                (self.supervisor.clone(), Arc::clone(together), self.working.clone());
+            tokio::spawn(async move { supervisor.work_together(together, working).await });
+        }
         info!("ready");
         self.watch(lock, stop).await
     }
 
+    async fn lock(&self) -> Result<InstallationLock, Error> {
+        match self.together {
+            Some(_) => InstallationLock::share(&self.shared.db, LOCK_PATIENCE).await,
+            None => InstallationLock::acquire(&self.shared.db, LOCK_PATIENCE).await,
+        }
+    }
+
     async fn lay(&self) -> Result<InstallationLock, Error> {
-        let Shared { log, db, book } = &self.shared;
+        let Shared { log, db, book, .. } = &self.shared;
         db.migrate().await?;
         installation::claim(db, log.id()).await?;
-        let lock = InstallationLock::acquire(db, LOCK_PATIENCE).await?;
+        let lock = self.lock().await?;
+        if self.together.is_some() {
+            // Others are at it: what lies between the ranges may still come to count, see `stage::worker::settle`.
+            for ((topic, partition), ranges) in ranges::load_ranges(db, log.id()).await? {
+                book.load(&topic, partition, &ranges, 0);
+            }
+            return Ok(lock);
+        }
         // A transaction of an engine that was killed may outlive both it and its lock, and make more offsets count.
         cursors::fence_all(db).await?;
         let mut known = ranges::load_ranges(db, log.id()).await?;
@@ -117,7 +156,7 @@ impl Foundation {
         let db = &self.shared.db;
         loop {
             if lock.is_lost() {
-                match InstallationLock::acquire(db, LOCK_PATIENCE).await {
+                match self.lock().await {
                     Ok(again) => lock = again,
                     Err(error) if error.is_unavailable() => self.ready.down("database", error.to_string()),
                     Err(error) => return Err(error.into()),

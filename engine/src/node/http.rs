@@ -17,6 +17,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::roles::{Role, Roles};
 use crate::api::{self, ApiState};
 use crate::ready::Readiness;
 use crate::secrets::Secrets;
@@ -37,6 +38,7 @@ pub(super) struct App {
     pub(super) outbound_hosts: Arc<[HostPattern]>,
     pub(super) secrets: Secrets,
     pub(super) public_url: String,
+    pub(super) roles: Roles,
 }
 
 /// Serves until stopped, then finishes the requests under way.
@@ -56,14 +58,30 @@ pub(super) async fn serve(listener: TcpListener, app: App, stop: CancellationTok
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .with_state(app.clone());
-    let router = granary_collector::front(app.collector, own.merge(api::router(state)));
+    let others = if app.roles.has(Role::Api) {
+        own.merge(api::router(state))
+    } else {
+        let names = app.roles.names().join(", ");
+        own.fallback(async move || {
+            let text = format!("this process runs {names} and not the API: ask one that has the role `api`");
+            (StatusCode::NOT_FOUND, axum::Json(serde_json::json!({"type": "not_found", "message": text})))
+        })
+    };
     // Answers are small: waiting to fill a packet would only add latency.
     let listener = listener.tap_io(|socket| {
         let _ = socket.set_nodelay(true);
     });
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await
+    let stopped = async move { stop.cancelled().await };
+    if app.roles.has(Role::Collector) {
+        let front = granary_collector::front(app.collector, others);
+        axum::serve(listener, front.into_make_service_with_connect_info::<SocketAddr>())
+            .with_graceful_shutdown(stopped)
+            .await
+    } else {
+        axum::serve(listener, others.into_make_service_with_connect_info::<SocketAddr>())
+            .with_graceful_shutdown(stopped)
+            .await
+    }
 }
 
 async fn ready(State(app): State<App>) -> Response {

@@ -102,6 +102,28 @@ impl Book {
         self.change(topic, ranges, |p, start, end| p.committed.add(start, end));
     }
 
+    /// What counts of a partition, as another process may have changed it.
+    pub fn learn(&self, topic: &str, partition: u32, ranges: &[(u64, u64)]) {
+        let known = self.topic(topic);
+        let news = known.with(partition, |p| {
+            let fresh: Vec<_> = ranges
+                .iter()
+                .filter(|(start, end)| p.committed.end_of(*start).is_none_or(|known| known < *end))
+                .collect();
+            fresh.iter().for_each(|(start, end)| p.committed.add(*start, *end));
+            !fresh.is_empty()
+        });
+        if news {
+            known.changed.raise();
+        }
+    }
+
+    /// The topics that somebody has asked for.
+    #[must_use]
+    pub fn topics(&self) -> Vec<String> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
     /// These offsets will never count.
     pub fn abandon(&self, topic: &str, ranges: &[(u32, u64, u64)]) {
         self.change(topic, ranges, |p, start, end| p.abandoned.add(start, end));
@@ -169,6 +191,20 @@ mod tests {
         assert_eq!(book.step("t", 0, 5), Step::Skip(8));
         assert_eq!(book.step("t", 0, 8), Step::Deliver(10));
         assert_eq!(book.step("t", 0, 10), Step::Wait);
+    }
+
+    #[test]
+    fn what_other_processes_commit_is_told_once() {
+        let book = Book::default();
+        let mut changed = book.watch("t");
+        book.learn("t", 0, &[(0, 5)]);
+        assert!(changed.has_changed() && book.step("t", 0, 0) == Step::Deliver(5));
+        changed.mark_seen();
+        book.learn("t", 0, &[(0, 5)]);
+        assert!(!changed.has_changed());
+        book.learn("t", 0, &[(0, 9)]);
+        assert!(changed.has_changed() && book.step("t", 0, 5) == Step::Deliver(9));
+        assert_eq!(book.topics(), ["t"]);
     }
 
     #[test]

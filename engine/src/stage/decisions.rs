@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use granary_db::commit::{Commit, CommitError, RangeAdd};
-use granary_db::cursors::{self, Acquired};
+use granary_db::cursors::{self, Acquired, Reading};
 use granary_db::dead_letters::retry::{self, Attempt};
 use granary_db::dead_letters::{DeadLetter, Stored};
 use granary_db::{Db, Error};
@@ -20,10 +20,24 @@ pub trait Decisions: Send + Sync {
     /// Takes a stage over: fences every earlier owner and answers where each wanted partition goes on. One that has no cursor
     /// yet gets it at the offset that is given; cursors of other topics are removed, so that they do not hold the log back.
     ///
+    /// Where `node` is one of several processes, it gets of the wanted partitions those that no other living one works on. The
+    /// turn beside it, where there is one, puts each partition once at the offset that is given.
+    ///
     /// # Errors
     /// Those of the database; nothing has changed then, or everything has.
-    async fn acquire(&self, stage: &str, log: Uuid, wanted: &[(String, u32, u64)])
-    -> Result<Acquired, Error>;
+    async fn acquire(
+        &self,
+        stage: &str,
+        log: Uuid,
+        wanted: &[(String, u32, u64)],
+        node: Option<(Uuid, Option<u64>)>,
+    ) -> Result<Acquired, Error>;
+
+    /// Lets go of partitions that one of several processes works on.
+    ///
+    /// # Errors
+    /// Those of the database.
+    async fn release(&self, stage: &str, epoch: u64, places: &[(&str, u32)]) -> Result<(), Error>;
 
     /// Decides a batch in one transaction: effect, dead letters, cursors, ranges. All dead letters, those included that the
     /// effect has found.
@@ -38,11 +52,11 @@ pub trait Decisions: Send + Sync {
     /// Those of the database.
     async fn count(&self, log: Uuid, ranges: &[RangeAdd]) -> Result<bool, Error>;
 
-    /// The epochs in force of stages; one that is missing in the answer was removed.
+    /// The epochs in force of partitions that stages read; one that is missing in the answer is not read any more.
     ///
     /// # Errors
     /// Those of the database.
-    async fn epochs(&self, stages: &[&str]) -> Result<HashMap<String, u64>, Error>;
+    async fn epochs(&self, log: Uuid, readings: &[Reading]) -> Result<HashMap<Reading, u64>, Error>;
 
     /// The offsets of a partition that count, as ranges.
     ///
@@ -134,11 +148,21 @@ impl Decisions for Db {
         stage: &str,
         log: Uuid,
         wanted: &[(String, u32, u64)],
+        node: Option<(Uuid, Option<u64>)>,
     ) -> Result<Acquired, Error> {
-        let acquired = cursors::acquire(self, stage, log, wanted).await?;
+        let acquired = match node {
+            None => cursors::acquire(self, stage, log, wanted).await?,
+            Some((node, turn)) => cursors::acquire_free(self, stage, log, wanted, node, turn).await?,
+        };
         let topics: Vec<&str> = wanted.iter().map(|(topic, ..)| topic.as_str()).collect();
-        cursors::keep_topics(self, stage, acquired.epoch, &topics).await?;
+        if !topics.is_empty() {
+            cursors::keep_topics(self, stage, acquired.epoch, &topics).await?;
+        }
         Ok(acquired)
+    }
+
+    async fn release(&self, stage: &str, epoch: u64, places: &[(&str, u32)]) -> Result<(), Error> {
+        cursors::release(self, stage, epoch, places).await
     }
 
     async fn decide(&self, batch: &Batch<'_>) -> Result<Vec<Dead>, Undecided> {
@@ -168,8 +192,8 @@ impl Decisions for Db {
         granary_db::ranges::contain(self, log, ranges).await
     }
 
-    async fn epochs(&self, stages: &[&str]) -> Result<HashMap<String, u64>, Error> {
-        cursors::epochs(self, stages).await
+    async fn epochs(&self, log: Uuid, readings: &[Reading]) -> Result<HashMap<Reading, u64>, Error> {
+        cursors::epochs(self, log, readings).await
     }
 
     async fn ranges(&self, log: Uuid, topic: &str, partition: u32) -> Result<Vec<(u64, u64)>, Error> {

@@ -16,6 +16,7 @@
 
 pub mod book;
 pub mod decisions;
+pub mod members;
 pub mod metrics;
 mod repeats;
 pub mod worker;

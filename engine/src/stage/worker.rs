@@ -35,6 +35,7 @@ pub use retry::Letter;
 
 use super::book::{Book, Step};
 use super::decisions::Decisions;
+use super::members::Members;
 use super::metrics::{Batch, Labels};
 use super::repeats::Repeats;
 use super::{Dead, Delivered, Error, Outcome, Process};
@@ -50,6 +51,8 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 const BATCH_TIME: Duration = Duration::from_secs(1);
 /// How long an idle stage waits after the first sign of work, so that a trickle is committed in batches.
 const LINGER: Duration = Duration::from_millis(2);
+/// Between two tries to get a partition that another process has not let go of yet.
+const TAKE_AGAIN: Duration = Duration::from_millis(500);
 /// First wait after a failure; doubled up to the longest.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
 /// Longest wait after a failure.
@@ -100,6 +103,8 @@ pub struct Spec {
     pub start: Start,
     /// Stream name under which its dead letters are shown.
     pub dead_letter_stream: String,
+    /// Where several processes share the stages: the turn that puts every partition once where `start` says.
+    pub turn: Option<u64>,
 }
 
 /// What the parts of an engine share.
@@ -111,6 +116,8 @@ pub struct Shared {
     pub db: Db,
     /// Which records count.
     pub book: Book,
+    /// Which processes share the stages.
+    pub members: Members,
 }
 
 /// What a worker works with.
@@ -122,11 +129,18 @@ pub struct Means {
     pub decisions: Arc<dyn Decisions>,
     /// Which records count.
     pub book: Book,
+    /// Which processes share the stages.
+    pub members: Members,
 }
 
 impl From<&Shared> for Means {
-    fn from(Shared { log, db, book }: &Shared) -> Self {
-        Self { log: Arc::clone(log), decisions: Arc::new(db.clone()), book: book.clone() }
+    fn from(Shared { log, db, book, members }: &Shared) -> Self {
+        Self {
+            log: Arc::clone(log),
+            decisions: Arc::new(db.clone()),
+            book: book.clone(),
+            members: members.clone(),
+        }
     }
 }
 
@@ -227,6 +241,8 @@ pub struct Worker {
     /// Whether outputs may be in the log that nobody here knows of: a new epoch has to be taken before anything else is
     /// appended, so that readers can tell.
     in_doubt: bool,
+    /// When to try again to get partitions that another process still has.
+    take_again: Option<Instant>,
 }
 
 /// A processed batch whose outputs are appended.
@@ -265,6 +281,7 @@ impl Worker {
             turn: 0,
             records_max,
             in_doubt: false,
+            take_again: None,
         };
         let mut back_off = BackOff::default();
         loop {
@@ -281,7 +298,7 @@ impl Worker {
     /// # Errors
     /// [`Error::Final`] only; a stop is `Ok`.
     pub async fn run(&mut self, mut process: Box<dyn Process>, relay: &Relay) -> Result<(), Error> {
-        info!(stage = %self.spec.id, project = %self.spec.project, epoch = self.epoch, "stage runs");
+        info!(stage = %self.spec.id, project = %self.spec.project, epoch = self.epoch, partitions = self.cursors.len(), "stage runs");
         let mut back_off = BackOff::default();
         // What was asked for while the stage stood still.
         relay.ask_retry();
@@ -304,6 +321,10 @@ impl Worker {
                 }
                 Err(Error::Stopped) => {
                     info!(stage = %self.spec.id, project = %self.spec.project, "stage stops");
+                    // Where this fails, they are taken when this process is gone.
+                    if let Err(error) = self.release(|_| true).await {
+                        warn!(stage = %self.spec.id, %error, "its partitions could not be released");
+                    }
                     return Ok(());
                 }
                 Err(Error::Unavailable(why)) => {
@@ -340,6 +361,7 @@ impl Worker {
         if self.in_doubt {
             self.take_epoch().await?;
         }
+        self.rebalance().await?;
         if relay.retry.swap(false, Ordering::AcqRel) {
             let looked = self.retry(process).await;
             // Until a look finds nothing. Records of the source have their turn in between.
@@ -385,10 +407,13 @@ impl Worker {
             self.trouble.set(None);
             // In this order, so that a simulation repeats.
             let at_gap = self.stands_at_gap();
+            let take_again = self.take_again.unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Err(Error::Stopped),
                 () = relay.filled() => return Ok(None),
+                () = self.means.members.changed() => return Ok(None),
+                () = tokio::time::sleep_until(take_again), if self.take_again.is_some() => return Ok(None),
                 () = any_changed(&mut signals) => {}
                 () = tokio::time::sleep(settle::PATIENCE), if at_gap => {
                     self.settle().await?;
@@ -534,7 +559,7 @@ impl Worker {
     async fn take_epoch(&mut self) -> Result<(), Error> {
         let mut wanted = Vec::new();
         for source in &self.spec.sources {
-            for partition in 0..source.partitions {
+            for partition in (0..source.partitions).filter(|partition| self.owns(&source.topic, *partition)) {
                 wanted.push((
                     source.topic.to_string(),
                     partition,
@@ -542,7 +567,10 @@ impl Worker {
                 ));
             }
         }
-        let acquired = self.means.decisions.acquire(&self.spec.id, self.means.log.id(), &wanted).await?;
+        let node = self.means.members.me().map(|me| (me, self.spec.turn));
+        let acquired =
+            self.means.decisions.acquire(&self.spec.id, self.means.log.id(), &wanted, node).await?;
+        self.take_again = (acquired.cursors.len() < wanted.len()).then(|| Instant::now() + TAKE_AGAIN);
         self.epoch = acquired.epoch;
         self.in_doubt = false;
         let mut at: HashMap<(String, u32), (u64, Option<Vec<u8>>)> = acquired
@@ -553,10 +581,10 @@ impl Worker {
         self.cursors.clear();
         for source in &self.spec.sources {
             for partition in 0..source.partitions {
-                let (committed, seen) =
-                    at.remove(&(source.topic.to_string(), partition)).ok_or_else(|| {
-                        Error::Final(format!("no cursor for topic '{}' partition {partition}", source.topic))
-                    })?;
+                // Another process has it, or is to have it.
+                let Some((committed, seen)) = at.remove(&(source.topic.to_string(), partition)) else {
+                    continue;
+                };
                 let seen = Repeats::read(&seen.unwrap_or_default()).map_err(Error::Final)?;
                 self.cursors.push(Cursor {
                     topic: Arc::clone(&source.topic),
@@ -569,6 +597,38 @@ impl Worker {
                 });
             }
         }
+        Ok(())
+    }
+
+    /// Whether this process is to work on the partition.
+    fn owns(&self, topic: &str, partition: u32) -> bool {
+        self.means.members.owns(self.spec.kind, &self.spec.id, topic, partition)
+    }
+
+    /// Between two batches: lets go of partitions that are another process's now, and takes those that have become ours.
+    async fn rebalance(&mut self) -> Result<(), Error> {
+        let due = self.take_again.is_some_and(|at| at <= Instant::now());
+        if !self.means.members.has_changed() && !due {
+            return Ok(());
+        }
+        let members = self.means.members.clone();
+        let (kind, stage) = (self.spec.kind, self.spec.id.clone());
+        self.release(|cursor| !members.owns(kind, &stage, &cursor.topic, cursor.partition)).await?;
+        self.take_epoch().await
+    }
+
+    /// Lets go of partitions, where several processes share the stages.
+    async fn release(&mut self, which: impl Fn(&Cursor) -> bool) -> Result<(), Error> {
+        if self.means.members.me().is_none() {
+            return Ok(());
+        }
+        let places: Vec<(&str, u32)> =
+            self.cursors.iter().filter(|cursor| which(cursor)).map(|c| (&*c.topic, c.partition)).collect();
+        if !places.is_empty() {
+            info!(stage = %self.spec.id, partitions = places.len(), "partitions are released");
+            self.means.decisions.release(&self.spec.id, self.epoch, &places).await?;
+        }
+        self.cursors.retain(|cursor| !which(cursor));
         Ok(())
     }
 
@@ -627,6 +687,9 @@ fn next_batch(now: usize, records: usize, took: Duration) -> usize {
 }
 
 async fn any_changed(signals: &mut [Watcher]) {
+    if signals.is_empty() {
+        return std::future::pending().await;
+    }
     futures::future::select_all(signals.iter_mut().map(|signal| Box::pin(signal.changed()))).await;
 }
 

@@ -125,6 +125,7 @@ async fn build_harvester(
         }],
         start: start(from, if stored.starts_at_earliest() { Start::Earliest } else { Start::Latest }),
         dead_letter_stream: object.dead_letter_stream(),
+        turn: None,
     };
     let extractor_log = inner.logs.ring(&object.stage_id(), "metadataExtractor");
     let process =
@@ -210,6 +211,7 @@ async fn build_belt(
         sources,
         start: start(from, first),
         dead_letter_stream: object.dead_letter_stream(),
+        turn: None,
     };
     let routes = Routes { targets, profile_updates, generic };
     let process = belt::Belt::new(
@@ -253,6 +255,7 @@ async fn build_persister(
         // A persister stores everything there is of its event type, also what came before it was first started.
         start: Start::Earliest,
         dead_letter_stream: object.dead_letter_stream(),
+        turn: None,
     };
     Ok((spec, process))
 }

@@ -16,8 +16,10 @@
 mod check;
 mod launch;
 mod runtime;
+mod together;
 
 pub(crate) use launch::belt_spec;
+pub(crate) use together::Together;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,6 +80,8 @@ struct Inner {
     logs: ObjectLogs,
     objects: Mutex<HashMap<Object, Arc<Running>>>,
     tasks: TaskTracker,
+    /// Set where several processes share the stages.
+    together: std::sync::OnceLock<Arc<Together>>,
 }
 
 /// Handle of the supervisor. Cheap to clone.
@@ -96,16 +100,36 @@ impl Supervisor {
             logs: ObjectLogs::default(),
             objects: Mutex::default(),
             tasks: TaskTracker::new(),
+            together: std::sync::OnceLock::new(),
         }))
+    }
+
+    /// From now on this is one of several processes. What is wanted is then done by [`Supervisor::work_together`].
+    pub(crate) fn join(&self, together: Arc<Together>) {
+        // A second call would mean the same.
+        let _ = self.0.together.set(together);
+    }
+
+    fn together(&self) -> Option<&Arc<Together>> {
+        self.0.together.get()
     }
 
     fn objects<R>(&self, f: impl FnOnce(&mut HashMap<Object, Arc<Running>>) -> R) -> R {
         f(&mut self.0.objects.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What the object is doing.
+    /// What the object is doing, over all processes.
     #[must_use]
     pub fn report(&self, object: &Object) -> StatusReport {
+        let own = self.own_report(object);
+        match self.together() {
+            Some(together) => together.report(object, own),
+            None => own,
+        }
+    }
+
+    /// What the object is doing here.
+    fn own_report(&self, object: &Object) -> StatusReport {
         let Some(running) = self.objects(|o| o.get(object).cloned()) else { return plain(Status::Stopped) };
         let mut report = running.report.borrow().clone();
         if report.status == Status::Running
@@ -122,10 +146,20 @@ impl Supervisor {
     /// Starts the object, unless it runs or is being started; answers the state it is in then. An explicit `from`
     /// moves its cursors before it reads.
     pub async fn launch(&self, object: &Object, from: Option<StartPosition>) -> StatusReport {
+        self.launch_with(object, from, None).await
+    }
+
+    /// The same for one of several processes: `from` holds for each partition once a turn, whoever takes it.
+    async fn launch_with(
+        &self,
+        object: &Object,
+        from: Option<StartPosition>,
+        turn: Option<u64>,
+    ) -> StatusReport {
         loop {
             let old = self.objects(|o| o.get(object).cloned());
             let Some(old) = old else { break };
-            let report = self.report(object);
+            let report = self.own_report(object);
             match report.status {
                 Status::Stopping => wait_until(&old, |s| s == Status::Stopped).await,
                 Status::Failed | Status::Stopped => {
@@ -156,7 +190,7 @@ impl Supervisor {
         });
         if ours {
             let (supervisor, object) = (self.clone(), object.clone());
-            self.0.tasks.spawn(async move { supervisor.drive(object, from, running).await });
+            self.0.tasks.spawn(async move { supervisor.drive(object, from, turn, running).await });
         }
         plain(Status::Deploying)
     }
@@ -216,7 +250,7 @@ impl Supervisor {
         let Some(running) = self.objects(|o| o.get(object).cloned()) else {
             return Ok(plain(Status::Stopped));
         };
-        match self.report(object).status {
+        match self.own_report(object).status {
             Status::Running | Status::RunningButOutdated => {}
             Status::Failed | Status::Deploying => {
                 self.halt_and_wait(object).await;
@@ -257,11 +291,17 @@ impl Supervisor {
     }
 
     /// The life of one object until it is stopped or needs a human.
-    async fn drive(&self, object: Object, mut from: Option<StartPosition>, running: Arc<Running>) {
+    async fn drive(
+        &self,
+        object: Object,
+        mut from: Option<StartPosition>,
+        turn: Option<u64>,
+        running: Arc<Running>,
+    ) {
         let ring = self.0.logs.ring(&object.stage_id(), own_step(&object));
         let mut wait = RESTART_FIRST;
         let end = loop {
-            let run = std::panic::AssertUnwindSafe(self.run_once(&object, &mut from, &running))
+            let run = std::panic::AssertUnwindSafe(self.run_once(&object, &mut from, turn, &running))
                 .catch_unwind()
                 .await;
             let why = match run {
@@ -302,6 +342,7 @@ impl Supervisor {
         &self,
         object: &Object,
         from: &mut Option<StartPosition>,
+        turn: Option<u64>,
         running: &Arc<Running>,
     ) -> Result<(), Error> {
         let stop = running.stop.clone();
@@ -313,14 +354,17 @@ impl Supervisor {
             built = launch::build(&self.0, object, *from, &token) => built?,
             () = stop.cancelled() => return Err(Error::Stopped),
         };
-        let (spec, process) = built;
-        if from.is_some() {
+        let (mut spec, process) = built;
+        spec.turn = turn.filter(|_| from.is_some());
+        if from.is_some() && turn.is_none() {
             launch::move_cursors(&self.0.shared, &spec).await?;
         }
         let mut worker =
             Worker::acquire(spec, (&self.0.shared).into(), stop, running.trouble.clone()).await?;
         // The start position is stored now; a later restart of this stage goes on from its cursors.
-        *from = None;
+        if turn.is_none() {
+            *from = None;
+        }
         running.report.send_if_modified(|r| {
             let starting = r.status == Status::Deploying;
             if starting {

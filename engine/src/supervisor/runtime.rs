@@ -13,7 +13,13 @@ use crate::stage::Error;
 #[async_trait]
 impl Runtime for Supervisor {
     async fn start(&self, object: &Object, from: Option<StartPosition>) -> Result<Status, RuntimeError> {
-        Ok(self.launch(object, from).await.status)
+        match self.together() {
+            Some(together) => match self.report(object).status {
+                up if up.is_up() => Ok(up),
+                _ => self.ask(together, object, from).await.map_err(of_db),
+            },
+            None => Ok(self.launch(object, from).await.status),
+        }
     }
 
     async fn stop(&self, object: &Object) -> Result<Status, RuntimeError> {
@@ -21,16 +27,28 @@ impl Runtime for Supervisor {
     }
 
     async fn restart(&self, object: &Object) -> Result<Status, RuntimeError> {
+        if let Some(together) = self.together() {
+            return self.ask(together, object, None).await.map_err(of_db);
+        }
         self.halt_and_wait(object).await;
         Ok(self.launch(object, None).await.status)
     }
 
     async fn replace(&self, object: &Object) -> Result<Status, RuntimeError> {
+        if let Some(together) = self.together() {
+            return match self.report(object).status {
+                Status::Stopped => Ok(Status::Stopped),
+                _ => self.ask(together, object, None).await.map_err(of_db),
+            };
+        }
         Supervisor::replace(self, object).await.map(|report| report.status).map_err(of_stage)
     }
 
     async fn remove(&self, object: &Object) -> Result<(), RuntimeError> {
-        self.halt_and_wait(object).await;
+        match self.together() {
+            Some(together) => self.halt_everywhere(together, object).await.map_err(of_db)?,
+            None => self.halt_and_wait(object).await,
+        }
         granary_db::cursors::delete_stage(&self.0.shared.db, &object.stage_id()).await.map_err(of_db)?;
         self.0.logs.remove(&object.stage_id());
         Ok(())
@@ -106,7 +124,11 @@ impl Runtime for Supervisor {
             live_segment::alter(&self.0.shared.db, &new.project, &new.name, &changes).await.map_err(of_db)?;
             // The persister goes on with the new columns at once: it validates what belts of either version write.
             let persister = Object::LiveSegmentPersister(new.name.clone());
-            if self.report(&persister).status.is_up() {
+            if let Some(together) = self.together() {
+                if self.report(&persister).status.is_up() {
+                    self.ask(together, &persister, None).await.map_err(of_db)?;
+                }
+            } else if self.report(&persister).status.is_up() {
                 self.halt_and_wait(&persister).await;
                 self.launch(&persister, None).await;
             }
@@ -161,6 +183,10 @@ impl Supervisor {
         }
         for event_type in definitions::event_type::all(&client).await? {
             self.event_type_created(&event_type).await?;
+        }
+        if self.together().is_some() {
+            // What is wanted is read again and again.
+            return Ok(());
         }
         let wanted = definitions::wanted(&client).await?;
         for object in &wanted {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use granary_db::Error;
 use granary_db::commit::{Commit, RangeAdd};
-use granary_db::cursors::{self, Acquired};
+use granary_db::cursors::{self, Acquired, Reading};
 use granary_db::dead_letters::Stored;
 use granary_db::dead_letters::retry::Attempt;
 use granary_engine::stage::Dead;
@@ -140,7 +140,13 @@ impl State {
 
 #[async_trait]
 impl Decisions for Postgres {
-    async fn acquire(&self, stage: &str, _: Uuid, wanted: &[(String, u32, u64)]) -> Result<Acquired, Error> {
+    async fn acquire(
+        &self,
+        stage: &str,
+        _: Uuid,
+        wanted: &[(String, u32, u64)],
+        _: Option<(Uuid, Option<u64>)>,
+    ) -> Result<Acquired, Error> {
         self.trip().await?;
         let mut cursors = Vec::new();
         let epoch = {
@@ -190,10 +196,15 @@ impl Decisions for Postgres {
         Ok(ranges.iter().all(there))
     }
 
-    async fn epochs(&self, stages: &[&str]) -> Result<HashMap<String, u64>, Error> {
+    async fn release(&self, _: &str, _: u64, _: &[(&str, u32)]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn epochs(&self, _: Uuid, readings: &[Reading]) -> Result<HashMap<Reading, u64>, Error> {
         self.trip().await?;
         let state = self.state();
-        let told = stages.iter().filter_map(|stage| Some(((*stage).to_owned(), *state.stages.get(*stage)?)));
+        let told =
+            readings.iter().filter_map(|reading| Some((reading.clone(), *state.stages.get(&reading.0)?)));
         Ok(told.collect())
     }
 

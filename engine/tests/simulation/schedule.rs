@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use granary_engine::stage::Process;
 use granary_engine::stage::book::Book;
+use granary_engine::stage::members::Members;
 use granary_engine::stage::worker::{Means, Relay, Trouble, Worker};
 use granary_stream::embedded::sim::SimDisk;
 use granary_stream::embedded::{Driver, EmbeddedLog};
@@ -143,7 +144,12 @@ impl Schedule {
             Some(Bug::CommitBeforeAppend) => Arc::new(Hasty::of(log.clone())),
             _ => log.clone(),
         };
-        let means = Means { log: shown, decisions: Arc::new(self.postgres.clone()), book: Book::default() };
+        let means = Means {
+            log: shown,
+            decisions: Arc::new(self.postgres.clone()),
+            book: Book::default(),
+            members: Members::alone(),
+        };
         Some(Engine { log, means, tasks })
     }
 

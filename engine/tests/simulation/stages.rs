@@ -54,6 +54,7 @@ impl Stage {
             sources: vec![source],
             start: Start::Earliest,
             dead_letter_stream: "dlq".to_owned(),
+            turn: None,
         }
     }
 

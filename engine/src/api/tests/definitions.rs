@@ -295,6 +295,7 @@ async fn dead_letters_are_listed_under_their_stream_newest_first() {
             to: 3,
             seen: None,
         }],
+        holds: Vec::new(),
         ranges: Vec::new(),
         dead: vec![letter(b"{\"n\":1}"), letter(b"\xff\x00"), letter(b"last")],
     };

@@ -123,6 +123,7 @@ impl Worker {
             epoch: self.epoch,
             log_id: self.means.log.id(),
             moves: prepared.moves.clone(),
+            holds: self.holds(prepared),
             ranges: prepared.ranges.clone(),
             dead: Vec::new(),
         };
@@ -134,6 +135,24 @@ impl Worker {
             spec: &self.spec,
         };
         self.means.decisions.decide(&batch).await
+    }
+
+    /// The partitions that a retry's letters came from. Those that are not read any more go with the first one.
+    fn holds(&self, prepared: &Prepared) -> Vec<(String, u32)> {
+        if !prepared.moves.is_empty() || self.means.members.me().is_none() {
+            return Vec::new();
+        }
+        let mut places: Vec<(String, u32)> = prepared
+            .letters
+            .iter()
+            .filter_map(|letter| {
+                let cursor = self.cursors.iter().find(|c| letter.came_from(&c.topic, c.partition));
+                cursor.or(self.cursors.first()).map(|c| (c.topic.to_string(), c.partition))
+            })
+            .collect();
+        places.sort();
+        places.dedup();
+        places
     }
 
     /// The batch counts: tells the readers.

@@ -34,6 +34,11 @@ impl Letter {
         }
     }
 
+    /// Whether its record lay in that partition.
+    pub(super) fn came_from(&self, topic: &str, partition: u32) -> bool {
+        self.topic == topic && self.partition == partition
+    }
+
     /// Whether it is about that record.
     #[must_use]
     pub fn is_about(&self, delivered: &Delivered) -> bool {
@@ -44,9 +49,24 @@ impl Letter {
 }
 
 impl Worker {
+    /// Whether this process retries letters of that partition: whoever works on it, and for partitions that the stage does not
+    /// read any more whoever works on its first one.
+    fn is_ours_to_retry(&self, topic: &str, partition: u32) -> bool {
+        let has = |topic: &str, partition: u32| {
+            self.cursors.iter().any(|cursor| *cursor.topic == *topic && cursor.partition == partition)
+        };
+        let source = self.spec.sources.iter().find(|source| *source.topic == *topic);
+        match (source.filter(|source| partition < source.partitions), self.spec.sources.first()) {
+            (Some(_), _) => has(topic, partition),
+            (None, Some(first)) => has(&first.topic, 0),
+            (None, None) => self.means.members.me().is_none(),
+        }
+    }
+
     /// Processes a batch of the letters that are asked for again. Answers whether there were any.
     pub(super) async fn retry(&mut self, process: &mut dyn Process) -> Result<bool, Error> {
-        let stored = self.means.decisions.waiting(&self.spec.id, LETTERS_MAX, BYTES_MAX).await?;
+        let mut stored = self.means.decisions.waiting(&self.spec.id, LETTERS_MAX, BYTES_MAX).await?;
+        stored.retain(|stored| self.is_ours_to_retry(&stored.letter.topic, stored.letter.partition));
         if stored.is_empty() {
             return Ok(false);
         }

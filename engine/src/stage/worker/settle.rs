@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use granary_db::cursors::Reading;
 use granary_stream::{Incarnation, ReadLimit};
 use tracing::{debug, info};
 
@@ -51,18 +52,20 @@ impl Worker {
         let records = self.means.log.read(topic, partition, start, limit).await?;
         let Some(last) = records.iter().rev().find(|record| record.offset < end) else { return Ok(false) };
         let end = last.offset + 1;
-        // By stage the newest epoch. What no stage made never counts here.
-        let mut made: HashMap<&str, u64> = HashMap::new();
-        for record in records.iter().filter(|record| record.offset < end) {
-            if let Some(Incarnation { stage, epoch, .. }) = &record.message.system.stage {
-                let newest = made.entry(stage).or_default();
+        // By what was read for them the newest epoch. What no stage made never counts here.
+        let mut made: HashMap<Reading, u64> = HashMap::new();
+        for system in records.iter().filter(|record| record.offset < end).map(|record| &record.message.system)
+        {
+            if let (Some(Incarnation { stage, epoch, .. }), Some(source)) = (&system.stage, &system.source) {
+                let reading = (stage.clone(), source.topic.clone(), source.partition);
+                let newest = made.entry(reading).or_default();
                 *newest = (*newest).max(*epoch);
             }
         }
-        let stages: Vec<&str> = made.keys().copied().collect();
-        let in_force = self.means.decisions.epochs(&stages).await?;
-        // A stage that was removed has no epoch, and nothing of it is committed any more.
-        if made.iter().any(|(stage, epoch)| in_force.get(*stage).is_some_and(|now| now <= epoch)) {
+        let readings: Vec<Reading> = made.keys().cloned().collect();
+        let in_force = self.means.decisions.epochs(self.means.log.id(), &readings).await?;
+        // What is not read any more has no epoch, and nothing of it is committed any more.
+        if made.iter().any(|(reading, epoch)| in_force.get(reading).is_some_and(|now| now <= epoch)) {
             debug!(stage = %self.spec.id, topic, partition, start, end, "a try is under way there");
             return Ok(false);
         }
@@ -93,7 +96,9 @@ mod tests {
 
     async fn append(log: &MemoryLog, text: &str, stage: &str, epoch: u64) -> u64 {
         let stage = Some(Incarnation { stage: stage.to_owned(), version: 1, epoch });
-        let system = System { stage, ..System::default() };
+        let source =
+            Some(granary_stream::Source { topic: "in".to_owned(), partition: 0, offset: 0, index: 0 });
+        let system = System { stage, source, ..System::default() };
         let messages = vec![Message { system, ..Message::of(text.to_owned()) }];
         let append = Append { topic: "out".to_owned(), partition: 0, messages };
         log.append(vec![append]).await.expect("appended").remove(0).start
@@ -104,8 +109,12 @@ mod tests {
         let database = TestDatabase::create().await.expect("a database");
         let (db, log) = (database.db(), Arc::new(MemoryLog::new()));
         log.create_topic("out", TopicSpec::of(1)).await.expect("a topic");
-        let take_over =
-            || async { cursors::acquire(db, "belt:1", log.id(), &[]).await.expect("acquired").epoch };
+        let take_over = || async {
+            {
+                let wanted = [("in".to_owned(), 0, 0)];
+                cursors::acquire(db, "belt:1", log.id(), &wanted).await.expect("acquired").epoch
+            }
+        };
         let book = Book::default();
         let counts = |offset: u64| book.commit("out", &[(0, offset, offset + 1)]);
 
@@ -127,8 +136,14 @@ mod tests {
             sources: vec![Source { topic: "out".into(), partitions: 1, ranged: true }],
             start: Start::Earliest,
             dead_letter_stream: "dlq".to_owned(),
+            turn: None,
         };
-        let means = Means { log: Arc::clone(&log) as _, decisions: Arc::new(db.clone()), book: book.clone() };
+        let means = Means {
+            log: Arc::clone(&log) as _,
+            decisions: Arc::new(db.clone()),
+            book: book.clone(),
+            members: crate::stage::members::Members::alone(),
+        };
         let mut worker = Worker::acquire(spec, means, CancellationToken::new(), Trouble::default())
             .await
             .expect("the stage is ours");
