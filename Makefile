@@ -11,7 +11,7 @@ export GRANARY_CACHE_DIR ?= $(CURDIR)/target/granary-cache
 # Where the machine has no Postgres server, the set-up unpacks one there; one of the machine comes first.
 export PATH := $(PATH):$(CURDIR)/.granary/postgres/bin
 
-.PHONY: help setup build demo test lint bench bench-belts kill-test simulate fmt
+.PHONY: help setup build demo test lint bench bench-belts bench-stream kill-test faults simulate fmt
 
 help: ## Show what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +45,15 @@ bench-belts: build ## Print the figures of belts in each language; QUICK=1 for a
 	@scripts/guests.sh
 	@QUICK=$(QUICK) target/release/bench --belts
 
+bench-stream: build ## Print the figures of the stream layer; QUICK=1 for a smoke run
+	@QUICK=$(QUICK) target/release/bench --stream
+
 kill-test: build ## Kill the engine 20 times while 20,000 events are posted, then audit every write
 	@target/release/kill
+
+faults: build ## Let engine, Postgres, Fluvio and disk fail under load and audit every write; goes on where it was interrupted; FRESH=1 starts anew, ONLY=kills,stops SCALE=0.02 SEED=n
+	@target/release/faults $(if $(FRESH),--fresh) $(if $(ONLY),--only $(ONLY)) $(if $(SCALE),--scale $(SCALE)) \
+		$(if $(SEED),--seed $(SEED))
 
 simulate: setup ## Run log, stages and commits on SEEDS=1000 fresh simulated schedules; SEED=n runs one again, BUG=name plants a bug
 	@SEEDS=$(SEEDS) SEED=$(SEED) BUG=$(BUG) $(CARGO) run --locked --quiet --example simulate

@@ -38,6 +38,14 @@ pub fn numbered(run: &str, n: u64) -> Bytes {
     ))
 }
 
+/// The same with a key, of which a run has so many, and with so many more bytes.
+#[must_use]
+pub fn keyed(run: &str, n: u64, keys: u64, padding: usize) -> Bytes {
+    let event = numbered(run, n);
+    let key = format!(r#"{{"clientKey":"{run}-key-{}","padding":"{:padding$}","#, n % keys, "");
+    Bytes::from([key.as_bytes(), &event[1..]].concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +56,8 @@ mod tests {
         assert_eq!(event["lastName"].as_str().and_then(number_of), Some(7));
         let event: serde_json::Value = serde_json::from_slice(&numbered("a", 9)).unwrap();
         assert_eq!(event["clientId"], "a-9");
+        let event: serde_json::Value = serde_json::from_slice(&keyed("a", 9, 4, 100)).unwrap();
+        assert_eq!((&event["clientId"], &event["clientKey"]), (&"a-9".into(), &"a-key-1".into()));
+        assert_eq!(event["padding"].as_str().map(str::len), Some(100));
     }
 }

@@ -1,4 +1,4 @@
-//! Support shared by the end-to-end tests, the demo, the kill test and the benchmarks.
+//! Support shared by the end-to-end tests, the demo, the kill test, the fault harness and the benchmarks.
 //!
 //! Everything here treats Granary as a stranger would: it starts the real binary in a fresh data directory
 //! ([`node`]) and speaks HTTP to it ([`api`], [`project`]). Nothing reaches into the engine, with two exceptions
@@ -7,10 +7,12 @@
 
 // A node and what one says to it.
 pub mod api;
+pub mod fluvio;
 pub mod node;
 pub mod postgres;
 pub mod program;
 pub mod project;
+pub mod rival;
 
 // What the tests post and expect.
 pub mod event;
@@ -27,6 +29,8 @@ pub mod wait;
 
 // Runs that are both a test and a program.
 pub mod audit;
+pub mod faults;
 pub mod kill;
 pub mod newcomer;
 pub mod takeover;
+pub mod trial;

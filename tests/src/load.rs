@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -43,6 +43,38 @@ pub struct Plan {
     /// Send an event again that was answered 503, which means that nothing was stored. Requests whose connection
     /// broke are never sent again: nobody knows what became of them.
     pub retry_busy: bool,
+    /// Let each connection send the numbers of its own, those that leave the same remainder when divided by the number of
+    /// connections: then the numbers of one connection are acknowledged in their order.
+    pub keyed: bool,
+    /// Looks at the load and ends it while it runs.
+    pub control: Control,
+}
+
+/// What others see of a load that runs, and how they end it. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Control(Arc<Running>);
+
+#[derive(Debug, Default)]
+struct Running {
+    stopped: AtomicBool,
+    busy: AtomicU64,
+}
+
+impl Control {
+    /// Lets no further request begin.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::Release);
+    }
+
+    /// Answers 503 so far.
+    #[must_use]
+    pub fn busy(&self) -> u64 {
+        self.0.busy.load(Ordering::Relaxed)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::Acquire)
+    }
 }
 
 impl Plan {
@@ -56,6 +88,8 @@ impl Plan {
             duration: None,
             per_second: None,
             retry_busy: true,
+            keyed: false,
+            control: Control::default(),
         }
     }
 
@@ -63,6 +97,18 @@ impl Plan {
     #[must_use]
     pub fn lasting(duration: Duration, connections: usize) -> Self {
         Self { requests: None, duration: Some(duration), ..Self::events(0, connections) }
+    }
+
+    /// Posts to the collector until [`Control::stop`].
+    #[must_use]
+    pub fn endless(connections: usize) -> Self {
+        Self { requests: None, ..Self::events(0, connections) }
+    }
+
+    /// The same with numbers that belong to connections.
+    #[must_use]
+    pub fn keyed(self) -> Self {
+        Self { keyed: true, ..self }
     }
 
     /// The same at a steady rate.
@@ -77,6 +123,8 @@ impl Plan {
 pub struct Report {
     /// Requests begun, each with a number of its own, from 0.
     pub sent: u64,
+    /// One more than the highest number that was sent.
+    pub end: u64,
     /// Answers 200.
     pub acknowledged: u64,
     /// Answers 503 (each try counts).
@@ -117,6 +165,8 @@ impl Report {
 
     fn merge(&mut self, other: &Self) {
         self.acknowledged += other.acknowledged;
+        self.sent += other.sent;
+        self.end = self.end.max(other.end);
         self.busy += other.busy;
         self.refused += other.refused;
         self.broken += other.broken;
@@ -153,23 +203,15 @@ where
     let start = Instant::now();
     let shared = Arc::new(Shared { plan, target, next: AtomicU64::new(0), start, body, acknowledged });
     let mut workers = tokio::task::JoinSet::new();
-    for _ in 0..connections {
-        workers.spawn(worker(Arc::clone(&shared)));
+    for connection in 0..connections {
+        workers.spawn(worker(Arc::clone(&shared), connection as u64));
     }
     let mut report = Report::default();
     while let Some(done) = workers.join_next().await {
         report.merge(&done??);
     }
     report.elapsed = start.elapsed();
-    report.sent = report.acknowledged + report.refused + report.broken + report.busy_given_up(&shared.plan);
     Ok(report)
-}
-
-impl Report {
-    /// Requests that ended with a 503: none where 503s are sent again.
-    fn busy_given_up(&self, plan: &Plan) -> u64 {
-        if plan.retry_busy { 0 } else { self.busy }
-    }
 }
 
 /// A target that does not change.
@@ -179,7 +221,7 @@ pub fn fixed(address: SocketAddr) -> Target {
     watch::channel(Some(address)).1
 }
 
-async fn worker<B, A>(shared: Arc<Shared<B, A>>) -> Result<Report>
+async fn worker<B, A>(shared: Arc<Shared<B, A>>, index: u64) -> Result<Report>
 where
     B: Fn(u64) -> Bytes + Send + Sync + 'static,
     A: Fn(u64) + Send + Sync + 'static,
@@ -187,11 +229,13 @@ where
     let mut report = Report::default();
     let mut connection: Option<Connection> = None;
     let plan = &shared.plan;
+    let mut own = (index..).step_by(plan.connections.max(1));
     loop {
-        if plan.duration.is_some_and(|d| shared.start.elapsed() >= d) {
+        if plan.control.is_stopped() || plan.duration.is_some_and(|d| shared.start.elapsed() >= d) {
             break;
         }
-        let n = shared.next.fetch_add(1, Ordering::Relaxed);
+        let n = if plan.keyed { own.next() } else { Some(shared.next.fetch_add(1, Ordering::Relaxed)) };
+        let Some(n) = n else { break };
         if plan.requests.is_some_and(|total| n >= total) {
             break;
         }
@@ -203,6 +247,8 @@ where
             tokio::time::sleep_until(due).await;
         }
         let body = (shared.body)(n);
+        report.sent += 1;
+        report.end = n + 1;
         loop {
             let open = match &mut connection {
                 Some(open) => open,
@@ -217,8 +263,9 @@ where
                 }
                 Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => {
                     report.busy += 1;
-                    if plan.retry_busy {
-                        tokio::time::sleep(PAUSE).await;
+                    plan.control.0.busy.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(PAUSE).await;
+                    if plan.retry_busy && !plan.control.is_stopped() {
                         continue;
                     }
                 }
@@ -326,6 +373,32 @@ mod tests {
         seen.sort_unstable();
         assert_eq!(seen, (0..500).collect::<Vec<_>>());
         assert_eq!((told.load(Ordering::Relaxed), report.sent, report.latencies.len()), (500, 500, 500));
+    }
+
+    #[tokio::test]
+    async fn a_connection_sends_the_numbers_of_its_own_in_order_until_it_is_stopped() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let bodies = Arc::clone(&seen);
+        let handler = async move |body: String| {
+            bodies.lock().unwrap().push(body.parse::<u64>().unwrap());
+            "ok"
+        };
+        let address = serve(Router::new().route("/e", post(handler))).await;
+        let plan = Plan { path: "/e".to_owned(), ..Plan::endless(3).keyed() };
+        let control = plan.control.clone();
+        let stop = move |n| {
+            if n >= 300 {
+                control.stop();
+            }
+        };
+        let report = run(fixed(address), plan, |n| Bytes::from(n.to_string()), stop).await.unwrap();
+        let seen = seen.lock().unwrap().clone();
+        for connection in 0..3 {
+            let own: Vec<u64> = seen.iter().copied().filter(|n| n % 3 == connection).collect();
+            let all: Vec<u64> = (connection..).step_by(3).take(own.len()).collect();
+            assert_eq!(own, all);
+        }
+        assert_eq!((report.sent, report.end), (seen.len() as u64, seen.iter().max().unwrap() + 1));
     }
 
     #[tokio::test]

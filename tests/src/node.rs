@@ -123,9 +123,6 @@ impl Node {
 
     /// Like [`Node::restart`] without waiting for readiness.
     pub async fn relaunch(&mut self) -> Result<()> {
-        if self.child.is_some() {
-            bail!("the node still runs");
-        }
         self.spawn().await
     }
 
@@ -147,13 +144,7 @@ impl Node {
     }
 
     async fn spawn(&mut self) -> Result<()> {
-        let mut command = Self::command(&self.settings, &self.data_dir)?;
-        let base = self.data_dir.parent().context("a data directory has a parent")?;
-        fs::create_dir_all(base)?;
-        // Files, not pipes: nobody has to read them for the engine to go on.
-        let stdout = File::create(self.stdout_path())?;
-        let stderr = File::options().create(true).append(true).open(self.stderr_path())?;
-        self.child = Some(command.stdout(stdout).stderr(stderr).spawn().context("could not start granary")?);
+        self.begin()?;
         let stdout = self.stdout_path();
         self.address = self
             .while_running("the first line of granary up", async || {
@@ -165,6 +156,21 @@ impl Node {
                 Ok(Look::Done(address.trim().parse::<SocketAddr>().with_context(|| address.to_owned())?))
             })
             .await?;
+        Ok(())
+    }
+
+    /// Starts the process and waits for nothing, so that it can be killed while it starts. It has no address then.
+    pub fn begin(&mut self) -> Result<()> {
+        if self.child.is_some() {
+            bail!("the node still runs");
+        }
+        let mut command = Self::command(&self.settings, &self.data_dir)?;
+        let base = self.data_dir.parent().context("a data directory has a parent")?;
+        fs::create_dir_all(base)?;
+        // Files, not pipes: nobody has to read them for the engine to go on.
+        let stdout = File::create(self.stdout_path())?;
+        let stderr = File::options().create(true).append(true).open(self.stderr_path())?;
+        self.child = Some(command.stdout(stdout).stderr(stderr).spawn().context("could not start granary")?);
         Ok(())
     }
 
@@ -260,10 +266,8 @@ impl Node {
 
     /// SIGTERM, then waits for the end.
     pub async fn stop(&mut self) -> Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
         let mut child = self.child.take().context("the node does not run")?;
-        if let Some(pid) = child.id().and_then(as_pid) {
-            kill_process(pid, Signal::TERM)?;
-        }
         match tokio::time::timeout(PATIENCE, child.wait()).await {
             Ok(status) => Ok(status?),
             Err(_) => {
@@ -273,11 +277,21 @@ impl Node {
         }
     }
 
+    /// Sends a signal to the engine.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.pid().and_then(as_pid).context("the node does not run")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
     /// `kill -9` of the embedded Postgres, as an out-of-memory killer would do it.
     pub fn kill_postgres(&self) -> Result<()> {
+        self.signal_postgres(Signal::KILL)
+    }
+
+    /// Sends a signal to the main process of the embedded Postgres.
+    pub fn signal_postgres(&self, signal: Signal) -> Result<()> {
         let pid = self.postgres_pid().context("no embedded Postgres runs")?;
-        kill_process(as_pid(pid).context("a process id")?, Signal::KILL)?;
-        Ok(())
+        Ok(kill_process(as_pid(pid).context("a process id")?, signal)?)
     }
 
     /// Process id of the embedded Postgres, where it runs.

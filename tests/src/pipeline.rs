@@ -14,6 +14,13 @@ pub enum RowId {
     Correlation,
     /// The client's id, so that rows can be looked up by it.
     Client,
+    /// The event id, which every stored event has one of. The events are those of [`crate::event::keyed`], with their key
+    /// as correlation id: what has one key comes in order as far as it stays in one partition, in the eventstore always,
+    /// and in the live segment where that has one partition only.
+    Event {
+        /// Partitions of the live segment.
+        partitions: u32,
+    },
 }
 
 /// The running pipeline.
@@ -36,6 +43,7 @@ fn callback(row_id: RowId) -> String {
     let id = match row_id {
         RowId::Correlation => "event_headers['grnry-correlation-id']",
         RowId::Client => "event_payload['clientId']",
+        RowId::Event { .. } => "event_headers['grnry-event-id']",
     };
     format!(
         "from grnry_belt.models.direct_update import DirectUpdate\n\
@@ -51,13 +59,18 @@ fn callback(row_id: RowId) -> String {
 }
 
 impl Pipeline {
-    /// Creates and starts one. Its events are those of [`crate::event::numbered`].
+    /// Creates and starts one. Its events are those of [`crate::event::numbered`], unless the row id says otherwise.
     pub async fn run(api: &Api, row_id: RowId) -> Result<Self> {
         let project = Project::create(api, "numbered").await?;
         let mut body = json_of(INPUT_BODY);
         body["displayName"] = json!("numbered-in");
+        let mut segment = live_segment();
+        if let RowId::Event { partitions } = row_id {
+            body["correlationIdExpression"] = json!("#safeJsonPath(payload, 'clientKey')");
+            segment["partitionCount"] = json!(partitions);
+        }
         let input = project.create_event_type(&body).await?;
-        let output = project.create_event_type(&live_segment()).await?;
+        let output = project.create_event_type(&segment).await?;
         let mut body = json_of(HARVESTER_BODY);
         body["displayName"] = json!("numbered");
         body["eventType"]["name"] = json!(input);
@@ -93,6 +106,12 @@ impl Pipeline {
     #[must_use]
     pub fn table(&self) -> String {
         self.project.live_segment(&self.output)
+    }
+
+    /// The table behind the eventstore's view of the input, quoted for SQL.
+    #[must_use]
+    pub fn event_table(&self) -> String {
+        format!(r#"public."eventstore_{}""#, self.input)
     }
 }
 

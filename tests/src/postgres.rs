@@ -50,12 +50,16 @@ pub fn remove(data_dir: &Path) {
     }
 }
 
-/// A superuser's connection to the embedded server.
-pub async fn superuser(data_dir: &Path) -> Result<Client> {
+/// Where the embedded server is, the superuser's password included.
+pub fn url(data_dir: &Path) -> Result<String> {
     let (_, port) = record(data_dir).context("no embedded Postgres was started here")?;
     let password = fs::read_to_string(data_dir.join("postgres.password"))?;
-    let mut config = Config::new();
-    config.host("127.0.0.1").port(port).user(USER).password(password.trim()).dbname(DATABASE);
+    Ok(format!("postgresql://{USER}:{}@127.0.0.1:{port}/{DATABASE}", password.trim()))
+}
+
+/// A superuser's connection to the embedded server.
+pub async fn superuser(data_dir: &Path) -> Result<Client> {
+    let config: Config = url(data_dir)?.parse()?;
     let (client, connection) =
         config.connect(NoTls).await.context("could not connect to the embedded Postgres")?;
     // Ends with the client.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::audit::{self, Findings};
+use crate::audit::{self, Findings, Order, Sent};
 use crate::event;
 use crate::load::{self, Plan};
 use crate::node::Node;
@@ -94,6 +94,7 @@ pub async fn run(node: &Node, settings: Settings) -> Result<Verdict> {
     load.await??.all_acknowledged()?;
     let acknowledged = std::mem::take(&mut *acknowledged.lock().unwrap_or_else(PoisonError::into_inner));
     let found = audit::await_quiet(&database, &pipeline, acknowledged.len() as u64).await?;
+    let sent = Sent { run: RUN, acknowledged: &acknowledged, last: settings.events, order: Order::None };
     let longest_gap_ms = audit::longest_gap_ms(&database).await?;
     let table = pipeline.table();
     let versions = database
@@ -102,7 +103,7 @@ pub async fn run(node: &Node, settings: Settings) -> Result<Verdict> {
         .get::<_, i64>(0);
     Ok(Verdict {
         acknowledged: acknowledged.len() as u64,
-        findings: Findings::of(RUN, &acknowledged, settings.events, &found),
+        findings: Findings::of(&sent, &found),
         dead_letters: project.dead_letter_count().await?,
         longest_gap_ms,
         versions_seen: u64::try_from(versions)?,

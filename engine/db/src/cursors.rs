@@ -95,6 +95,18 @@ pub async fn acquire(
     Ok(Acquired { epoch: unsigned("granary.stage.epoch", epoch)?, cursors })
 }
 
+/// The share that one of several processes wants of a stage.
+#[derive(Debug, Clone, Copy)]
+pub struct Share<'a> {
+    /// The process.
+    pub node: Uuid,
+    /// Which of the partitions it wants for itself, one by one. The others get a cursor where they have none, so that all
+    /// begin at the same moment, and no owner.
+    pub mine: &'a [bool],
+    /// The turn that puts each partition once at the offset that is wanted.
+    pub turn: Option<u64>,
+}
+
 /// Takes partitions of a stage over for one of several processes: those that nobody works on, that were its own, or whose process
 /// is dead. Fences the earlier owners of these, and answers where each goes on; the others are left out. Where a `turn` is
 /// given, partitions that no such turn has put anywhere yet go to the offset that is wanted.
@@ -106,9 +118,9 @@ pub async fn acquire_free(
     stage: &str,
     log_id: Uuid,
     wanted: &[(String, u32, u64)],
-    node: Uuid,
-    turn: Option<u64>,
+    share: Share<'_>,
 ) -> Result<Acquired, Error> {
+    let Share { node, mine, turn } = share;
     let turn = turn.map(epoch_column).transpose()?;
     let columns = Wanted::of(wanted)?;
     let mut client = db.client().await?;
@@ -125,19 +137,26 @@ pub async fn acquire_free(
         .get(0);
     tx.execute(
         "INSERT INTO granary.cursor (stage, log_id, topic, partition, epoch, next_offset, node)
-         SELECT $1, $2, w.topic, w.partition, $3, w.start, $7
-         FROM unnest($4::text[], $5::int4[], $6::int8[]) AS w (topic, partition, start)
+         SELECT $1, $2, w.topic, w.partition, $3, w.start, CASE WHEN w.mine THEN $7::uuid END
+         FROM unnest($4::text[], $5::int4[], $6::int8[], $8::bool[]) AS w (topic, partition, start, mine)
          ON CONFLICT DO NOTHING",
-        &[&stage, &log_id, &epoch, &columns.topics, &columns.partitions, &columns.starts, &node],
+        &[&stage, &log_id, &epoch, &columns.topics, &columns.partitions, &columns.starts, &node, &mine],
+    )
+    .await?;
+    // Those of others too, so that all of them begin where the first process that looked has found it. Who is still at it does
+    // not find its cursor any more, and starts again for the same turn.
+    tx.execute(
+        "UPDATE granary.cursor AS c SET turn = $6, next_offset = w.start, seen = NULL
+         FROM unnest($3::text[], $4::int4[], $5::int8[]) AS w (topic, partition, start)
+         WHERE c.stage = $1 AND c.log_id = $2 AND c.topic = w.topic AND c.partition = w.partition AND c.turn < $6",
+        &[&stage, &log_id, &columns.topics, &columns.partitions, &columns.starts, &turn],
     )
     .await?;
     let rows = tx
         .query(
-            "UPDATE granary.cursor AS c SET epoch = $3, node = $6, turn = greatest(c.turn, $8),
-                    next_offset = CASE WHEN c.turn < $8 THEN w.start ELSE c.next_offset END,
-                    seen = CASE WHEN c.turn < $8 THEN NULL ELSE c.seen END
-             FROM unnest($4::text[], $5::int4[], $9::int8[]) AS w (topic, partition, start)
-             WHERE c.stage = $1 AND c.log_id = $2 AND c.topic = w.topic AND c.partition = w.partition
+            "UPDATE granary.cursor AS c SET epoch = $3, node = $6
+             FROM unnest($4::text[], $5::int4[], $8::bool[]) AS w (topic, partition, mine)
+             WHERE c.stage = $1 AND c.log_id = $2 AND c.topic = w.topic AND c.partition = w.partition AND w.mine
                AND (c.node IS NULL OR c.node = $6 OR NOT EXISTS (
                    SELECT 1 FROM granary.node n
                    WHERE n.id = c.node AND n.seen_at > clock_timestamp() - make_interval(secs => $7)))
@@ -150,8 +169,7 @@ pub async fn acquire_free(
                 &columns.partitions,
                 &node,
                 &LEASE.as_secs_f64(),
-                &turn,
-                &columns.starts,
+                &mine,
             ],
         )
         .await?;

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use granary_db::commit::{Commit, CommitError, CursorMove, RangeAdd, commit};
+use granary_db::cursors::Share;
 use granary_db::dead_letters::change::{Change, change};
 use granary_db::dead_letters::{self, DeadLetter, Filter};
 use granary_db::test_util::TestDatabase;
@@ -398,6 +399,17 @@ async fn epochs_in_force_and_the_ranges_of_a_partition_are_told() -> Result<()> 
     Ok(())
 }
 
+async fn take(
+    db: &Db,
+    log: Uuid,
+    node: &nodes::Node,
+    wanted: Vec<(String, u32, u64)>,
+    turn: Option<u64>,
+) -> Result<cursors::Acquired> {
+    let mine = vec![true; wanted.len()];
+    Ok(cursors::acquire_free(db, STAGE, log, &wanted, Share { node: node.id, mine: &mine, turn }).await?)
+}
+
 #[tokio::test]
 async fn processes_take_what_is_free_and_what_the_dead_have_left() -> Result<()> {
     let test = database().await?;
@@ -418,16 +430,16 @@ async fn processes_take_what_is_free_and_what_the_dead_have_left() -> Result<()>
     let partitions = |acquired: &cursors::Acquired| {
         acquired.cursors.iter().map(|place| place.partition).collect::<BTreeSet<_>>()
     };
-    let first = cursors::acquire_free(db, STAGE, log, &wanted(0..4), one.id, None).await?;
+    let first = take(db, log, &one, wanted(0..4), None).await?;
     assert_eq!(partitions(&first), [0, 1, 2, 3].into());
     try_commit(db, &batch(STAGE, log, first.epoch, vec![moved("in", 3, 0, 7)])).await?;
 
     // A process that is alive keeps what it has, and its epoch, until it lets go.
-    let second = cursors::acquire_free(db, STAGE, log, &wanted(2..5), other.id, None).await?;
+    let second = take(db, log, &other, wanted(2..5), None).await?;
     assert_eq!(partitions(&second), [4].into());
     try_commit(db, &batch(STAGE, log, first.epoch, vec![moved("in", 3, 7, 8)])).await?;
     cursors::release(db, STAGE, first.epoch, &[("in", 3)]).await?;
-    let third = cursors::acquire_free(db, STAGE, log, &wanted(2..5), other.id, None).await?;
+    let third = take(db, log, &other, wanted(2..5), None).await?;
     assert_eq!(partitions(&third), [3, 4].into());
     assert_eq!(third.cursors.iter().find(|place| place.partition == 3).map(|place| place.next), Some(8));
     let late = try_commit(db, &batch(STAGE, log, first.epoch, vec![moved("in", 3, 8, 9)])).await;
@@ -443,13 +455,22 @@ async fn processes_take_what_is_free_and_what_the_dead_have_left() -> Result<()>
     try_commit(db, &holding(first.epoch, 0)).await?;
     assert!(matches!(try_commit(db, &holding(first.epoch, 3)).await, Err(CommitError::Fenced { .. })));
 
+    // A partition of somebody else's gets its cursor, and no owner.
+    let mine = Share { node: one.id, mine: &[false], turn: None };
+    assert!(
+        cursors::acquire_free(db, STAGE, log, &[("in".to_owned(), 5, 9)], mine).await?.cursors.is_empty()
+    );
+    let taken = take(db, log, &other, wanted(5..6), None).await?;
+    assert_eq!(taken.cursors[0].next, 9, "as the first process has found it");
+    cursors::release(db, STAGE, taken.epoch, &[("in", 5)]).await?;
+
     // The dead leave everything.
     db.client()
         .await?
         .execute("UPDATE granary.node SET seen_at = now() - interval '1 minute' WHERE id = $1", &[&one.id])
         .await?;
     assert_eq!(nodes::beat(db, &other).await?.len(), 1);
-    let last = cursors::acquire_free(db, STAGE, log, &wanted(0..5), other.id, None).await?;
+    let last = take(db, log, &other, wanted(0..5), None).await?;
     assert_eq!(partitions(&last), [0, 1, 2, 3, 4].into());
     let listed = nodes::list(db).await?;
     let seen: Vec<_> =
@@ -458,8 +479,8 @@ async fn processes_take_what_is_free_and_what_the_dead_have_left() -> Result<()>
     assert_eq!(listed[1].partitions, [(STAGE.to_owned(), 5)]);
     // A turn puts each partition once where its start position says.
     for (turn, offset, expected) in [(7, 3, 3), (7, 5, 3), (8, 5, 5)] {
-        let wanted = [("in".to_owned(), 3, offset)];
-        let again = cursors::acquire_free(db, STAGE, log, &wanted, other.id, Some(turn)).await?;
+        let wanted = vec![("in".to_owned(), 3, offset)];
+        let again = take(db, log, &other, wanted, Some(turn)).await?;
         assert_eq!(again.cursors[0].next, expected, "turn {turn}");
     }
     nodes::leave(db, other.id).await?;

@@ -364,7 +364,7 @@ impl Cluster {
             match topics.last_mut().filter(|topic| topic.name == **physical) {
                 Some(topic) => topic.partitions.push(partition),
                 None => {
-                    topics.push(FetchOffsetTopic { name: physical.to_string(), partitions: vec![partition] })
+                    topics.push(FetchOffsetTopic { name: physical.to_string(), partitions: vec![partition] });
                 }
             }
         }

@@ -18,6 +18,7 @@ const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 8;
 
 /// What a Fluvio record holds.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once, and nearly always the large one")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
     /// A message of ours.

@@ -146,7 +146,7 @@ impl Tail {
             for partition in (0_u32..).take(topic.partitions.len()) {
                 match self.cluster.leader(&topic.physical, partition) {
                     Some(leader) => {
-                        by_leader.entry(leader).or_default().push((Arc::clone(&topic.physical), partition))
+                        by_leader.entry(leader).or_default().push((Arc::clone(&topic.physical), partition));
                     }
                     None => missing = true,
                 }

@@ -260,8 +260,11 @@ impl Shared {
         let waiting = queues.values().filter(|queue| !queue.under_way);
         waiting
             .filter_map(|queue| {
-                let first =
-                    queue.again.as_ref().and_then(|group| group.pieces.first()).or(queue.waiting.front())?;
+                let first = queue
+                    .again
+                    .as_ref()
+                    .and_then(|group| group.pieces.first())
+                    .or_else(|| queue.waiting.front())?;
                 Some(queue.not_before.map_or(first.deadline, |at| at.min(first.deadline)))
             })
             .min()

@@ -1,5 +1,7 @@
 //! The small decoder for other clients, `examples/fluvio/granary_record.py`, on what this engine writes.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};

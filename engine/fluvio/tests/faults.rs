@@ -1,6 +1,8 @@
 //! What a cluster does to its clients, and what the log makes of it. `naive.rs` shows what becomes of the client's own
 //! producer and consumer under the same faults.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod support;
 
 use std::collections::{BTreeMap, HashSet};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use granary_db::commit::{Commit, CommitError, RangeAdd};
-use granary_db::cursors::{self, Acquired, Reading};
+use granary_db::cursors::{self, Acquired, Reading, Share};
 use granary_db::dead_letters::retry::{self, Attempt};
 use granary_db::dead_letters::{DeadLetter, Stored};
 use granary_db::{Db, Error};
@@ -20,8 +20,7 @@ pub trait Decisions: Send + Sync {
     /// Takes a stage over: fences every earlier owner and answers where each wanted partition goes on. One that has no cursor
     /// yet gets it at the offset that is given; cursors of other topics are removed, so that they do not hold the log back.
     ///
-    /// Where `node` is one of several processes, it gets of the wanted partitions those that no other living one works on. The
-    /// turn beside it, where there is one, puts each partition once at the offset that is given.
+    /// One of several processes gets of its share what no other living one works on.
     ///
     /// # Errors
     /// Those of the database; nothing has changed then, or everything has.
@@ -30,7 +29,7 @@ pub trait Decisions: Send + Sync {
         stage: &str,
         log: Uuid,
         wanted: &[(String, u32, u64)],
-        node: Option<(Uuid, Option<u64>)>,
+        share: Option<Share<'_>>,
     ) -> Result<Acquired, Error>;
 
     /// Lets go of partitions that one of several processes works on.
@@ -148,11 +147,11 @@ impl Decisions for Db {
         stage: &str,
         log: Uuid,
         wanted: &[(String, u32, u64)],
-        node: Option<(Uuid, Option<u64>)>,
+        share: Option<Share<'_>>,
     ) -> Result<Acquired, Error> {
-        let acquired = match node {
+        let acquired = match share {
             None => cursors::acquire(self, stage, log, wanted).await?,
-            Some((node, turn)) => cursors::acquire_free(self, stage, log, wanted, node, turn).await?,
+            Some(share) => cursors::acquire_free(self, stage, log, wanted, share).await?,
         };
         let topics: Vec<&str> = wanted.iter().map(|(topic, ..)| topic.as_str()).collect();
         if !topics.is_empty() {

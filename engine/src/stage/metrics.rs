@@ -34,6 +34,21 @@ pub fn describe() {
         "Dead letters that were processed again, by outcome: through or dead"
     );
     describe_counter!("granary_stage_retries_total", Unit::Count, "Batches that were done again, by cause");
+    describe_counter!(
+        "granary_stage_repeats_total",
+        Unit::Count,
+        "Records that were in the log before, dropped by the first stage"
+    );
+    describe_counter!(
+        "granary_fluvio_resends_total",
+        Unit::Count,
+        "Batches sent to the cluster again, since they were not acknowledged"
+    );
+    describe_counter!(
+        "granary_fluvio_lost_records_total",
+        Unit::Count,
+        "Acknowledged records that the cluster has lost"
+    );
     describe_gauge!(
         "granary_stage_lag_records",
         Unit::Count,

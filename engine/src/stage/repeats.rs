@@ -58,7 +58,7 @@ impl Repeats {
     /// # Errors
     /// What is wrong with it.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
-        if bytes.len() % ENTRY_BYTES != 0 || bytes.len() / ENTRY_BYTES > PRODUCERS_MAX {
+        if !bytes.len().is_multiple_of(ENTRY_BYTES) || bytes.len() / ENTRY_BYTES > PRODUCERS_MAX {
             return Err(format!("{} bytes are not what a cursor remembers of its producers", bytes.len()));
         }
         let number = |bytes: &[u8]| bytes.iter().fold(0_u64, |n, byte| n << 8 | u64::from(*byte));

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use granary_db::Db;
 use granary_db::commit::{CursorMove, RangeAdd};
+use granary_db::cursors::{Place, Share};
 use granary_stream::{Append, Incarnation, ReadLimit, StreamLog, Watcher};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -559,7 +560,7 @@ impl Worker {
     async fn take_epoch(&mut self) -> Result<(), Error> {
         let mut wanted = Vec::new();
         for source in &self.spec.sources {
-            for partition in (0..source.partitions).filter(|partition| self.owns(&source.topic, *partition)) {
+            for partition in 0..source.partitions {
                 wanted.push((
                     source.topic.to_string(),
                     partition,
@@ -567,24 +568,27 @@ impl Worker {
                 ));
             }
         }
-        let node = self.means.members.me().map(|me| (me, self.spec.turn));
+        let mine: Vec<bool> =
+            wanted.iter().map(|(topic, partition, _)| self.owns(topic, *partition)).collect();
+        let turn = self.spec.turn;
+        let share = self.means.members.me().map(|node| Share { node, mine: &mine, turn });
         let acquired =
-            self.means.decisions.acquire(&self.spec.id, self.means.log.id(), &wanted, node).await?;
-        self.take_again = (acquired.cursors.len() < wanted.len()).then(|| Instant::now() + TAKE_AGAIN);
+            self.means.decisions.acquire(&self.spec.id, self.means.log.id(), &wanted, share).await?;
+        let wanted = mine.iter().filter(|mine| **mine).count();
+        self.take_again = (acquired.cursors.len() < wanted).then(|| Instant::now() + TAKE_AGAIN);
         self.epoch = acquired.epoch;
         self.in_doubt = false;
-        let mut at: HashMap<(String, u32), (u64, Option<Vec<u8>>)> = acquired
+        let mut at: HashMap<(String, u32), Place> = acquired
             .cursors
             .into_iter()
-            .map(|place| ((place.topic, place.partition), (place.next, place.seen)))
+            .map(|place| ((place.topic.clone(), place.partition), place))
             .collect();
         self.cursors.clear();
         for source in &self.spec.sources {
             for partition in 0..source.partitions {
                 // Another process has it, or is to have it.
-                let Some((committed, seen)) = at.remove(&(source.topic.to_string(), partition)) else {
-                    continue;
-                };
+                let Some(place) = at.remove(&(source.topic.to_string(), partition)) else { continue };
+                let Place { next: committed, seen, .. } = place;
                 let seen = Repeats::read(&seen.unwrap_or_default()).map_err(Error::Final)?;
                 self.cursors.push(Cursor {
                     topic: Arc::clone(&source.topic),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use granary_db::Error;
 use granary_db::commit::{Commit, RangeAdd};
-use granary_db::cursors::{self, Acquired, Reading};
+use granary_db::cursors::{self, Acquired, Reading, Share};
 use granary_db::dead_letters::Stored;
 use granary_db::dead_letters::retry::Attempt;
 use granary_engine::stage::Dead;
@@ -145,7 +145,7 @@ impl Decisions for Postgres {
         stage: &str,
         _: Uuid,
         wanted: &[(String, u32, u64)],
-        _: Option<(Uuid, Option<u64>)>,
+        _: Option<Share<'_>>,
     ) -> Result<Acquired, Error> {
         self.trip().await?;
         let mut cursors = Vec::new();

@@ -43,6 +43,7 @@ async fn main() -> Result<ExitCode> {
         connections: arguments.connections,
         postgres: if arguments.spare_postgres { Postgres::Spared } else { Postgres::KilledEverySecondTime },
         seed,
+        ..Settings::default()
     };
     println!("kill: {} rounds, {} events, seed {seed}", settings.rounds, settings.events);
     let verdict = kill::run(&settings, &|line| println!("kill: {line}")).await?;

@@ -1,5 +1,6 @@
 //! What the tests share: logs on a cluster, and a real cluster where one can be had.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::path::{Path, PathBuf};

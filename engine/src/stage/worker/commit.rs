@@ -147,7 +147,7 @@ impl Worker {
             .iter()
             .filter_map(|letter| {
                 let cursor = self.cursors.iter().find(|c| letter.came_from(&c.topic, c.partition));
-                cursor.or(self.cursors.first()).map(|c| (c.topic.to_string(), c.partition))
+                cursor.or_else(|| self.cursors.first()).map(|c| (c.topic.to_string(), c.partition))
             })
             .collect();
         places.sort();

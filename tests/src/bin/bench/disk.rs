@@ -1,6 +1,7 @@
 //! `log_vs_disk_limit_64`: durable appends per second of 64 writers, one record each at a time, as a share of what the disk
 //! does with the same bytes when one loop writes 64 records and syncs them, over and over, into a file whose blocks
-//! are there already.
+//! are there already. In the figures of the stream layer the records are those of [`records`], the bar is higher, and there
+//! is the same with 256 writers (`log_vs_disk_limit_256`).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -9,47 +10,105 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use bytes::Bytes;
 use granary_stream::embedded::{EmbeddedLog, Options};
-use granary_stream::{Append, Message, StreamLog, TopicSpec};
+use granary_stream::{Append, Message, StreamLog, TopicSpec, record};
 use granary_tests::event;
 use granary_tests::figure::{Bar, Figure, median};
 use tokio::task::JoinSet;
 
-use crate::{Size, scratch};
-
-const WRITERS: usize = 64;
+use crate::{Size, records, scratch};
 
 /// Length of the file that the raw loop goes round in: that of a file of the log.
 const FILE_BYTES: u64 = 128 << 20;
 
-/// What the log writes beside payload and key, about: frame, times, producer.
+/// What the log writes beside payload and key of the engine's record, about: frame, times, producer.
 const OVERHEAD_BYTES: usize = 64;
 
+/// What the log writes beside the records of a group: the header of one frame.
+const FRAME_HEADER_BYTES: usize = 48;
+
+/// The topic that [`write`] appends to.
+pub(crate) const TOPIC: &str = "bench";
+
+/// Writers that are held against the disk.
+struct Case {
+    writers: usize,
+    /// What each of them appends, over and over.
+    message: Message,
+    /// Bytes of the raw loop between two syncs: those of a group with one record of each writer.
+    group_bytes: usize,
+    /// The least share of the raw loop.
+    bar: f64,
+    /// Names of the figures: the raw loop, the log, the share.
+    names: [&'static str; 3],
+}
+
+const NAMES_64: [&str; 3] =
+    ["disk_limit_64_records_per_s", "log_64_writers_records_per_s", "log_vs_disk_limit_64"];
+const NAMES_256: [&str; 3] =
+    ["disk_limit_256_records_per_s", "log_256_writers_records_per_s", "log_vs_disk_limit_256"];
+
+impl Case {
+    /// Writers of the engine's record.
+    fn of_events(writers: usize, bar: f64, names: [&'static str; 3]) -> Self {
+        let message =
+            Message { key: Some(records::key()), ..Message::of(event::numbered("disk", 1_000_000)) };
+        let group_bytes = writers * (records::content_bytes(&message) + OVERHEAD_BYTES);
+        Self { writers, message, group_bytes, bar, names }
+    }
+
+    /// Writers of the records of the stream layer.
+    fn of_records(writers: usize, bar: f64, names: [&'static str; 3]) -> Self {
+        let message = records::keyed();
+        let mut stored = Vec::new();
+        record::encode(&message, 0, &mut stored);
+        Self { writers, message, group_bytes: writers * stored.len() + FRAME_HEADER_BYTES, bar, names }
+    }
+}
+
+/// The figure of the engine.
 pub(crate) async fn measure(size: Size) -> Result<Vec<Figure>> {
+    compare(size, &Case::of_events(64, 0.6, NAMES_64)).await
+}
+
+/// The figures of the stream layer.
+pub(crate) async fn measure_stream(size: Size) -> Result<Vec<Figure>> {
+    let mut figures = compare(size, &Case::of_records(64, 0.7, NAMES_64)).await?;
+    figures.extend(compare(size, &Case::of_records(256, 0.7, NAMES_256)).await?);
+    Ok(figures)
+}
+
+async fn compare(size: Size, case: &Case) -> Result<Vec<Figure>> {
     let folder = tempfile::TempDir::with_prefix_in("log-", scratch()?)?;
     let log: Arc<dyn StreamLog> =
         Arc::new(EmbeddedLog::open(&folder.path().join("log"), Options::default()).await?);
-    log.create_topic("bench", TopicSpec { partitions: 1, retention_ms: None }).await?;
+    log.create_topic(TOPIC, TopicSpec::of(1)).await?;
     let raw = folder.path().join("raw");
     prepare(&raw)?;
-    writers(&log, size.run / 4).await?;
+    let writers = async |run| {
+        let begun = Instant::now();
+        let records = write(&log, case.writers, &case.message, run).await?;
+        anyhow::Ok(records as f64 / begun.elapsed().as_secs_f64())
+    };
+    writers(size.run / 4).await?;
     let (mut baseline, mut subject) = (Vec::new(), Vec::new());
     for _ in 0..size.runs {
-        let (path, run) = (raw.clone(), size.run);
-        baseline.push(tokio::task::spawn_blocking(move || raw_loop(&path, run)).await??);
-        subject.push(writers(&log, size.run).await?);
+        let (path, group_bytes, run) = (raw.clone(), case.group_bytes, size.run);
+        let syncs = tokio::task::spawn_blocking(move || raw_loop(&path, group_bytes, run)).await??;
+        baseline.push(syncs * case.writers as f64);
+        subject.push(writers(size.run).await?);
     }
     log.close().await;
     let (baseline, subject) = (median(&baseline), median(&subject));
+    let [raw_name, log_name, share_name] = case.names;
     Ok(vec![
-        Figure { name: "disk_limit_64_records_per_s", value: baseline, unit: "records/s", bar: None },
-        Figure { name: "log_64_writers_records_per_s", value: subject, unit: "records/s", bar: None },
+        Figure { name: raw_name, value: baseline, unit: "records/s", bar: None },
+        Figure { name: log_name, value: subject, unit: "records/s", bar: None },
         Figure {
-            name: "log_vs_disk_limit_64",
+            name: share_name,
             value: subject / baseline,
             unit: "ratio",
-            bar: Some(Bar::AtLeast(0.6)),
+            bar: Some(Bar::AtLeast(case.bar)),
         },
     ])
 }
@@ -64,10 +123,10 @@ fn prepare(path: &Path) -> Result<()> {
     file.sync_all().context("could not sync the file of the raw loop")
 }
 
-/// Records per second of the raw loop.
-fn raw_loop(path: &Path, run: Duration) -> Result<f64> {
+/// Syncs per second of the raw loop.
+fn raw_loop(path: &Path, group_bytes: usize, run: Duration) -> Result<f64> {
     let file = File::options().write(true).open(path)?;
-    let group = vec![0x5a; WRITERS * record_bytes()];
+    let group = vec![0x5a; group_bytes];
     let (begun, mut groups, mut at) = (Instant::now(), 0_u64, 0);
     while begun.elapsed() < run {
         if at + group.len() as u64 > FILE_BYTES {
@@ -78,34 +137,25 @@ fn raw_loop(path: &Path, run: Duration) -> Result<f64> {
         at += group.len() as u64;
         groups += 1;
     }
-    Ok(groups as f64 * WRITERS as f64 / begun.elapsed().as_secs_f64())
+    Ok(groups as f64 / begun.elapsed().as_secs_f64())
 }
 
-fn payload() -> Bytes {
-    event::numbered("disk", 1_000_000)
-}
-
-fn key() -> Bytes {
-    Bytes::from_static(b"0a0b0c0d-0000-4000-8000-000000000000")
-}
-
-fn record_bytes() -> usize {
-    payload().len() + key().len() + OVERHEAD_BYTES
-}
-
-/// Records per second of the writers of the log.
-async fn writers(log: &Arc<dyn StreamLog>, run: Duration) -> Result<f64> {
+/// So many writers append the message, each one at a time; the number of records.
+pub(crate) async fn write(
+    log: &Arc<dyn StreamLog>,
+    writers: usize,
+    message: &Message,
+    run: Duration,
+) -> Result<u64> {
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
-    for _ in 0..WRITERS {
-        let log = Arc::clone(log);
-        let payload = payload();
+    for _ in 0..writers {
+        let (log, message) = (Arc::clone(log), message.clone());
         tasks.spawn(async move {
             let mut records = 0_u64;
             while begun.elapsed() < run {
-                let message = Message { key: Some(key()), ..Message::of(payload.clone()) };
-                let append = Append { topic: "bench".to_owned(), partition: 0, messages: vec![message] };
-                log.append(vec![append]).await?;
+                let messages = vec![message.clone()];
+                log.append(vec![Append { topic: TOPIC.to_owned(), partition: 0, messages }]).await?;
                 records += 1;
             }
             anyhow::Ok(records)
@@ -115,5 +165,5 @@ async fn writers(log: &Arc<dyn StreamLog>, run: Duration) -> Result<f64> {
     while let Some(done) = tasks.join_next().await {
         records += done??;
     }
-    Ok(records as f64 / begun.elapsed().as_secs_f64())
+    Ok(records)
 }

@@ -29,14 +29,7 @@ const EVENTS_PER_SECOND: f64 = 500.0;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(crate) async fn measure(size: Size) -> Result<Vec<Figure>> {
-    let node = crate::node().await?;
-    let pipeline = Pipeline::run(&node.api()?, RowId::Client).await?;
-    let bench = Bench {
-        database: postgres::superuser(node.data_dir()).await?,
-        table: pipeline.table(),
-        rows: AtomicU64::new(0),
-        node,
-    };
+    let bench = Bench::start(crate::node().await?).await?;
     bench.throughput("warm", size.events / 10).await?;
     let pid = bench.node.pid().context("a running engine")?;
     reset_peak_memory(pid);
@@ -52,7 +45,7 @@ pub(crate) async fn measure(size: Size) -> Result<Vec<Figure>> {
     }
     let memory = peak_memory_mib(pid).context("the engine's memory")?;
     anyhow::ensure!(
-        pipeline.project.dead_letter_count().await? == 0,
+        bench.pipeline.project.dead_letter_count().await? == 0,
         "there are dead letters: no event is bad"
     );
     Ok(vec![
@@ -68,8 +61,10 @@ pub(crate) async fn measure(size: Size) -> Result<Vec<Figure>> {
     ])
 }
 
-struct Bench {
+/// A node on which the whole path runs.
+pub(crate) struct Bench {
     node: Node,
+    pipeline: Pipeline,
     database: Client,
     table: String,
     /// Rows of all runs so far.
@@ -77,8 +72,15 @@ struct Bench {
 }
 
 impl Bench {
+    /// Sets the path up on a node with an embedded Postgres.
+    pub(crate) async fn start(node: Node) -> Result<Self> {
+        let pipeline = Pipeline::run(&node.api()?, RowId::Client).await?;
+        let database = postgres::superuser(node.data_dir()).await?;
+        Ok(Self { database, table: pipeline.table(), rows: AtomicU64::new(0), node, pipeline })
+    }
+
     /// Posts events as fast as they are taken and answers events per second until the last is visible.
-    async fn throughput(&self, run: &str, events: u64) -> Result<f64> {
+    pub(crate) async fn throughput(&self, run: &str, events: u64) -> Result<f64> {
         let total = self.rows.fetch_add(events, Ordering::Relaxed) + events;
         let begun = Instant::now();
         let name = run.to_owned();

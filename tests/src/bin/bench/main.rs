@@ -1,21 +1,28 @@
-//! `make bench`: the figures that the project is held against.
+//! `make bench`, `make bench-belts`, `make bench-stream`: the figures that the project is held against.
 //!
 //! One line each, `figure <name> <value> <unit> [bar <op> <value> pass|fail]`. Where a figure is a comparison, baseline
 //! and subject alternate, so that a machine that gets slower for a while slows both; every figure is a median of at
 //! least three runs. `--quick` runs everything once and shortly, to see that it still works: its figures mean nothing.
 
 mod bare;
+mod cold_read;
 mod compiled;
 mod deploy;
 mod disk;
 mod end_to_end;
+mod fluvio_path;
 mod ingest;
 mod javascript;
+mod log_bytes;
 mod neighbour;
 mod newcomer;
+mod page_cache;
 mod python;
+mod records;
+mod reopen;
 mod resident;
 mod sandboxed;
+mod tail;
 mod takeover;
 mod workers;
 
@@ -37,6 +44,9 @@ struct Arguments {
     /// Measure belts (`make bench-belts`) and not the engine
     #[arg(long)]
     belts: bool,
+    /// Measure the stream layer (`make bench-stream`) and not the engine
+    #[arg(long, conflicts_with = "belts")]
+    stream: bool,
     /// Measure only these parts
     #[arg(long, value_enum)]
     only: Vec<Part>,
@@ -46,12 +56,44 @@ struct Arguments {
     /// Measure the memory of an instance after so many events (used by this program itself)
     #[arg(long, hide = true)]
     resident: Option<u64>,
+    /// Fill a log in this folder and append until killed (used by this program itself)
+    #[arg(long, hide = true)]
+    fill: Option<PathBuf>,
+    /// Bytes of payload to fill it with
+    #[arg(long, hide = true, default_value_t = 0)]
+    fill_bytes: u64,
     /// Keep a processor busy (used by this program itself)
     #[arg(long, hide = true)]
     spin: bool,
 }
 
-/// What can be measured by itself.
+/// What is measured where nothing is said about single parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Engine,
+    Belts,
+    Stream,
+}
+
+impl Mode {
+    fn of(arguments: &Arguments) -> Self {
+        match (arguments.belts, arguments.stream) {
+            (true, _) => Self::Belts,
+            (_, true) => Self::Stream,
+            _ => Self::Engine,
+        }
+    }
+
+    fn parts(self) -> &'static [Part] {
+        match self {
+            Self::Engine => ENGINE,
+            Self::Belts => BELTS,
+            Self::Stream => STREAM,
+        }
+    }
+}
+
+/// What can be measured by itself. They are measured in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// Durable POSTs against a bare axum handler.
@@ -60,8 +102,6 @@ enum Part {
     Python,
     /// The log against the disk's own limit.
     Log,
-    /// Throughput, latency and memory of the whole path.
-    EndToEnd,
     /// A compiled belt against the same function in native Rust.
     Rust,
     /// A JavaScript belt against the same callback in Node.js.
@@ -78,6 +118,18 @@ enum Part {
     Neighbour,
     /// From an empty directory to a row, in each language.
     Newcomer,
+    /// Throughput, latency and memory of the whole path.
+    EndToEnd,
+    /// What the log writes for each byte of payload.
+    LogBytes,
+    /// Opening a large log.
+    Reopen,
+    /// From an append to a reader at the end of the log.
+    Tail,
+    /// Reading a log that is not in memory.
+    ColdRead,
+    /// The whole path on a Fluvio cluster.
+    FluvioPath,
 }
 
 const ENGINE: &[Part] = &[Part::Ingest, Part::Python, Part::Log, Part::EndToEnd];
@@ -92,6 +144,37 @@ const BELTS: &[Part] = &[
     Part::Neighbour,
     Part::Newcomer,
 ];
+const STREAM: &[Part] =
+    &[Part::Log, Part::LogBytes, Part::Reopen, Part::Tail, Part::ColdRead, Part::FluvioPath];
+
+impl Part {
+    /// Measures it. What parts of several modes have in common is measured with the bars of the mode.
+    async fn measure(self, size: Size, mode: Mode) -> Result<Vec<Figure>> {
+        match self {
+            Self::Ingest => ingest::measure(size).await,
+            Self::Python => python::measure(size, if mode == Mode::Belts { 0.85 } else { 0.7 }).await,
+            Self::Log if mode == Mode::Stream => disk::measure_stream(size).await,
+            Self::Log => disk::measure(size).await,
+            Self::Rust => compiled::measure(size).await,
+            Self::Javascript => javascript::measure(size).await,
+            Self::Workers => workers::measure(size).await,
+            Self::Resident => resident::measure(size).await,
+            Self::Deploy => deploy::measure(size).await,
+            Self::Takeover => takeover::measure(size).await,
+            Self::Neighbour => neighbour::measure(size).await,
+            Self::Newcomer => newcomer::measure(size).await,
+            Self::EndToEnd => end_to_end::measure(size).await,
+            Self::LogBytes => log_bytes::measure(size).await,
+            Self::Reopen => reopen::measure(size).await,
+            Self::Tail => tail::measure(size).await,
+            Self::ColdRead => cold_read::measure(size).await,
+            Self::FluvioPath => fluvio_path::measure(size).await,
+        }
+    }
+}
+
+/// Bytes of payload of any log in a short run.
+const QUICK_BYTES: u64 = 200_000_000;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -105,12 +188,18 @@ struct Size {
 }
 
 impl Size {
-    fn new(quick: bool, belts: bool) -> Self {
+    fn new(quick: bool, mode: Mode) -> Self {
         if quick {
             Self { runs: 1, run: Duration::from_secs(1), events: 2_000 }
         } else {
-            Self { runs: if belts { 5 } else { 3 }, run: Duration::from_secs(6), events: 50_000 }
+            let runs = if mode == Mode::Belts { 5 } else { 3 };
+            Self { runs, run: Duration::from_secs(6), events: 50_000 }
         }
+    }
+
+    /// Bytes of payload of a log that is to have so many.
+    fn bytes(self, whole: u64) -> u64 {
+        if self.runs == 1 { whole.min(QUICK_BYTES) } else { whole }
     }
 }
 
@@ -144,61 +233,28 @@ fn main() -> Result<ExitCode> {
             resident::child(events).await?;
             return Ok(ExitCode::SUCCESS);
         }
+        if let Some(folder) = &arguments.fill {
+            reopen::child(folder, arguments.fill_bytes).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         measure(&arguments).await
     })
 }
 
 async fn measure(arguments: &Arguments) -> Result<ExitCode> {
     let quick = arguments.quick || std::env::var("QUICK").is_ok_and(|v| !["", "0"].contains(&v.as_str()));
-    let size = Size::new(quick, arguments.belts);
-    let belts = arguments.belts;
-    let by_default = if belts { BELTS } else { ENGINE };
-    let wanted = |part| match arguments.only.as_slice() {
-        [] => by_default.contains(&part),
-        only => only.contains(&part),
+    let mode = Mode::of(arguments);
+    let size = Size::new(quick, mode);
+    let wanted = match arguments.only.as_slice() {
+        [] => mode.parts(),
+        only => only,
     };
     let mut passes = true;
-    let mut print = |figures: Vec<Figure>| {
-        for figure in figures {
+    for part in Part::value_variants().iter().filter(|part| wanted.contains(part)) {
+        for figure in part.measure(size, mode).await.with_context(|| format!("{part:?}"))? {
             println!("{figure}");
             passes &= figure.passes();
         }
-    };
-    if wanted(Part::Ingest) {
-        print(ingest::measure(size).await.context("ingest")?);
-    }
-    if wanted(Part::Python) {
-        print(python::measure(size, if belts { 0.85 } else { 0.7 }).await.context("python")?);
-    }
-    if wanted(Part::Log) {
-        print(disk::measure(size).await.context("log")?);
-    }
-    if wanted(Part::Rust) {
-        print(compiled::measure(size).await.context("rust")?);
-    }
-    if wanted(Part::Javascript) {
-        print(javascript::measure(size).await.context("javascript")?);
-    }
-    if wanted(Part::Workers) {
-        print(workers::measure(size).await.context("workers")?);
-    }
-    if wanted(Part::Resident) {
-        print(resident::measure(size).await.context("resident")?);
-    }
-    if wanted(Part::Deploy) {
-        print(deploy::measure(size).await.context("deploy")?);
-    }
-    if wanted(Part::Takeover) {
-        print(takeover::measure(size).await.context("takeover")?);
-    }
-    if wanted(Part::Neighbour) {
-        print(neighbour::measure(size).await.context("neighbour")?);
-    }
-    if wanted(Part::Newcomer) {
-        print(newcomer::measure(size).await.context("newcomer")?);
-    }
-    if wanted(Part::EndToEnd) {
-        print(end_to_end::measure(size).await.context("end to end")?);
     }
     Ok(if passes || quick { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
