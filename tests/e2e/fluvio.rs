@@ -172,7 +172,13 @@ async fn two_processes_share_the_partitions_and_what_a_killed_one_had_is_taken_o
     second.stop().await?;
     await_shares(&api, 1, partitions).await?;
     post(&api, 20).await?;
-    walk.await_rows(220).await
+    walk.await_rows(220).await?;
+
+    // What is deleted while it runs is gone from all of them.
+    second.restart().await?;
+    await_shares(&api, 2, partitions).await?;
+    api.delete(&walk.project.belt_path(&walk.belt)).await?.ok()?;
+    await_shares(&api, 2, partitions - 32).await
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use granary_catalog::{Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status};
+use granary_catalog::{
+    Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status, Wanted,
+};
 use granary_db::{definitions, eventstore, live_segment, roles};
 use tracing::info;
 
@@ -46,7 +48,13 @@ impl Runtime for Supervisor {
 
     async fn remove(&self, object: &Object) -> Result<(), RuntimeError> {
         match self.together() {
-            Some(together) => self.halt_everywhere(together, object).await.map_err(of_db)?,
+            Some(together) => {
+                // The other processes stop what is not wanted, and nobody starts it again meanwhile.
+                let client = self.0.shared.db.client().await.map_err(of_db)?;
+                definitions::set_wanted(&client, object, Wanted::Stopped).await.map_err(of_db)?;
+                drop(client);
+                self.halt_everywhere(together, object).await.map_err(of_db)?;
+            }
             None => self.halt_and_wait(object).await,
         }
         granary_db::cursors::delete_stage(&self.0.shared.db, &object.stage_id()).await.map_err(of_db)?;

@@ -13,7 +13,7 @@ use crate::fluvio::{self, Cluster};
 use crate::node::{Node, Settings};
 use crate::trial::{Outcome, Trial};
 
-const PER_SECOND: f64 = 300.0;
+const PER_SECOND: f64 = 600.0;
 
 /// Every so many rounds it is restarted and not killed.
 const RESTARTED_EVERY: u64 = 6;
