@@ -397,6 +397,13 @@ impl Cluster {
         self.replication(spec).map(drop)
     }
 
+    /// Whether a topic is known to have one copy. After a restart an SPU does not know how far such a topic was committed, and
+    /// tells an end that lies before what it has acknowledged, until the next record is written. So there everything counts
+    /// that it has.
+    pub(crate) fn keeps_one_copy(&self, spec: TopicSpec) -> bool {
+        self.address.replication.or(spec.replication) == Some(1)
+    }
+
     /// How many copies a topic gets.
     fn replication(&self, spec: TopicSpec) -> Result<u32, Error> {
         let spus = self.layout.read().unwrap_or_else(PoisonError::into_inner).spus.len();

@@ -26,6 +26,8 @@
 //! | one stream over several partitions wedges after a restart | each read is a request of its own |
 //! | a topic with more copies than SPUs is waited for, for ever | it is refused, with both numbers |
 //! | small requests wait 40 ms for late acknowledgements | connections send and acknowledge at once |
+//! | an SPU that is started again tells an end before what it has acknowledged, where there is one copy | there everything counts that it has; an empty answer is never taken for lost records |
+//! | the SC may never answer a creation after a removal | the partitions are asked meanwhile |
 //! | no headers | the whole message lies in an [`envelope`] |
 //! | names of `[a-z0-9-]`, that had better not be used again | a catalog of names, each used once |
 //! | consumers commit what was yielded last | cursors lie in Postgres, Fluvio's are not used |

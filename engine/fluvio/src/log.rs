@@ -139,7 +139,7 @@ impl Inner {
         }
         info!(cluster = %self.cluster.address(), log = ?self.catalog().id, topics = self.catalog().topics.len(), "the log is reached");
         let topic = self.catalog_topic();
-        let mut growth = self.tail.watch(&topic.physical, 1).grown.watch();
+        let mut growth = self.tail.watch(&topic.physical, topic.spec).grown.watch();
         self.reached.send_replace(true);
         loop {
             if let Err(error) = self.catch_up().await {
@@ -178,11 +178,15 @@ impl Inner {
         })?;
         loop {
             let next = self.catalog().next;
-            if next >= end {
+            let all = self.cluster.keeps_one_copy(topic.spec);
+            if next >= end && !all {
                 return Ok(());
             }
             let limit = ReadLimit { records: 1_000, bytes: usize::MAX };
             let entries = self.reader.read(&topic, 0, next, end, limit).await?;
+            if entries.is_empty() && next >= end {
+                return Ok(());
+            }
             if entries.is_empty() {
                 return Err(Error::Unreachable {
                     reason: format!("'{}' ends before its end", topic.physical),
@@ -441,7 +445,7 @@ impl StreamLog for FluvioLog {
 
     fn watch(&self, topic: &str) -> Result<Watcher, Error> {
         let found = self.inner.known_topic(topic).ok_or_else(|| Error::NoTopic(topic.to_owned()))?;
-        Ok(self.inner.tail.watch(&found.physical, found.spec.partitions).grown.watch())
+        Ok(self.inner.tail.watch(&found.physical, found.spec).grown.watch())
     }
 
     async fn trim(&self, topic: &str, partition: u32, before: u64) -> Result<(), Error> {

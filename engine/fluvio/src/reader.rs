@@ -92,7 +92,7 @@ impl Reader {
         Self { cluster, cache: Mutex::default(), cache_bytes_max }
     }
 
-    /// Records `from..end`, as far as the limit goes.
+    /// Records from an offset on, as far as the limit goes: up to the end that is told, or of a topic with one copy everything.
     pub(crate) async fn read(
         &self,
         topic: &Topic,
@@ -104,11 +104,13 @@ impl Reader {
         let place = (Arc::clone(&topic.physical), partition);
         let mut records: Vec<Record> = Vec::new();
         let (mut next, mut bytes) = (from, 0);
+        let told = end;
+        let end = if self.cluster.keeps_one_copy(topic.spec) { u64::MAX } else { told };
         while next < end {
             let known = self.cache.lock().unwrap_or_else(PoisonError::into_inner).find(&place, next);
             let chunk = match known {
                 Some(chunk) => chunk,
-                None => match self.fetch(topic, partition, next, FETCH_BYTES).await {
+                None => match self.fetch(topic, partition, next, told, FETCH_BYTES).await {
                     Ok(Some(chunk)) => {
                         let chunk = Arc::new(chunk);
                         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +146,7 @@ impl Reader {
         partition: u32,
         offset: u64,
     ) -> Result<Option<u64>, Error> {
-        let chunk = self.fetch(topic, partition, offset, 16 << 10).await?;
+        let chunk = self.fetch(topic, partition, offset, offset, 16 << 10).await?;
         Ok(chunk.and_then(|chunk| chunk.records.first().map(|record| record.message.time_ms)))
     }
 
@@ -162,17 +164,23 @@ impl Reader {
         topic: &Topic,
         partition: u32,
         from: u64,
+        told: u64,
         first_bytes: i32,
     ) -> Result<Option<Chunk>, Error> {
         let physical = &*topic.physical;
         let mut max_bytes = first_bytes;
         let mut tried_again = false;
+        let isolation = if self.cluster.keeps_one_copy(topic.spec) {
+            Isolation::ReadUncommitted
+        } else {
+            Isolation::ReadCommitted
+        };
         loop {
             let leader = self.cluster.find_leader(physical, partition).await?;
             let answer = self.cluster.call(
                 leader,
                 Purpose::Read,
-                request(physical, partition, from, max_bytes),
+                request(physical, partition, from, max_bytes, isolation),
                 ANSWER,
             );
             let Some(found) = answer.await?.find_partition(physical, partition) else {
@@ -189,6 +197,18 @@ impl Reader {
                         partition,
                         asked: from,
                         start,
+                    });
+                }
+                // Asked for behind its end. What it had told to be there is lost then.
+                ErrorCode::Other(text) if text.contains("greater than leo") => {
+                    if from > told {
+                        return Ok(None);
+                    }
+                    return Err(Error::Corrupt {
+                        what: format!(
+                            "topic '{}' partition {partition}: the cluster has lost records that it had acknowledged ({text})",
+                            topic.name
+                        ),
                     });
                 }
                 ErrorCode::NotLeaderForPartition | ErrorCode::PartitionNotLeader if !tried_again => {
@@ -230,7 +250,13 @@ impl Reader {
     }
 }
 
-fn request(physical: &str, partition: u32, from: u64, max_bytes: i32) -> FetchRequest<RecordSet<RawRecords>> {
+fn request(
+    physical: &str,
+    partition: u32,
+    from: u64,
+    max_bytes: i32,
+    isolation_level: Isolation,
+) -> FetchRequest<RecordSet<RawRecords>> {
     let partition = FetchPartition {
         partition_index: partition,
         fetch_offset: i64::try_from(from).unwrap_or(i64::MAX),
@@ -239,7 +265,7 @@ fn request(physical: &str, partition: u32, from: u64, max_bytes: i32) -> FetchRe
     };
     FetchRequest {
         max_bytes,
-        isolation_level: Isolation::ReadCommitted,
+        isolation_level,
         topics: vec![FetchableTopic { name: physical.to_owned(), fetch_partitions: vec![partition] }],
         ..FetchRequest::default()
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::future::join_all;
-use granary_stream::{Bounds, Error, Signal};
+use granary_stream::{Bounds, Error, Signal, TopicSpec};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::error;
@@ -35,6 +35,8 @@ struct Ends {
 pub(crate) struct Watched {
     physical: Arc<str>,
     partitions: Vec<Ends>,
+    /// An end before the known one means nothing, see [`Cluster::keeps_one_copy`].
+    one_copy: bool,
     /// Raised when any partition has grown.
     pub(crate) grown: Signal,
 }
@@ -53,7 +55,7 @@ impl Watched {
         ends.start.fetch_max(told.start, Ordering::AcqRel);
         let before = ends.end.fetch_max(told.end, Ordering::AcqRel);
         ends.known.store(true, Ordering::Release);
-        if told.end < before {
+        if told.end < before && !self.one_copy {
             // Not a late answer: this process asks one question at a time, and never counts what is not committed.
             metrics::counter!("granary_fluvio_lost_records_total").increment(before - told.end);
             error!(
@@ -82,14 +84,20 @@ impl Tail {
     }
 
     /// Looks at a topic from now on.
-    pub(crate) fn watch(&self, physical: &Arc<str>, partitions: u32) -> Arc<Watched> {
+    pub(crate) fn watch(&self, physical: &Arc<str>, spec: TopicSpec) -> Arc<Watched> {
         if let Some(there) = self.watched(physical) {
             return there;
         }
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         let watched = topics.entry(Arc::clone(physical)).or_insert_with(|| {
-            let partitions = (0..partitions).map(|_| Ends::default()).collect();
-            Arc::new(Watched { physical: Arc::clone(physical), partitions, grown: Signal::default() })
+            let partitions = (0..spec.partitions).map(|_| Ends::default()).collect();
+            let one_copy = self.cluster.keeps_one_copy(spec);
+            Arc::new(Watched {
+                physical: Arc::clone(physical),
+                partitions,
+                one_copy,
+                grown: Signal::default(),
+            })
         });
         self.more.notify_one();
         Arc::clone(watched)

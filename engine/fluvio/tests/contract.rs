@@ -3,10 +3,12 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use granary_fluvio::stand_in::StandIn;
-use granary_stream::{StreamLog, contract_tests};
-use support::{log_at, real_cluster, unique_prefix};
+use granary_stream::contract_tests::{PLENTY, batch};
+use granary_stream::{Append, StreamLog, TopicSpec, contract_tests};
+use support::{Real, log_at, real_cluster, unique_prefix};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stand_in_keeps_the_contract() {
@@ -45,4 +47,32 @@ async fn keeps_the_contract(address: &str) {
         })
     })
     .await;
+}
+
+/// After a restart an SPU tells an end that lies before what it has acknowledged, until the next record comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_real_broker_has_acknowledged_is_read_when_it_was_killed_and_nothing_more_is_written() {
+    let Some(Real::Own(mut cluster)) = real_cluster().await else {
+        eprintln!("skipped: no Fluvio cluster of our own that may be killed (put fluvio-run on PATH)");
+        return;
+    };
+    let log = log_at(&cluster.address, "k").await;
+    log.create_topic("t", TopicSpec::of(4)).await.expect("a topic");
+    for round in 0..3_u64 {
+        let appends = (0..4).map(|partition| Append { partition, ..batch("t", [round.to_string()]) });
+        log.append(appends.collect()).await.expect("appended");
+        cluster.kill_broker();
+        cluster.start_broker().await;
+        for partition in 0..4 {
+            let read = async {
+                loop {
+                    match log.read("t", partition, 0, PLENTY).await {
+                        Ok(records) if records.len() as u64 == round + 1 => return,
+                        _ => tokio::time::sleep(Duration::from_millis(50)).await,
+                    }
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), read).await.expect("everything is there");
+        }
+    }
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::membership;
+use crate::api::runtime::{ErrorKind, RuntimeError};
 use crate::config::Config;
 use crate::ready::Readiness;
 use crate::secrets::Secrets;
@@ -74,7 +75,16 @@ impl Foundation {
         if let Ok(client) = self.shared.db.client().await {
             self.secrets.warn_of_others(&client).await;
         }
-        self.supervisor.resume().await.context("could not start what was running")?;
+        while let Err(error) = self.supervisor.resume().await {
+            if !may_pass(&error) {
+                return Err(error.context("could not start what was running"));
+            }
+            warn!(error = %format!("{error:#}"), "what was running cannot be started yet");
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(WAIT) => {}
+            }
+        }
         if let Some(together) = &self.together {
             let node = Node { log_id: self.shared.log.id(), ..self.me.clone() };
             tokio::spawn(membership::beat(
@@ -176,4 +186,10 @@ impl Foundation {
             }
         }
     }
+}
+
+/// Whether waiting may mend it: the log or the database does not answer.
+fn may_pass(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<RuntimeError>().is_some_and(|error| matches!(error.kind, ErrorKind::Unavailable))
+        || error.downcast_ref::<Error>().is_some_and(Error::is_unavailable)
 }

@@ -244,6 +244,8 @@ pub struct Worker {
     in_doubt: bool,
     /// When to try again to get partitions that another process still has.
     take_again: Option<Instant>,
+    /// Whether records that count could not be read yet.
+    behind: bool,
 }
 
 /// A processed batch whose outputs are appended.
@@ -283,6 +285,7 @@ impl Worker {
             records_max,
             in_doubt: false,
             take_again: None,
+            behind: false,
         };
         let mut back_off = BackOff::default();
         loop {
@@ -407,7 +410,7 @@ impl Worker {
             self.labels.lag(0, Duration::ZERO);
             self.trouble.set(None);
             // In this order, so that a simulation repeats.
-            let at_gap = self.stands_at_gap();
+            let at_gap = self.behind || self.stands_at_gap();
             let take_again = self.take_again.unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
@@ -430,6 +433,7 @@ impl Worker {
         let mut batch = Vec::new();
         let mut bytes_left = BATCH_BYTES_MAX;
         let (count, may_repeat) = (self.cursors.len(), self.means.log.may_repeat());
+        let mut behind = false;
         self.turn = (self.turn + 1) % count.max(1);
         for i in 0..count {
             let at = (self.turn + i) % count;
@@ -462,7 +466,9 @@ impl Worker {
                     Err(granary_stream::Error::Corrupt { .. }) if !batch.is_empty() => return Ok(batch),
                     read => read?,
                 };
-                if records.is_empty() && !cursor.ranged {
+                // Of a log on other machines this only says that nothing can be read there now: what counts is there.
+                if records.is_empty() && (!cursor.ranged || may_repeat) {
+                    behind |= cursor.ranged;
                     break;
                 }
                 let first = records.first().map_or(end, |r| r.offset.min(end));
@@ -491,6 +497,7 @@ impl Worker {
                 }
             }
         }
+        self.behind = behind;
         Ok(batch)
     }
 

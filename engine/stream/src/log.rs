@@ -224,7 +224,7 @@ pub trait StreamLog: Send + Sync + 'static {
     /// Records from offset `from` on, in offset order, at once. Only durable records are ever returned.
     ///
     /// Offsets are missing only where records are lost and somebody has accepted that; an empty answer means that there is
-    /// none at or behind `from`. Where records are damaged and their loss is not accepted, those before them are
+    /// none at or behind `from` (of a log that [`StreamLog::may_repeat`]: none that can be read yet). Where records are damaged and their loss is not accepted, those before them are
     /// returned, and [`Error::Corrupt`] when `from` is the first of them: nobody passes them unknowingly.
     async fn read(
         &self,
