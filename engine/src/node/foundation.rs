@@ -71,20 +71,11 @@ impl Foundation {
                 () = tokio::time::sleep(WAIT) => {}
             }
         };
-        self.first_token().await?;
+        while !is_done("the first token cannot be stored yet", self.first_token().await).await? {}
         if let Ok(client) = self.shared.db.client().await {
             self.secrets.warn_of_others(&client).await;
         }
-        while let Err(error) = self.supervisor.resume().await {
-            if !may_pass(&error) {
-                return Err(error.context("could not start what was running"));
-            }
-            warn!(error = %format!("{error:#}"), "what was running cannot be started yet");
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(WAIT) => {}
-            }
-        }
+        while !is_done("what was running cannot be started yet", self.supervisor.resume().await).await? {}
         if let Some(together) = &self.together {
             let node = Node { log_id: self.shared.log.id(), ..self.me.clone() };
             tokio::spawn(membership::beat(
@@ -186,6 +177,20 @@ impl Foundation {
             }
         }
     }
+}
+
+/// Whether a step is done. Where not, and waiting may mend it, it has waited: the database or the log may go away at any moment.
+///
+/// # Errors
+/// What no waiting mends.
+async fn is_done(trouble: &str, step: anyhow::Result<()>) -> anyhow::Result<bool> {
+    match step {
+        Ok(()) => return Ok(true),
+        Err(error) if may_pass(&error) => warn!(error = %format!("{error:#}"), "{trouble}"),
+        Err(error) => return Err(error),
+    }
+    tokio::time::sleep(WAIT).await;
+    Ok(false)
 }
 
 /// Whether waiting may mend it: the log or the database does not answer.

@@ -93,8 +93,7 @@ async fn run(arguments: &Arguments, mut state: State, path: &Path) -> Result<Exi
             }
         }
     }
-    let left = seconds_left(&state, &wanted);
-    println!("faults: seed {}, {} to go, {}", state.seed, rounds_left(&state, &wanted), spoken(left));
+    println!("faults: seed {}, {}", state.seed, outlook(&state, &wanted));
     for &(scenario, rounds) in &wanted {
         // What has failed is looked into before it is tried again.
         while state.tally(scenario).clean()
@@ -102,8 +101,7 @@ async fn run(arguments: &Arguments, mut state: State, path: &Path) -> Result<Exi
         {
             one(scenario, &chunk, &mut state).await;
             state.save(path)?;
-            let left = seconds_left(&state, &wanted);
-            println!("faults: {} to go, {}", rounds_left(&state, &wanted), spoken(left));
+            println!("faults: {}", outlook(&state, &wanted));
         }
     }
     for row in &mut rows {
@@ -138,7 +136,11 @@ async fn one(scenario: Scenario, chunk: &Chunk, state: &mut State) {
     }
 }
 
-fn rounds_left(state: &State, wanted: &[Wanted]) -> String {
+/// What is left, and how long it will take about.
+fn outlook(state: &State, wanted: &[Wanted]) -> String {
     let left = |&(scenario, rounds): &Wanted| rounds.saturating_sub(state.tally(scenario).rounds);
-    format!("{} rounds", wanted.iter().map(left).sum::<u64>())
+    match wanted.iter().map(left).sum::<u64>() {
+        0 => "nothing to go".to_owned(),
+        rounds => format!("{rounds} rounds to go, {}", spoken(seconds_left(state, wanted))),
+    }
 }
