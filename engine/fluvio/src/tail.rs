@@ -49,19 +49,24 @@ impl Watched {
         Some(Bounds { start: ends.start.load(Ordering::Acquire), end: ends.end.load(Ordering::Acquire) })
     }
 
-    /// Takes in what a leader told; answers whether the partition has grown.
-    fn hear(&self, partition: u32, told: Bounds) -> bool {
+    /// The end that is known now.
+    fn end(&self, partition: u32) -> u64 {
+        self.partitions.get(partition as usize).map_or(0, |ends| ends.end.load(Ordering::Acquire))
+    }
+
+    /// Takes in what a leader told, who was asked when `asked` was the end; answers whether the partition has grown.
+    fn hear(&self, partition: u32, told: Bounds, asked: u64) -> bool {
         let Some(ends) = self.partitions.get(partition as usize) else { return false };
         ends.start.fetch_max(told.start, Ordering::AcqRel);
         let before = ends.end.fetch_max(told.end, Ordering::AcqRel);
         ends.known.store(true, Ordering::Release);
-        if told.end < before && !self.one_copy {
-            // Not a late answer: this process asks one question at a time, and never counts what is not committed.
-            metrics::counter!("granary_fluvio_lost_records_total").increment(before - told.end);
+        // An append of ours may have been acknowledged since it was asked, so that the answer is late and not wrong.
+        if told.end < asked && !self.one_copy {
+            metrics::counter!("granary_fluvio_lost_records_total").increment(asked - told.end);
             error!(
                 topic = &*self.physical,
                 partition,
-                was = before,
+                was = asked,
                 is = told.end,
                 "the cluster has lost records that it had acknowledged; new ones will bear the same offsets"
             );
@@ -150,8 +155,10 @@ impl Tail {
     async fn look(&self, watched: &[Arc<Watched>]) -> Result<bool, Error> {
         let mut by_leader: HashMap<SpuId, Vec<(Arc<str>, u32)>> = HashMap::new();
         let mut missing = false;
+        let mut asked: HashMap<(Arc<str>, u32), u64> = HashMap::new();
         for topic in watched {
             for partition in (0_u32..).take(topic.partitions.len()) {
+                asked.insert((Arc::clone(&topic.physical), partition), topic.end(partition));
                 match self.cluster.leader(&topic.physical, partition) {
                     Some(leader) => {
                         by_leader.entry(leader).or_default().push((Arc::clone(&topic.physical), partition));
@@ -166,9 +173,11 @@ impl Tail {
         for answer in join_all(looks).await {
             match answer {
                 Ok(told) => {
-                    for ((physical, partition), bounds) in told {
+                    for (place, bounds) in told {
+                        let asked = asked.get(&place).copied().unwrap_or(0);
+                        let (physical, partition) = place;
                         if let Some(topic) = watched.iter().find(|topic| topic.physical == physical) {
-                            *grown.entry(physical).or_default() |= topic.hear(partition, bounds);
+                            *grown.entry(physical).or_default() |= topic.hear(partition, bounds, asked);
                         }
                     }
                 }
@@ -183,5 +192,35 @@ impl Tail {
             self.cluster.refresh().await?;
         }
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(one_copy: bool) -> Watched {
+        Watched {
+            physical: "t".into(),
+            partitions: vec![Ends::default()],
+            one_copy,
+            grown: Signal::default(),
+        }
+    }
+
+    #[test]
+    fn a_late_answer_is_no_loss_and_an_end_before_the_known_one_is() {
+        let topic = watched(false);
+        let told = |end| Bounds { start: 0, end };
+        assert!(topic.hear(0, told(5), 0) && !topic.hear(0, told(5), 5));
+        // An append was acknowledged after the question.
+        topic.partitions[0].end.store(9, Ordering::Release);
+        assert!(!topic.hear(0, told(5), 5));
+        assert_eq!(topic.end(0), 9);
+        assert!(!topic.hear(0, told(7), 9));
+        assert_eq!(topic.end(0), 7, "the cluster has lost two");
+        let topic = watched(true);
+        assert!(topic.hear(0, told(5), 0) && !topic.hear(0, told(3), 5));
+        assert_eq!(topic.end(0), 5, "an SPU with one copy does not know better after a restart");
     }
 }
