@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
 use crate::commit::{epoch_column, offset_column, partition_column, unsigned};
@@ -48,16 +48,7 @@ pub async fn acquire(
     let Wanted { topics, partitions, starts } = Wanted::of(wanted)?;
     let mut client = db.client().await?;
     let tx = client.transaction().await?;
-    // The row lock comes before the second nextval: of two owners, the one that gets the row later gets the higher epoch.
-    let epoch: i64 = tx
-        .query_one(
-            "INSERT INTO granary.stage AS s (stage, epoch) VALUES ($1, nextval('granary.epoch'))
-             ON CONFLICT (stage) DO UPDATE SET epoch = nextval('granary.epoch'), acquired_at = now()
-             RETURNING epoch",
-            &[&stage],
-        )
-        .await?
-        .get(0);
+    let epoch = next_epoch(&tx, stage).await?;
     tx.execute("UPDATE granary.cursor SET epoch = $2 WHERE stage = $1", &[&stage, &epoch]).await?;
     tx.execute(
         "INSERT INTO granary.cursor (stage, log_id, topic, partition, epoch, next_offset)
@@ -95,6 +86,20 @@ pub async fn acquire(
     Ok(Acquired { epoch: unsigned("granary.stage.epoch", epoch)?, cursors })
 }
 
+/// A new epoch for whoever takes a stage, or partitions of it. The lock of its row puts them one after the other, and comes before
+/// the second nextval: the one that gets the row later gets the higher epoch.
+async fn next_epoch(tx: &Transaction<'_>, stage: &str) -> Result<i64, Error> {
+    let row = tx
+        .query_one(
+            "INSERT INTO granary.stage AS s (stage, epoch) VALUES ($1, nextval('granary.epoch'))
+             ON CONFLICT (stage) DO UPDATE SET epoch = nextval('granary.epoch'), acquired_at = now()
+             RETURNING epoch",
+            &[&stage],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
 /// The share that one of several processes wants of a stage.
 #[derive(Debug, Clone, Copy)]
 pub struct Share<'a> {
@@ -125,16 +130,7 @@ pub async fn acquire_free(
     let columns = Wanted::of(wanted)?;
     let mut client = db.client().await?;
     let tx = client.transaction().await?;
-    // This row's lock puts processes that take partitions of the stage one after the other.
-    let epoch: i64 = tx
-        .query_one(
-            "INSERT INTO granary.stage AS s (stage, epoch) VALUES ($1, nextval('granary.epoch'))
-             ON CONFLICT (stage) DO UPDATE SET epoch = nextval('granary.epoch'), acquired_at = now()
-             RETURNING epoch",
-            &[&stage],
-        )
-        .await?
-        .get(0);
+    let epoch = next_epoch(&tx, stage).await?;
     tx.execute(
         "INSERT INTO granary.cursor (stage, log_id, topic, partition, epoch, next_offset, node)
          SELECT $1, $2, w.topic, w.partition, $3, w.start, CASE WHEN w.mine THEN $7::uuid END
@@ -283,8 +279,8 @@ pub async fn fence_all(db: &Db) -> Result<(), Error> {
     Ok(tx.commit().await?)
 }
 
-/// Puts a cursor elsewhere, for a replay. What was seen there before is new again. The stage must not run: its next commit is refused, and it must be acquired
-/// again before it goes on. Answers whether there was such a cursor; where not, it is made.
+/// Puts a cursor elsewhere, for a replay: what was seen there before is new again. The stage must not run: its next commit is
+/// refused, and it must be acquired again before it goes on. Answers whether there was such a cursor; where not, it is made.
 ///
 /// # Errors
 /// Those of the database.

@@ -391,6 +391,16 @@ impl Cluster {
         Ok(found)
     }
 
+    /// The same of one partition.
+    pub(crate) async fn bounds(&self, physical: &Arc<str>, partition: u32) -> Result<Bounds, Error> {
+        let place = (Arc::clone(physical), partition);
+        let leader = self.find_leader(physical, partition).await?;
+        let told = self.offsets(leader, std::slice::from_ref(&place)).await?;
+        told.get(&place).copied().ok_or_else(|| Error::Unreachable {
+            reason: format!("SPU {leader} does not lead '{physical}' partition {partition} any more"),
+        })
+    }
+
     /// Whether the cluster can keep a topic as it is asked for.
     pub(crate) async fn check(&self, spec: TopicSpec) -> Result<(), Error> {
         self.refresh().await?;

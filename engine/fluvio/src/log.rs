@@ -170,12 +170,7 @@ impl Inner {
 
     async fn catch_up_locked(&self) -> Result<(), Error> {
         let topic = self.catalog_topic();
-        let place = (Arc::clone(&topic.physical), 0);
-        let leader = self.cluster.find_leader(&topic.physical, 0).await?;
-        let told = self.cluster.offsets(leader, std::slice::from_ref(&place)).await?;
-        let end = told.get(&place).map(|bounds| bounds.end).ok_or_else(|| Error::Unreachable {
-            reason: format!("SPU {leader} does not lead '{}'", topic.physical),
-        })?;
+        let end = self.cluster.bounds(&topic.physical, 0).await?.end;
         loop {
             let next = self.catalog().next;
             let all = self.cluster.keeps_one_copy(topic.spec);
@@ -184,13 +179,9 @@ impl Inner {
             }
             let limit = ReadLimit { records: 1_000, bytes: usize::MAX };
             let entries = self.reader.read(&topic, 0, next, end, limit).await?;
-            if entries.is_empty() && next >= end {
-                return Ok(());
-            }
             if entries.is_empty() {
-                return Err(Error::Unreachable {
-                    reason: format!("'{}' ends before its end", topic.physical),
-                });
+                let reason = format!("'{}' ends before its end", topic.physical);
+                return if next >= end { Ok(()) } else { Err(Error::Unreachable { reason }) };
             }
             let before = self.catalog().topics.clone();
             for Record { offset, message } in entries {
@@ -263,17 +254,7 @@ impl Inner {
         let known = self.tail.watched(&topic.physical).and_then(|watched| watched.bounds(partition));
         let mut bounds = match known {
             Some(bounds) => bounds,
-            None => {
-                let place = (Arc::clone(&topic.physical), partition);
-                let leader = self.cluster.find_leader(&topic.physical, partition).await?;
-                let told = self.cluster.offsets(leader, std::slice::from_ref(&place)).await?;
-                told.get(&place).copied().ok_or_else(|| Error::Unreachable {
-                    reason: format!(
-                        "SPU {leader} does not lead '{}' partition {partition} any more",
-                        topic.physical
-                    ),
-                })?
-            }
+            None => self.cluster.bounds(&topic.physical, partition).await?,
         };
         bounds.start =
             bounds.start.max(topic.trimmed.get(partition as usize).copied().unwrap_or(0)).min(bounds.end);
