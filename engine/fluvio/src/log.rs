@@ -19,7 +19,7 @@ use crate::address::Address;
 use crate::catalog::{self, Catalog, Decision, Topic};
 use crate::cluster::Cluster;
 use crate::reader::Reader;
-use crate::tail::Tail;
+use crate::tail::{Tail, Watched};
 use crate::writer::Writer;
 
 /// Between two tries to reach a cluster.
@@ -250,16 +250,40 @@ impl Inner {
         Ok(topic)
     }
 
-    async fn bounds_of(&self, topic: &Topic, partition: u32) -> Result<Bounds, Error> {
-        let known = self.tail.watched(&topic.physical).and_then(|watched| watched.bounds(partition));
-        let mut bounds = match known {
-            Some(bounds) => bounds,
-            None => self.cluster.bounds(&topic.physical, partition).await?,
-        };
-        bounds.start =
-            bounds.start.max(topic.trimmed.get(partition as usize).copied().unwrap_or(0)).min(bounds.end);
-        Ok(bounds)
+    /// What the tail knows of a topic, which it looks at from now on; `None` where the topic is gone.
+    fn watched(&self, topic: &Topic) -> Option<Arc<Watched>> {
+        // Held meanwhile: a topic that goes is forgotten by the tail after it has left the catalog.
+        let catalog = self.catalog();
+        let there = catalog.topics.get(&*topic.name).is_some_and(|now| now.serial == topic.serial);
+        there.then(|| self.tail.watch(&topic.physical, topic.spec))
     }
+
+    /// The bounds of a partition as they were known last.
+    async fn bounds_of(&self, topic: &Topic, partition: u32) -> Result<Bounds, Error> {
+        match self.watched(topic).and_then(|watched| watched.bounds(partition)) {
+            Some(known) => Ok(untrimmed(topic, partition, known)),
+            None => self.ask_bounds(topic, partition).await,
+        }
+    }
+
+    /// The bounds of a partition as its leader tells them now.
+    async fn ask_bounds(&self, topic: &Topic, partition: u32) -> Result<Bounds, Error> {
+        let watched = self.watched(topic);
+        let asked = watched.as_ref().map_or(0, |watched| watched.end(partition));
+        let told = self.cluster.bounds(&topic.physical, partition).await?;
+        if let Some(watched) = watched
+            && watched.hear(partition, told, asked)
+        {
+            watched.grown.raise();
+        }
+        Ok(untrimmed(topic, partition, told))
+    }
+}
+
+/// Bounds without what was trimmed, which the cluster may keep a while longer.
+fn untrimmed(topic: &Topic, partition: u32, told: Bounds) -> Bounds {
+    let trimmed = topic.trimmed.get(partition as usize).copied().unwrap_or(0);
+    Bounds { start: told.start.max(trimmed).min(told.end), ..told }
 }
 
 fn closed() -> Error {
@@ -389,7 +413,11 @@ impl StreamLog for FluvioLog {
     ) -> Result<Vec<Record>, Error> {
         let inner = &*self.inner;
         let found = inner.place(topic, partition).await?;
-        let bounds = inner.bounds_of(&found, partition).await?;
+        let mut bounds = inner.bounds_of(&found, partition).await?;
+        if from >= bounds.end {
+            // Another process may have written since: what it has committed is asked for at once.
+            bounds = inner.ask_bounds(&found, partition).await?;
+        }
         if from < bounds.start {
             return Err(Error::Trimmed {
                 topic: topic.to_owned(),

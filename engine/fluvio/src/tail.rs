@@ -50,12 +50,12 @@ impl Watched {
     }
 
     /// The end that is known now.
-    fn end(&self, partition: u32) -> u64 {
+    pub(crate) fn end(&self, partition: u32) -> u64 {
         self.partitions.get(partition as usize).map_or(0, |ends| ends.end.load(Ordering::Acquire))
     }
 
     /// Takes in what a leader told, who was asked when `asked` was the end; answers whether the partition has grown.
-    fn hear(&self, partition: u32, told: Bounds, asked: u64) -> bool {
+    pub(crate) fn hear(&self, partition: u32, told: Bounds, asked: u64) -> bool {
         let Some(ends) = self.partitions.get(partition as usize) else { return false };
         ends.start.fetch_max(told.start, Ordering::AcqRel);
         let before = ends.end.fetch_max(told.end, Ordering::AcqRel);

@@ -20,3 +20,4 @@ mod engine;
 mod pause;
 mod rivalry;
 mod volume;
+mod worker;

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use super::chunk::Chunk;
-use super::{broker, database, disk, engine, pause, rivalry, volume};
+use super::{broker, database, disk, engine, pause, rivalry, volume, worker};
 use crate::fluvio;
 use crate::trial::Outcome;
 
@@ -26,6 +26,8 @@ pub enum Scenario {
     PostgresKills,
     /// The SPU of a Fluvio cluster is killed or restarted.
     BrokerKills,
+    /// One of two processes on a Fluvio cluster is killed, or suspended past its lease.
+    WorkerLosses,
     /// The log's disk is full.
     DiskFull,
     /// A second engine is started beside the first.
@@ -47,8 +49,15 @@ pub struct Size {
 
 impl Scenario {
     /// All of them, in the order in which they run.
-    pub const ALL: [Self; 6] =
-        [Self::Kills, Self::Stops, Self::PostgresKills, Self::BrokerKills, Self::DiskFull, Self::TwoEngines];
+    pub const ALL: [Self; 7] = [
+        Self::Kills,
+        Self::Stops,
+        Self::PostgresKills,
+        Self::BrokerKills,
+        Self::WorkerLosses,
+        Self::DiskFull,
+        Self::TwoEngines,
+    ];
 
     /// Its name, as `--only` and the table have it.
     #[must_use]
@@ -58,6 +67,7 @@ impl Scenario {
             Self::Stops => "stops",
             Self::PostgresKills => "postgres-kills",
             Self::BrokerKills => "broker-kills",
+            Self::WorkerLosses => "worker-losses",
             Self::DiskFull => "disk-full",
             Self::TwoEngines => "two-engines",
         }
@@ -73,6 +83,7 @@ impl Scenario {
             Self::PostgresKills => Size { rounds: 30, chunk: 10, round_seconds: 7.0, chunk_seconds: 15.0 },
             // Every sixth round is a restart: 50 kills.
             Self::BrokerKills => Size { rounds: 60, chunk: 12, round_seconds: 6.0, chunk_seconds: 30.0 },
+            Self::WorkerLosses => Size { rounds: 10, chunk: 10, round_seconds: 15.0, chunk_seconds: 45.0 },
             Self::DiskFull => Size { rounds: 6, chunk: 3, round_seconds: 12.0, chunk_seconds: 25.0 },
             Self::TwoEngines => Size { rounds: 6, chunk: 6, round_seconds: 8.0, chunk_seconds: 15.0 },
         }
@@ -82,7 +93,7 @@ impl Scenario {
     #[must_use]
     pub fn obstacle(self) -> Option<String> {
         match self {
-            Self::BrokerKills if fluvio::program().is_none() => {
+            Self::BrokerKills | Self::WorkerLosses if fluvio::program().is_none() => {
                 Some("no Fluvio cluster (put fluvio-run on PATH)".to_owned())
             }
             Self::DiskFull => {
@@ -104,6 +115,7 @@ impl Scenario {
             Self::Stops => Box::pin(pause::run(chunk, tell)),
             Self::PostgresKills => Box::pin(database::run(chunk, tell)),
             Self::BrokerKills => Box::pin(broker::run(chunk, tell)),
+            Self::WorkerLosses => Box::pin(worker::run(chunk, tell)),
             Self::DiskFull => Box::pin(disk::run(chunk, tell)),
             Self::TwoEngines => Box::pin(rivalry::run(chunk, tell)),
         }
