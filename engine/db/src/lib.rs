@@ -40,7 +40,7 @@ pub mod test_util;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Config, NoTls};
 
 pub use crate::error::{Error, describe, is_unavailable};
@@ -80,7 +80,7 @@ impl Db {
         if config.get_application_name().is_none() {
             config.application_name("granary");
         }
-        let pool = pool(&config, connections_max, WAIT_TIMEOUT);
+        let pool = pool(&config, connections_max, WAIT_TIMEOUT, Some(nodes::LEASE));
         Self { inner: Arc::new(Inner { pool, config }) }
     }
 
@@ -120,19 +120,26 @@ impl Db {
     }
 }
 
-/// A pool of connections that are not reset between uses.
-fn pool(config: &Config, connections_max: usize, wait: Duration) -> Pool {
+/// A pool of connections that are not reset between uses. The server ends those whose transaction waits for its client for
+/// longer than `quiet_max`: the locks of a process that is suspended would hold up whoever takes over from it.
+fn pool(config: &Config, connections_max: usize, wait: Duration, quiet_max: Option<Duration>) -> Pool {
     let manager = Manager::from_config(
         config.clone(),
         NoTls,
         // A closed connection is noticed without asking the server: a round trip less for every use.
         ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
-    Pool::builder(manager)
+    let mut pool = Pool::builder(manager)
         .max_size(connections_max.max(1))
         .wait_timeout(Some(wait))
         .create_timeout(Some(CONNECT_TIMEOUT))
-        .runtime(Runtime::Tokio1)
-        .build()
-        .expect("a pool with time-outs only needs a runtime, which is given")
+        .runtime(Runtime::Tokio1);
+    if let Some(quiet_max) = quiet_max {
+        let set = format!("SET idle_in_transaction_session_timeout = {}", quiet_max.as_millis());
+        pool = pool.post_create(Hook::async_fn(move |client, _| {
+            let set = set.clone();
+            Box::pin(async move { client.batch_execute(&set).await.map_err(HookError::Backend) })
+        }));
+    }
+    pool.build().expect("a pool with time-outs only needs a runtime, which is given")
 }

@@ -410,6 +410,23 @@ async fn take(
     Ok(cursors::acquire_free(db, STAGE, log, &wanted, Share { node: node.id, mine: &mine, turn }).await?)
 }
 
+/// A process that is suspended in the middle of a commit leaves a transaction behind that holds the rows of its partitions.
+#[tokio::test]
+async fn a_transaction_whose_client_has_gone_quiet_does_not_hold_up_a_takeover() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let epoch = acquire(db, log, &[("in", 0, 0)]).await?.epoch;
+    let mut quiet = db.client().await?;
+    let tx = quiet.transaction().await?;
+    commit(&tx, &batch(STAGE, log, epoch, vec![moved("in", 0, 0, 5)])).await?;
+    // Waits for the row until the server has ended the other one's transaction.
+    let taken = acquire(db, log, &[("in", 0, 0)]).await?;
+    assert_eq!(taken.cursors[0].next, 0, "what it has not committed does not count");
+    assert!(tx.commit().await.is_err());
+    try_commit(db, &batch(STAGE, log, taken.epoch, vec![moved("in", 0, 0, 5)])).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn processes_take_what_is_free_and_what_the_dead_have_left() -> Result<()> {
     let test = database().await?;

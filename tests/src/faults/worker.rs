@@ -15,9 +15,9 @@ use super::scenario::Tell;
 use crate::fluvio::{self, Cluster};
 use crate::load::Plan;
 use crate::node::{Node, Settings};
+use crate::postgres;
 use crate::trial::{self, Outcome, Trial};
 use crate::wait::{Look, await_condition};
-use crate::postgres;
 
 const PER_SECOND: f64 = 3_000.0;
 
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) async fn run(chunk: &Chunk, tell: Tell<'_>) -> Result<Outcome> {
     let program = fluvio::program().context("there is no fluvio-run")?;
     let cluster = Cluster::start(&program).await?;
-    let stream = format!("fluvio://{}?replication=1&partitions=4", cluster.address());
+    let stream = format!("fluvio://{}?replication=1", cluster.address());
     let arguments = vec!["--stream".to_owned(), stream];
     let first = Node::start_with(Settings { arguments: arguments.clone(), ..Settings::default() }).await?;
     let shared = Settings {

@@ -103,7 +103,7 @@ impl SqlReader {
         let mut config = self.inner.db.config().clone();
         config.user(user).password(password).application_name("granary sql");
         let limits = &self.inner.limits;
-        let pool = pool(&config, limits.project_connections, limits.wait);
+        let pool = pool(&config, limits.project_connections, limits.wait, None);
         Ok(self.keep(project, pool))
     }
 
