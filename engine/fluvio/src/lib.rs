@@ -1,7 +1,7 @@
 //! The stream contract on a [Fluvio](https://www.fluvio.io) cluster.
 //!
 //! ```text
-//! append ──> writer: one batch a partition, one request an SPU ──> SPU ──> its replicas ──> Ok(ranges)
+//! append ──> writer: one batch a partition, few requests an SPU ──> SPU ──> its replicas ──> Ok(ranges)
 //! read   <── reader: every offset compared with the one due    <── SPU
 //! watch  <── tail: where partitions end, asked all at once      <── SPU
 //! topics <── catalog: a topic of decisions                      <── SPU
@@ -32,6 +32,7 @@
 //! | names of `[a-z0-9-]`, that had better not be used again | a catalog of names, each used once |
 //! | consumers commit what was yielded last | cursors lie in Postgres, Fluvio's are not used |
 
+mod cache;
 mod catalog;
 mod clock;
 mod cluster;

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::address::Address;
+use crate::cache::Cache;
 use crate::catalog::{self, Catalog, Decision, Topic};
 use crate::cluster::Cluster;
 use crate::reader::Reader;
@@ -31,7 +32,7 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Bytes of appends that may wait to be stored, 64 MiB unless told. Beyond that `Busy`.
     pub queue_bytes_max: usize,
-    /// Bytes of the records read last that are kept for the next reader, 32 MiB unless told.
+    /// Bytes of the records read and stored last that are kept for readers, 32 MiB unless told.
     pub cache_bytes_max: usize,
     /// The largest record, 16 MiB unless told. Larger ones give `RecordTooLarge`.
     pub record_bytes_max: usize,
@@ -59,6 +60,7 @@ struct Inner {
     writer: Writer,
     tail: Arc<Tail>,
     reader: Reader,
+    cache: Arc<Cache>,
     reached: watch::Sender<bool>,
     closed: std::sync::atomic::AtomicBool,
 }
@@ -87,12 +89,15 @@ impl FluvioLog {
     #[must_use]
     pub fn open(address: Address, options: Options) -> Self {
         let cluster = Arc::new(Cluster::new(address));
-        let (writer, writing) = Writer::new(Arc::clone(&cluster), options.queue_bytes_max);
+        let cache = Arc::new(Cache::new(options.cache_bytes_max));
+        let (writer, writing) =
+            Writer::new(Arc::clone(&cluster), Arc::clone(&cache), options.queue_bytes_max);
         let tail = Arc::new(Tail::new(Arc::clone(&cluster)));
         let inner = Arc::new(Inner {
             catalog: RwLock::new(Catalog::new(&cluster.address().prefix)),
             reading: tokio::sync::Mutex::default(),
-            reader: Reader::new(Arc::clone(&cluster), options.cache_bytes_max),
+            reader: Reader::new(Arc::clone(&cluster), Arc::clone(&cache)),
+            cache,
             reached: watch::Sender::new(false),
             closed: false.into(),
             cluster,
@@ -194,7 +199,7 @@ impl Inner {
             for (name, topic) in before {
                 if after.get(&name).is_none_or(|now| now.serial != topic.serial) {
                     self.writer.forget(&topic.physical);
-                    self.reader.forget(&topic.physical);
+                    self.cache.forget(&topic.physical);
                     self.tail.forget(&topic.physical);
                 }
             }
@@ -414,8 +419,9 @@ impl StreamLog for FluvioLog {
         let inner = &*self.inner;
         let found = inner.place(topic, partition).await?;
         let mut bounds = inner.bounds_of(&found, partition).await?;
-        if from >= bounds.end {
-            // Another process may have written since: what it has committed is asked for at once.
+        if from >= bounds.end && !inner.cluster.keeps_one_copy(found.spec) {
+            // Another process may have written since, and what it has committed is wanted at once. Of one copy everything is
+            // read that there is, whatever its end is known to be.
             bounds = inner.ask_bounds(&found, partition).await?;
         }
         if from < bounds.start {

@@ -4,8 +4,7 @@
 //! record. What came whole is taken, up to the first offset that is not the next one; the next fetch begins there. A record
 //! larger than the size asked for brings nothing at all: the size is doubled until something comes.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use fluvio_spu_schema::fetch::{FetchPartition, FetchRequest, FetchableTopic};
 use granary_stream::{Error, Message, ReadLimit, Record};
 use tracing::debug;
 
+use crate::cache::{Cache, Chunk};
 use crate::catalog::Topic;
 use crate::cluster::{Cluster, Purpose};
 use crate::envelope::{self, Opened};
@@ -24,72 +24,20 @@ use crate::envelope::{self, Opened};
 const FETCH_BYTES: i32 = 1 << 20;
 /// No record is larger than this.
 const FETCH_BYTES_MAX: i32 = 256 << 20;
+/// What a record takes in the cache beside its value, about.
+pub(crate) const RECORD_BYTES: usize = 100;
 /// How long an SPU may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
-
-/// Consecutive records that were fetched together.
-#[derive(Debug)]
-struct Chunk {
-    records: Vec<Record>,
-    bytes: usize,
-    /// What comes behind them, where that cannot be read.
-    behind: Option<String>,
-}
-
-impl Chunk {
-    fn start(&self) -> u64 {
-        self.records.first().map_or(0, |record| record.offset)
-    }
-
-    fn end(&self) -> u64 {
-        self.records.last().map_or(0, |record| record.offset + 1)
-    }
-}
-
-type Place = (Arc<str>, u32);
-
-/// The chunks that were fetched last: several stages read the same records at about the same time.
-#[derive(Debug, Default)]
-struct Cache {
-    chunks: HashMap<Place, Vec<Arc<Chunk>>>,
-    order: VecDeque<(Place, Arc<Chunk>)>,
-    bytes: usize,
-}
-
-impl Cache {
-    fn find(&self, place: &Place, offset: u64) -> Option<Arc<Chunk>> {
-        let chunks = self.chunks.get(place)?;
-        chunks.iter().rev().find(|chunk| (chunk.start()..chunk.end()).contains(&offset)).cloned()
-    }
-
-    fn put(&mut self, place: Place, chunk: Arc<Chunk>, bytes_max: usize) {
-        self.bytes += chunk.bytes;
-        self.order.push_back((place.clone(), Arc::clone(&chunk)));
-        self.chunks.entry(place).or_default().push(chunk);
-        while self.bytes > bytes_max
-            && let Some((place, oldest)) = self.order.pop_front()
-        {
-            self.bytes -= oldest.bytes;
-            if let Some(chunks) = self.chunks.get_mut(&place) {
-                chunks.retain(|chunk| !Arc::ptr_eq(chunk, &oldest));
-                if chunks.is_empty() {
-                    self.chunks.remove(&place);
-                }
-            }
-        }
-    }
-}
 
 /// Reads partitions.
 pub(crate) struct Reader {
     cluster: Arc<Cluster>,
-    cache: Mutex<Cache>,
-    cache_bytes_max: usize,
+    cache: Arc<Cache>,
 }
 
 impl Reader {
-    pub(crate) fn new(cluster: Arc<Cluster>, cache_bytes_max: usize) -> Self {
-        Self { cluster, cache: Mutex::default(), cache_bytes_max }
+    pub(crate) fn new(cluster: Arc<Cluster>, cache: Arc<Cache>) -> Self {
+        Self { cluster, cache }
     }
 
     /// Records from an offset on, as far as the limit goes: up to the end that is told, or of a topic with one copy everything.
@@ -107,14 +55,17 @@ impl Reader {
         let told = end;
         let end = if self.cluster.keeps_one_copy(topic.spec) { u64::MAX } else { told };
         while next < end {
-            let known = self.cache.lock().unwrap_or_else(PoisonError::into_inner).find(&place, next);
-            let chunk = match known {
+            // More is not wanted, or most likely not there.
+            if !records.is_empty() && (records.len() >= limit.records || bytes >= limit.bytes || next >= told)
+            {
+                break;
+            }
+            let chunk = match self.cache.find(&place, next) {
                 Some(chunk) => chunk,
                 None => match self.fetch(topic, partition, next, told, FETCH_BYTES).await {
                     Ok(Some(chunk)) => {
                         let chunk = Arc::new(chunk);
-                        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-                        cache.put(place.clone(), Arc::clone(&chunk), self.cache_bytes_max);
+                        self.cache.fetched(place.clone(), Arc::clone(&chunk));
                         chunk
                     }
                     Ok(None) => break,
@@ -148,14 +99,6 @@ impl Reader {
     ) -> Result<Option<u64>, Error> {
         let chunk = self.fetch(topic, partition, offset, offset, 16 << 10).await?;
         Ok(chunk.and_then(|chunk| chunk.records.first().map(|record| record.message.time_ms)))
-    }
-
-    /// Forgets what was read of a topic that is gone.
-    pub(crate) fn forget(&self, physical: &str) {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.chunks.retain(|(topic, _), _| **topic != *physical);
-        cache.order.retain(|((topic, _), _)| **topic != *physical);
-        cache.bytes = cache.order.iter().map(|(_, chunk)| chunk.bytes).sum();
     }
 
     /// The records from an offset on that one fetch brings; `None` where there are none yet.
@@ -304,7 +247,7 @@ fn contiguous(name: &str, partition: u32, from: u64, set: &RecordSet<RawRecords>
             let value = Bytes::from(record.value.into_vec());
             match message(key, &value, time_ms) {
                 Ok(message) => {
-                    chunk.bytes += value.len() + 100;
+                    chunk.bytes += value.len() + RECORD_BYTES;
                     chunk.records.push(Record { offset, message });
                     next = offset + 1;
                 }
@@ -329,7 +272,7 @@ fn time_of(batch: &Batch<RawRecords>, delta: i64) -> u64 {
 
 /// The message in a record. What another client wrote there is one too: it goes through like any other, and becomes a dead
 /// letter where nobody can use it.
-fn message(key: Option<Bytes>, value: &Bytes, time_ms: u64) -> Result<Message, String> {
+pub(crate) fn message(key: Option<Bytes>, value: &Bytes, time_ms: u64) -> Result<Message, String> {
     match envelope::open(key.clone(), value) {
         Opened::Message(message) => Ok(message),
         Opened::Foreign => Ok(Message { key, payload: value.clone(), time_ms, ..Message::default() }),

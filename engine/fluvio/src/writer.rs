@@ -1,7 +1,7 @@
-//! Appends: one request at a time to each SPU, with everything that waits for it.
+//! Appends: few requests at a time to each SPU, each with everything that waits for it.
 //!
 //! ```text
-//! append ──> queue of the partition ──> [ one batch a partition, one request an SPU ] ──> offsets
+//! append ──> queue of the partition ──> [ one batch a partition, few requests an SPU ] ──> offsets
 //! ```
 //!
 //! All records of a partition that go in one request are one batch of Fluvio's, which is stored as a whole: that is why each
@@ -10,7 +10,7 @@
 //! the sequence of its producer. What a stage has made is not sent again once it may have been stored: the stage is told, and
 //! does its batch again under a new epoch, by which readers tell the first copy.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,9 +30,13 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use crate::cache::{Cache, Chunk, Place};
 use crate::cluster::{Cluster, Failed, Purpose, SpuId};
-use crate::{clock, envelope};
+use crate::{clock, envelope, reader};
 
+/// So many requests are under way to an SPU: with one, the stages of a chain wait for each other's; with many, the batches get
+/// small.
+const REQUESTS: usize = 4;
 /// Bytes of values and keys after which a batch is full.
 const BATCH_BYTES: usize = 4 << 20;
 /// How long an SPU may wait for the replicas. After that it says so, and the batch is sent again.
@@ -81,8 +85,6 @@ struct Group {
     tries: u32,
 }
 
-type Place = (Arc<str>, u32);
-
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Piece>,
@@ -96,6 +98,7 @@ struct Queue {
 
 struct Shared {
     cluster: Arc<Cluster>,
+    cache: Arc<Cache>,
     queues: Mutex<HashMap<Place, Queue>>,
     work: Notify,
     queued: AtomicUsize,
@@ -112,10 +115,12 @@ impl Writer {
     /// A writer, and the task that does its work.
     pub(crate) fn new(
         cluster: Arc<Cluster>,
+        cache: Arc<Cache>,
         queue_bytes_max: usize,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let shared = Arc::new(Shared {
             cluster,
+            cache,
             queues: Mutex::default(),
             work: Notify::new(),
             queued: AtomicUsize::new(0),
@@ -231,7 +236,11 @@ impl Shared {
     }
 
     /// Takes what can be sent now, by leader. `None` stands for partitions whose leader has to be found first.
-    fn take(&self, busy: &HashSet<Option<SpuId>>, now: Instant) -> HashMap<Option<SpuId>, Vec<Group>> {
+    fn take(
+        &self,
+        under_way: &HashMap<Option<SpuId>, usize>,
+        now: Instant,
+    ) -> HashMap<Option<SpuId>, Vec<Group>> {
         let mut ready: HashMap<Option<SpuId>, Vec<Group>> = HashMap::new();
         for (place, queue) in self.queues().iter_mut() {
             if queue.under_way || (queue.waiting.is_empty() && queue.again.is_none()) {
@@ -242,7 +251,7 @@ impl Shared {
                 continue;
             }
             let leader = self.cluster.leader(&place.0, place.1);
-            if busy.contains(&leader) {
+            if under_way.get(&leader).is_some_and(|requests| *requests >= most(leader)) {
                 continue;
             }
             let group = queue.again.take().or_else(|| gather(place, &mut queue.waiting));
@@ -271,6 +280,12 @@ impl Shared {
     }
 
     fn stored(&self, group: Group, base: u64) {
+        // Before anybody hears of it, and comes to read it.
+        if self.cache.is_read(&group.place)
+            && let Some(chunk) = chunk(&group, base)
+        {
+            self.cache.stored(group.place.clone(), chunk);
+        }
         let mut start = base;
         for piece in group.pieces {
             let end = start + piece.entries.len() as u64;
@@ -328,6 +343,18 @@ impl Shared {
     }
 }
 
+/// The records of a batch as a fetch would bring them; `None` where one cannot be read.
+fn chunk(group: &Group, base: u64) -> Option<Chunk> {
+    let entries = group.pieces.iter().flat_map(|piece| &piece.entries);
+    let mut chunk = Chunk { records: Vec::new(), bytes: 0, behind: None };
+    for (Entry { key, value }, offset) in entries.zip(base..) {
+        let message = reader::message(key.clone(), value, 0).ok()?;
+        chunk.bytes += value.len() + reader::RECORD_BYTES;
+        chunk.records.push(granary_stream::Record { offset, message });
+    }
+    Some(chunk)
+}
+
 fn gather(place: &Place, waiting: &mut VecDeque<Piece>) -> Option<Group> {
     let mut group = Group { place: place.clone(), pieces: Vec::new(), tries: 0 };
     let mut bytes = 0;
@@ -341,13 +368,18 @@ fn gather(place: &Place, waiting: &mut VecDeque<Piece>) -> Option<Group> {
     (!group.pieces.is_empty()).then_some(group)
 }
 
+/// How many requests may be under way: leaders are looked for one time after the other.
+fn most(leader: Option<SpuId>) -> usize {
+    if leader.is_some() { REQUESTS } else { 1 }
+}
+
 /// Sends what waits until the writer is closed and nothing is left.
 async fn run(shared: Arc<Shared>) {
     let mut rounds: FuturesUnordered<BoxFuture<'static, Option<SpuId>>> = FuturesUnordered::new();
-    let mut busy = HashSet::new();
+    let mut under_way: HashMap<Option<SpuId>, usize> = HashMap::new();
     loop {
-        for (leader, groups) in shared.take(&busy, Instant::now()) {
-            busy.insert(leader);
+        for (leader, groups) in shared.take(&under_way, Instant::now()) {
+            *under_way.entry(leader).or_default() += 1;
             let shared = Arc::clone(&shared);
             rounds.push(Box::pin(async move {
                 match leader {
@@ -372,7 +404,9 @@ async fn run(shared: Arc<Shared>) {
         };
         tokio::select! {
             Some(done) = rounds.next() => {
-                busy.remove(&done);
+                if let Some(requests) = under_way.get_mut(&done) {
+                    *requests -= 1;
+                }
             }
             () = shared.work.notified() => {}
             () = look => {}
