@@ -16,6 +16,12 @@ use crate::stage::DAMAGE_ADVICE;
 /// Where the embedded log lies in the data directory.
 pub(crate) const LOG_FOLDER: &str = "log";
 
+/// Files' worth of the log's disk that is left to the outputs of stages: so that what was acknowledged becomes rows although
+/// the disk is full.
+const STAGE_FILES: u64 = 3;
+/// A log that may have fewer files has none to spare for that.
+const FILES_FEW: u64 = 8;
+
 /// Between two tries to make what is missing on a cluster that was reached.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -141,11 +147,14 @@ impl Streams {
 }
 
 async fn open_embedded(config: &Config, folder: &Path) -> anyhow::Result<EmbeddedLog> {
+    let defaults = granary_stream::embedded::Options::default();
+    let few = config.log_disk_bytes_max.is_some_and(|max| max < FILES_FEW * defaults.file_bytes);
     let options = granary_stream::embedded::Options {
         queue_bytes_max: config.log_queue_bytes_max,
         disk_bytes_max: config.log_disk_bytes_max,
         disk_reserve_bytes: config.log_disk_bytes_reserve,
-        ..Default::default()
+        stage_room_bytes: if few { 0 } else { STAGE_FILES * defaults.file_bytes },
+        ..defaults
     };
     let log = EmbeddedLog::open(folder, options).await?;
     if !log.damages().is_empty() {

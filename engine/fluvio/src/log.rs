@@ -387,7 +387,7 @@ impl StreamLog for FluvioLog {
         for (name, topic, partition, stored) in waiting {
             let (start, end) = match stored {
                 None => {
-                    let end = inner.bounds_of(&topic, partition).await?.end;
+                    let end = inner.ask_bounds(&topic, partition).await?.end;
                     (end, end)
                 }
                 Some(stored) => {
@@ -437,13 +437,13 @@ impl StreamLog for FluvioLog {
 
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Bounds, Error> {
         let found = self.inner.place(topic, partition).await?;
-        self.inner.bounds_of(&found, partition).await
+        self.inner.ask_bounds(&found, partition).await
     }
 
     /// Exact where the clocks of those who append agree.
     async fn offset_at(&self, topic: &str, partition: u32, time_ms: u64) -> Result<u64, Error> {
         let found = self.inner.place(topic, partition).await?;
-        let Bounds { start, end } = self.inner.bounds_of(&found, partition).await?;
+        let Bounds { start, end } = self.inner.ask_bounds(&found, partition).await?;
         let (mut low, mut high) = (start, end);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -465,7 +465,7 @@ impl StreamLog for FluvioLog {
 
     async fn trim(&self, topic: &str, partition: u32, before: u64) -> Result<(), Error> {
         let found = self.inner.place(topic, partition).await?;
-        let bounds = self.inner.bounds_of(&found, partition).await?;
+        let bounds = self.inner.ask_bounds(&found, partition).await?;
         let before = before.min(bounds.end);
         if before <= bounds.start {
             return Ok(());

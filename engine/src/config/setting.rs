@@ -85,13 +85,13 @@ pub const SETTINGS: &[Setting] = &[
         name: "log-disk-max",
         value: "BYTES",
         default: "0",
-        help: "Most bytes that the log may take (such as 20GiB); 0 leaves it to the free space of the disk. When it is reached the collector answers 503",
+        help: "Most bytes that the log may take (such as 20GiB); 0 leaves it to the free space of the disk. When it is reached the collector answers 503, and 192 MiB before that where the bound is 512 MiB or more: these are kept for harvesters and belts",
     },
     Setting {
         name: "log-disk-reserve",
         value: "BYTES",
         default: "256MiB",
-        help: "Free space that the log leaves on its disk. When less is left the collector answers 503",
+        help: "Free space that the log leaves on its disk. When 192 MiB more than that are left the collector answers 503, and harvesters and belts go on in these",
     },
     Setting {
         name: "log-queue-max",

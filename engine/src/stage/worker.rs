@@ -16,6 +16,7 @@
 //! Between two turns it processes dead letters again that were asked for (`retry`).
 
 mod commit;
+mod lease;
 mod retry;
 mod settle;
 
@@ -26,7 +27,6 @@ use std::time::Duration;
 
 use granary_db::Db;
 use granary_db::commit::{CursorMove, RangeAdd};
-use granary_db::cursors::{Place, Share};
 use granary_stream::{Append, Incarnation, ReadLimit, StreamLog, Watcher};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -52,8 +52,8 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 const BATCH_TIME: Duration = Duration::from_secs(1);
 /// How long an idle stage waits after the first sign of work, so that a trickle is committed in batches.
 const LINGER: Duration = Duration::from_millis(2);
-/// Between two tries to get a partition that another process has not let go of yet.
-const TAKE_AGAIN: Duration = Duration::from_millis(500);
+/// How often it is looked how much lies before a stage that works: that may mean asking other machines.
+const LAG_EVERY: Duration = Duration::from_secs(1);
 /// First wait after a failure; doubled up to the longest.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
 /// Longest wait after a failure.
@@ -246,6 +246,8 @@ pub struct Worker {
     take_again: Option<Instant>,
     /// Whether records that count could not be read yet.
     behind: bool,
+    /// When the lag was last told.
+    lag_shown: Option<Instant>,
 }
 
 /// A processed batch whose outputs are appended.
@@ -286,6 +288,7 @@ impl Worker {
             in_doubt: false,
             take_again: None,
             behind: false,
+            lag_shown: None,
         };
         let mut back_off = BackOff::default();
         loop {
@@ -501,7 +504,11 @@ impl Worker {
         Ok(batch)
     }
 
-    async fn show_lag(&self, batch: &[Delivered]) {
+    async fn show_lag(&mut self, batch: &[Delivered]) {
+        if self.lag_shown.is_some_and(|at| at.elapsed() < LAG_EVERY) {
+            return;
+        }
+        self.lag_shown = Some(Instant::now());
         let mut behind = 0;
         for cursor in &self.cursors {
             if let Ok(bounds) = self.means.log.bounds(&cursor.topic, cursor.partition).await {
@@ -560,101 +567,6 @@ impl Worker {
                 })
                 .collect(),
             figures,
-        })
-    }
-
-    /// Bumps the epoch and reads the cursors, making those that are missing.
-    async fn take_epoch(&mut self) -> Result<(), Error> {
-        let mut wanted = Vec::new();
-        for source in &self.spec.sources {
-            for partition in 0..source.partitions {
-                wanted.push((
-                    source.topic.to_string(),
-                    partition,
-                    self.first_offset(source, partition).await?,
-                ));
-            }
-        }
-        let mine: Vec<bool> =
-            wanted.iter().map(|(topic, partition, _)| self.owns(topic, *partition)).collect();
-        let turn = self.spec.turn;
-        let share = self.means.members.me().map(|node| Share { node, mine: &mine, turn });
-        let acquired =
-            self.means.decisions.acquire(&self.spec.id, self.means.log.id(), &wanted, share).await?;
-        let wanted = mine.iter().filter(|mine| **mine).count();
-        self.take_again = (acquired.cursors.len() < wanted).then(|| Instant::now() + TAKE_AGAIN);
-        self.epoch = acquired.epoch;
-        self.in_doubt = false;
-        let mut at: HashMap<(String, u32), Place> = acquired
-            .cursors
-            .into_iter()
-            .map(|place| ((place.topic.clone(), place.partition), place))
-            .collect();
-        self.cursors.clear();
-        for source in &self.spec.sources {
-            for partition in 0..source.partitions {
-                // Another process has it, or is to have it.
-                let Some(place) = at.remove(&(source.topic.to_string(), partition)) else { continue };
-                let Place { next: committed, seen, .. } = place;
-                let seen = Repeats::read(&seen.unwrap_or_default()).map_err(Error::Final)?;
-                self.cursors.push(Cursor {
-                    topic: Arc::clone(&source.topic),
-                    partition,
-                    ranged: source.ranged,
-                    committed,
-                    committed_seen: seen.clone(),
-                    next: committed,
-                    seen,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether this process is to work on the partition.
-    fn owns(&self, topic: &str, partition: u32) -> bool {
-        self.means.members.owns(self.spec.kind, &self.spec.id, topic, partition)
-    }
-
-    /// Between two batches: lets go of partitions that are another process's now, and takes those that have become ours.
-    async fn rebalance(&mut self) -> Result<(), Error> {
-        let due = self.take_again.is_some_and(|at| at <= Instant::now());
-        if !self.means.members.has_changed() && !due {
-            return Ok(());
-        }
-        let members = self.means.members.clone();
-        let (kind, stage) = (self.spec.kind, self.spec.id.clone());
-        self.release(|cursor| !members.owns(kind, &stage, &cursor.topic, cursor.partition)).await?;
-        self.take_epoch().await
-    }
-
-    /// Lets go of partitions, where several processes share the stages.
-    async fn release(&mut self, which: impl Fn(&Cursor) -> bool) -> Result<(), Error> {
-        if self.means.members.me().is_none() {
-            return Ok(());
-        }
-        let places: Vec<(&str, u32)> =
-            self.cursors.iter().filter(|cursor| which(cursor)).map(|c| (&*c.topic, c.partition)).collect();
-        if !places.is_empty() {
-            info!(stage = %self.spec.id, partitions = places.len(), "partitions are released");
-            self.means.decisions.release(&self.spec.id, self.epoch, &places).await?;
-        }
-        self.cursors.retain(|cursor| !which(cursor));
-        Ok(())
-    }
-
-    /// Where a partition begins when it has no cursor yet.
-    async fn first_offset(&self, source: &Source, partition: u32) -> Result<u64, Error> {
-        let bounds = self.means.log.bounds(&source.topic, partition).await?;
-        Ok(match &self.spec.start {
-            Start::Latest => bounds.end,
-            Start::Earliest => bounds.start,
-            Start::Time(ms) => self.means.log.offset_at(&source.topic, partition, *ms).await?,
-            Start::Offset(offset) => (*offset).clamp(bounds.start, bounds.end),
-            Start::Offsets(map) => map
-                .get(&*source.topic)
-                .and_then(|offsets| offsets.get(partition as usize))
-                .map_or(bounds.end, |o| (*o).clamp(bounds.start, bounds.end)),
         })
     }
 

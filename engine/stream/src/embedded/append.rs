@@ -33,6 +33,9 @@ struct Batch {
 pub(super) async fn append(shared: &Shared, batches: Vec<Append>) -> Result<Vec<OffsetRange>, Error> {
     shared.usable()?;
     let size = size_checked(shared, &batches)?;
+    if batches.iter().flat_map(|batch| &batch.messages).any(|message| message.system.stage.is_none()) {
+        shared.room_for_all()?;
+    }
     let (reply, answer) = oneshot::channel();
     let (pieces, batches) = if size <= SMALL_BYTES_MAX {
         SCRATCH.with_borrow_mut(|scratch| {

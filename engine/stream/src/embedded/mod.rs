@@ -14,7 +14,7 @@
 //! | `retention` | what may be dropped |
 //!
 //! Promises beyond those of [`StreamLog`]: the queue of appends, the cache and the disk are bounded (see [`Options`]);
-//! what exceeds a bound is refused at once with [`Error::Busy`]. A failed write or sync makes the log fail for good,
+//! what exceeds a bound is refused at once with [`Error::Busy`], what comes from outside sooner than what stages have made. A failed write or sync makes the log fail for good,
 //! since nobody can tell what is on the disk then; reopening it finds out.
 //!
 //! Key and payload of a record that was read share a buffer of up to a mebibyte with its neighbours: who keeps a few
@@ -225,6 +225,7 @@ fn open(directory: &Path, options: Options, world: World, driven: bool) -> Resul
         failure: OnceLock::new(),
         closed: AtomicBool::new(false),
         full: AtomicBool::new(false),
+        spare: Mutex::default(),
     });
     for damage in &shared.damages {
         tracing::error!(%damage, "the log is damaged");
@@ -405,6 +406,7 @@ impl StreamLog for EmbeddedLog {
 
     fn health(&self) -> Result<(), Error> {
         self.shared.usable()?;
+        self.shared.room_for_all()?;
         // A refusal may be out of date by now.
         if self.shared.full.load(Ordering::Relaxed) {
             self.shared

@@ -23,6 +23,9 @@ pub struct Options {
     pub disk_bytes_max: Option<u64>,
     /// Bytes that the log leaves free on its disk, 64 MiB unless told. Beyond that `Busy`.
     pub disk_reserve_bytes: u64,
+    /// Room that only the outputs of stages may take, none unless told. Without it a full disk also stops the stages, and what
+    /// was acknowledged waits until somebody makes room. Others get `Busy` when no more than this is left.
+    pub stage_room_bytes: u64,
     /// The largest record, 16 MiB unless told. Larger ones give `RecordTooLarge`.
     pub record_bytes_max: usize,
 }
@@ -35,6 +38,7 @@ impl Default for Options {
             cache_bytes_max: 32 << 20,
             disk_bytes_max: None,
             disk_reserve_bytes: 64 << 20,
+            stage_room_bytes: 0,
             record_bytes_max: 16 << 20,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -44,7 +45,22 @@ pub(super) struct Shared {
     pub(super) closed: AtomicBool,
     /// The last group was refused for want of room.
     pub(super) full: AtomicBool,
+    /// Whether there is room for others than stages, as it was looked last.
+    pub(super) spare: Mutex<Option<Spare>>,
 }
+
+/// Whether there is room for others than stages.
+#[derive(Debug)]
+pub(super) struct Spare {
+    looked: Instant,
+    /// What the files of the log took then.
+    used: u64,
+    /// Why there is none.
+    reason: Option<String>,
+}
+
+/// How long that counts while the log makes no file: others take room of the same disk.
+const SPARE_FOR: Duration = Duration::from_millis(100);
 
 impl Shared {
     /// A topic by name.
@@ -92,6 +108,26 @@ impl Shared {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         if self.driven { Ok(work()) } else { super::blocking(what, work).await }
+    }
+
+    /// Whether there is room for others than stages.
+    pub(super) fn room_for_all(&self) -> Result<(), Error> {
+        let bytes = self.options.stage_room_bytes;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let used = self.files.used();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = |known: &Spare| known.used != used || known.looked.elapsed() >= SPARE_FOR;
+        if spare.as_ref().is_none_or(old) {
+            *spare = Some(Spare { looked: Instant::now(), used, reason: self.files.room(bytes).err() });
+        }
+        match spare.as_ref().and_then(|known| known.reason.as_ref()) {
+            Some(reason) => Err(Error::Busy {
+                reason: format!("{reason} (the last {bytes} bytes are kept for the stages)"),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Whether the log can be used.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::contract_tests::{PLENTY, batch, payloads};
 use crate::embedded::sim::SimDisk;
+use crate::{Incarnation, Message};
 
 async fn open(disk: &SimDisk, options: Options) -> EmbeddedLog {
     let log = EmbeddedLog::open_in(Path::new("log"), options, disk.world()).await.unwrap();
@@ -97,6 +98,36 @@ async fn a_full_disk_refuses_appends_and_harms_nothing() {
     append(&log, "room again").await.unwrap();
     acknowledged.push("room again".to_owned());
     assert_eq!(all(&log).await, acknowledged);
+}
+
+/// Otherwise what was acknowledged could not be processed any more: its outputs need room.
+#[tokio::test]
+async fn the_last_room_of_a_disk_is_for_the_outputs_of_stages() {
+    let disk = SimDisk::default();
+    let stage_room_bytes = 16 * 1024;
+    let log = open(&disk, Options { stage_room_bytes, ..SimDisk::options() }).await;
+    disk.set_capacity(Some(48 * 1024));
+    let (acknowledged, reason) = fill(&log).await;
+    assert!(!acknowledged.is_empty() && reason.contains("kept for the stages"), "{reason}");
+    assert!(matches!(log.health(), Err(Error::Busy { .. })));
+    let output = |n: usize| {
+        let incarnation = Incarnation { stage: "belt:1".to_owned(), version: 1, epoch: 1 };
+        let mut message = Message::of(format!("output {n}"));
+        message.system.stage = Some(incarnation);
+        Append { topic: "t".to_owned(), partition: 0, messages: vec![message] }
+    };
+    for n in 0..acknowledged.len() {
+        log.append(vec![output(n)]).await.unwrap();
+    }
+    assert_eq!(all(&log).await.len(), 2 * acknowledged.len());
+    disk.set_capacity(None);
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while append(&log, "room again").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

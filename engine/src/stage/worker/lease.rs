@@ -1,0 +1,111 @@
+//! Who works on which partition: epochs, cursors, and what several processes share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use granary_db::cursors::{Place, Share};
+use tokio::time::Instant;
+use tracing::info;
+
+use super::{Cursor, Error, Repeats, Source, Start, Worker};
+
+/// Between two tries to get a partition that another process has not let go of yet.
+const TAKE_AGAIN: Duration = Duration::from_millis(500);
+
+impl Worker {
+    /// Bumps the epoch and reads the cursors, making those that are missing.
+    pub(super) async fn take_epoch(&mut self) -> Result<(), Error> {
+        let mut wanted = Vec::new();
+        for source in &self.spec.sources {
+            for partition in 0..source.partitions {
+                wanted.push((
+                    source.topic.to_string(),
+                    partition,
+                    self.first_offset(source, partition).await?,
+                ));
+            }
+        }
+        let mine: Vec<bool> =
+            wanted.iter().map(|(topic, partition, _)| self.owns(topic, *partition)).collect();
+        let turn = self.spec.turn;
+        let share = self.means.members.me().map(|node| Share { node, mine: &mine, turn });
+        let acquired =
+            self.means.decisions.acquire(&self.spec.id, self.means.log.id(), &wanted, share).await?;
+        let wanted = mine.iter().filter(|mine| **mine).count();
+        self.take_again = (acquired.cursors.len() < wanted).then(|| Instant::now() + TAKE_AGAIN);
+        self.epoch = acquired.epoch;
+        self.in_doubt = false;
+        let mut at: HashMap<(String, u32), Place> = acquired
+            .cursors
+            .into_iter()
+            .map(|place| ((place.topic.clone(), place.partition), place))
+            .collect();
+        self.cursors.clear();
+        for source in &self.spec.sources {
+            for partition in 0..source.partitions {
+                // Another process has it, or is to have it.
+                let Some(place) = at.remove(&(source.topic.to_string(), partition)) else { continue };
+                let Place { next: committed, seen, .. } = place;
+                let seen = Repeats::read(&seen.unwrap_or_default()).map_err(Error::Final)?;
+                self.cursors.push(Cursor {
+                    topic: Arc::clone(&source.topic),
+                    partition,
+                    ranged: source.ranged,
+                    committed,
+                    committed_seen: seen.clone(),
+                    next: committed,
+                    seen,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this process is to work on the partition.
+    fn owns(&self, topic: &str, partition: u32) -> bool {
+        self.means.members.owns(self.spec.kind, &self.spec.id, topic, partition)
+    }
+
+    /// Between two batches: lets go of partitions that are another process's now, and takes those that have become ours.
+    pub(super) async fn rebalance(&mut self) -> Result<(), Error> {
+        let due = self.take_again.is_some_and(|at| at <= Instant::now());
+        if !self.means.members.has_changed() && !due {
+            return Ok(());
+        }
+        let members = self.means.members.clone();
+        let (kind, stage) = (self.spec.kind, self.spec.id.clone());
+        self.release(|cursor| !members.owns(kind, &stage, &cursor.topic, cursor.partition)).await?;
+        self.take_epoch().await
+    }
+
+    /// Lets go of partitions, where several processes share the stages.
+    pub(super) async fn release(&mut self, which: impl Fn(&Cursor) -> bool) -> Result<(), Error> {
+        if self.means.members.me().is_none() {
+            return Ok(());
+        }
+        let places: Vec<(&str, u32)> =
+            self.cursors.iter().filter(|cursor| which(cursor)).map(|c| (&*c.topic, c.partition)).collect();
+        if !places.is_empty() {
+            info!(stage = %self.spec.id, partitions = places.len(), "partitions are released");
+            self.means.decisions.release(&self.spec.id, self.epoch, &places).await?;
+        }
+        self.cursors.retain(|cursor| !which(cursor));
+        Ok(())
+    }
+
+    /// Where a partition begins when it has no cursor yet.
+    async fn first_offset(&self, source: &Source, partition: u32) -> Result<u64, Error> {
+        let bounds = self.means.log.bounds(&source.topic, partition).await?;
+        Ok(match &self.spec.start {
+            Start::Latest => bounds.end,
+            Start::Earliest => bounds.start,
+            Start::Time(ms) => self.means.log.offset_at(&source.topic, partition, *ms).await?,
+            Start::Offset(offset) => (*offset).clamp(bounds.start, bounds.end),
+            Start::Offsets(map) => map
+                .get(&*source.topic)
+                .and_then(|offsets| offsets.get(partition as usize))
+                .map_or(bounds.end, |o| (*o).clamp(bounds.start, bounds.end)),
+        })
+    }
+}
