@@ -81,6 +81,17 @@ classes! {
     Matcher "java.util.regex.Matcher" Object,
     UUID "java.util.UUID" Object,
     Comparator "java.util.Comparator" Object,
+    Runnable "java.lang.Runnable" Object,
+    Callable "java.util.concurrent.Callable" Object,
+    Function "java.util.function.Function" Object,
+    BiFunction "java.util.function.BiFunction" Object,
+    UnaryOperator "java.util.function.UnaryOperator" Function,
+    BinaryOperator "java.util.function.BinaryOperator" BiFunction,
+    Predicate "java.util.function.Predicate" Object,
+    BiPredicate "java.util.function.BiPredicate" Object,
+    Supplier "java.util.function.Supplier" Object,
+    Consumer "java.util.function.Consumer" Object,
+    BiConsumer "java.util.function.BiConsumer" Object,
     Void "java.lang.Void" Object,
     Enum "java.lang.Enum" Object,
     // Functions.
@@ -210,6 +221,11 @@ impl Builtin {
             }
         };
         Some(primitive)
+    }
+
+    /// Whether it is an interface with one method, for which a closure can stand.
+    pub(crate) fn is_functional(self) -> bool {
+        matches!(self, Self::Comparator | Self::Runnable | Self::Callable) || self.full_name().starts_with("java.util.function")
     }
 
     /// Whether it is that class or one below it.

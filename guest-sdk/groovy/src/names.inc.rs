@@ -33,13 +33,13 @@ names! {
     isBigDecimal isBigInteger isBlank isBoolean isCase isContainerNode isDebugEnabled isDigit isDouble isEmpty
     isEqual isFinite isFloat isFloatingPointNumber isInfinite isInfoEnabled isInstance isInt isInteger
     isIntegralNumber isLeapYear isLetter isLetterOrDigit isLoggable isLong isLowerCase isMissingNode isNaN
-    isNegative isNull isNumber isObject isReverse isTextual isUpperCase isValueNode isWhitespace isZero iterator
-    join keySet last lastEntry lastIndexOf lastKey leftShift length lengthOfMonth lengthOfYear limit lineSeparator
-    lines listIterator log log10 longValue longValueExact lookingAt map matcher matches max md5 memoize
-    memoizeAtLeast memoizeAtMost memoizeBetween merge min minus minusDays minusHours minusMillis minusMinutes
-    minusMonths minusNanos minusSeconds minusWeeks minusYears r#mod multipliedBy multiply multiplyExact nCopies name
-    nameUUIDFromBytes nanoTime naturalOrder navigableKeySet ncurry negate negated negative newInstance next
-    nextElement nonNull noneMatch normalize normalizeJson now numberValue of ofDays ofEpochDay ofEpochMilli
+    isNegative isNull isNumber isObject isProbablePrime isReverse isTextual isUpperCase isValueNode isWhitespace
+    isZero iterator join keySet last lastEntry lastIndexOf lastKey leftShift length lengthOfMonth lengthOfYear limit
+    lineSeparator lines listIterator log log10 longValue longValueExact lookingAt map matcher matches max md5
+    memoize memoizeAtLeast memoizeAtMost memoizeBetween merge min minus minusDays minusHours minusMillis
+    minusMinutes minusMonths minusNanos minusSeconds minusWeeks minusYears r#mod multipliedBy multiply multiplyExact
+    nCopies name nameUUIDFromBytes nanoTime naturalOrder navigableKeySet ncurry negate negated negative newInstance
+    next nextElement nonNull noneMatch normalize normalizeJson now numberValue of ofDays ofEpochDay ofEpochMilli
     ofEpochSecond ofHours ofInstant ofMillis ofMinutes ofNanos ofPattern ofSeconds offer or ordinal padLeft padRight
     parallelStream parse parseBoolean parseDouble parseFile parseFloat parseInt parseLong parseShort parseText
     parseUnsignedInt parseUrl path pattern peek permutations plus plusDays plusHours plusMillis plusMinutes
@@ -59,12 +59,12 @@ names! {
     toBinaryString toBoolean toChar toCharArray toCharacter toChars toDate toDays toDegrees toDouble toEpochDay
     toEpochMilli toEpochSecond toFloat toHexString toHours toHoursPart toInstant toIntExact toInteger toJSON toJson
     toList toLocalDate toLocalDateTime toLocalTime toLong toLowerCase toMapString toMillis toMinutes toMinutesPart
-    toNanos toOctalString toOffsetDateTime toPattern toPlainString toPrettyString toRadians toSeconds toSecondsPart
-    toSet toShort toSorted toStream toString toUnique toUpperCase toZonedDateTime tokenize tr trace trampoline
-    translateEscapes transpose trim trunc truncate truncatedTo unaryMinus uncapitalize unescaped union unique
-    unmodifiableList unmodifiableMap unmodifiableSet unscaledValue until update upto valueOf valueToTree values
-    version warn warning with withDayOfMonth withDayOfYear withDefault withHour withIndex withLazyDefault withLocale
-    withMinute withMonth withNano withOffsetSameInstant withSecond withYear withZone withZoneSameInstant
-    withZoneSameLocal without withoutPadding write writeTo writeValueAsBytes writeValueAsString writer
-    writerWithDefaultPrettyPrinter xor zip
+    toNanoOfDay toNanos toOctalString toOffsetDateTime toPattern toPlainString toPrettyString toRadians
+    toSecondOfDay toSeconds toSecondsPart toSet toShort toSorted toStream toString toUnique toUpperCase
+    toZonedDateTime tokenize tr trace trampoline translateEscapes transpose trim trunc truncate truncatedTo
+    unaryMinus uncapitalize unescaped union unique unmodifiableList unmodifiableMap unmodifiableSet unscaledValue
+    until update upto valueOf valueToTree values version warn warning with withDayOfMonth withDayOfYear withDefault
+    withHour withIndex withLazyDefault withLocale withMinute withMonth withNano withOffsetSameInstant withSecond
+    withYear withZone withZoneSameInstant withZoneSameLocal without withoutPadding write writeTo writeValueAsBytes
+    writeValueAsString writer writerWithDefaultPrettyPrinter xor zip
 }

@@ -58,6 +58,8 @@ pub(crate) struct Shared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ListKind {
     Plain,
+    /// As the plain one; its class is `LinkedList`.
+    Linked,
     /// An array: of a fixed length.
     Array,
     /// Nothing can be changed.
@@ -104,6 +106,8 @@ pub(crate) struct Range {
     pub(crate) empty: bool,
     /// Whether the items are `Long`s.
     pub(crate) long: bool,
+    /// Whether it was written without its end, `1..<3`.
+    pub(crate) open: bool,
 }
 
 /// Where a closure looks for names that are no variables.
@@ -126,6 +130,10 @@ pub(crate) enum Code {
     Curried { closure: Rc<Closure>, at: Option<usize>, arguments: Vec<Value> },
     /// Calls one closure with the answer of another.
     Composed { first: Rc<Closure>, then: Rc<Closure> },
+    /// Calls on while the answer is a jump.
+    Trampoline { closure: Rc<Closure> },
+    /// What a trampoline calls next.
+    Jump { closure: Rc<Closure>, arguments: Vec<Value> },
     /// Remembers answers.
     Memoized { closure: Rc<Closure>, answers: RefCell<Entries> },
 }
@@ -339,6 +347,7 @@ impl Value {
             Self::Big(_) => Builtin::BigInteger,
             Self::Decimal(_) => Builtin::BigDecimal,
             Self::Text(_) => Builtin::String,
+            Self::List(list) if list.kind == ListKind::Linked => Builtin::LinkedList,
             Self::Bytes(_) | Self::List(_) => Builtin::ArrayList,
             Self::Map(map) if map.kind == MapKind::Sorted => Builtin::TreeMap,
             Self::Map(_) => Builtin::LinkedHashMap,
@@ -528,6 +537,11 @@ impl Drop for Closure {
                 let both = [replaced(first), replaced(then)];
                 drop_all(both.into_iter().map(Value::Closure));
             }
+            Code::Trampoline { closure } => drop_all(std::iter::once(Value::Closure(replaced(closure)))),
+            Code::Jump { closure, arguments } => {
+                drop_all(std::mem::take(arguments).into_iter());
+                drop_all(std::iter::once(Value::Closure(replaced(closure))));
+            }
             Code::Memoized { closure, answers } => {
                 drop_all(answers.take().into_values());
                 drop_all(std::iter::once(Value::Closure(replaced(closure))));
@@ -594,7 +608,7 @@ mod tests {
 
     #[test]
     fn ranges() {
-        let range = Range { from: 5, to: 3, empty: false, long: false };
+        let range = Range { from: 5, to: 3, empty: false, long: false, open: false };
         assert_eq!(range.len(), 3);
         assert!(matches!(range.item(2), Value::Int(3)));
         assert!(range.contains(4) && !range.contains(6));

@@ -9,9 +9,6 @@ use crate::names::Method as M;
 use crate::raise::{Run, raise};
 use crate::value::{Closure, Code, Entries, Strategy, Value};
 
-/// Jumps of one trampoline.
-const JUMPS_MAX: usize = 10_000_000;
-
 /// A closure that does as another one does, with its own delegate.
 fn copy(closure: &Rc<Closure>) -> Rc<Closure> {
     let code = match &closure.code {
@@ -81,16 +78,17 @@ pub(crate) fn call(
             Value::Closure(Closure::of(code, Value::Null))
         }
         (M::trampoline, [..]) => {
-            // Calls go on while the answer is a closure to be called.
-            if arguments.is_empty() {
-                return Ok(Some(curried(Some(0), &[])));
-            }
-            let mut answer = machine.call_closure(closure, arguments)?;
-            for _ in 0..JUMPS_MAX {
-                let Value::Closure(next) = &answer else { break };
-                answer = machine.call_closure(&Rc::clone(next), &[])?;
-            }
-            answer
+            let inner = match &closure.code {
+                Code::Trampoline { closure } => closure,
+                _ => closure,
+            };
+            let closure = Rc::clone(inner);
+            let code = if arguments.is_empty() {
+                Code::Trampoline { closure }
+            } else {
+                Code::Jump { closure, arguments: arguments.to_vec() }
+            };
+            Value::Closure(Closure::of(code, Value::Null))
         }
         (M::getMaximumNumberOfParameters, []) => Value::count(machine.parameter_count(closure)),
         (M::getParameterTypes, []) => {

@@ -100,6 +100,7 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments
             }
             return same_kind(machine, this, found).map(Some);
         }
+        (M::grep, []) => return call(machine, this, M::findAll, &[]),
         (M::grep, [case]) => {
             let mut found = Vec::new();
             for item in machine.items(this)? {
@@ -373,7 +374,7 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments
         (M::getIndices | M::indices, []) => {
             let length = machine.items(this)?.len() as i64;
             let empty = length == 0;
-            Value::Range(Rc::new(crate::value::Range { from: 0, to: (length - 1).max(0), empty, long: false }))
+            Value::Range(Rc::new(crate::value::Range { from: 0, to: (length - 1).max(0), empty, long: false, open: false }))
         }
         (M::collate, [size]) => return collate(machine, this, size, size, true).map(Some),
         (M::collate, [size, Value::Bool(keeps)]) => return collate(machine, this, size, size, *keeps).map(Some),

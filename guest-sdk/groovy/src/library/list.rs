@@ -171,7 +171,7 @@ pub(crate) fn call(
             *list.items.borrow_mut() = sorted;
             this.clone()
         }
-        (M::unique, _) if list.kind == ListKind::Plain => {
+        (M::unique, _) if matches!(list.kind, ListKind::Plain | ListKind::Linked) => {
             let (changes, by) = match arguments {
                 [] => (true, None),
                 [Value::Bool(changes)] => (*changes, None),
@@ -339,7 +339,11 @@ pub(crate) fn call_range(
         (M::isEmpty, []) => Value::Bool(range.len() == 0),
         (M::getFrom, []) => Value::whole(range.from.min(range.to)),
         (M::getTo, []) => Value::whole(range.to.max(range.from)),
-        (M::contains | M::containsWithinBounds | M::isCase, [item]) => Value::Bool(machine.is_case(this, item)?),
+        (M::containsWithinBounds, [item]) => {
+            let (low, high) = (Value::Long(range.from.min(range.to)), Value::Long(range.to.max(range.from)));
+            Value::Bool(!range.empty && machine.compare(&low, item)?.is_le() && machine.compare(item, &high)?.is_le())
+        }
+        (M::contains | M::isCase, [item]) => Value::Bool(machine.is_case(this, item)?),
         (M::get | M::getAt, [index]) => machine.get_at(this, index)?,
         (M::isReverse, []) => Value::Bool(range.from > range.to),
         (M::reverse, []) => {

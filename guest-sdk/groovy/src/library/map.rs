@@ -35,6 +35,16 @@ pub(crate) fn call(
     method: M,
     arguments: &[Value],
 ) -> Run<Option<Value>> {
+    if let (Some(key @ Value::Object(_)), false) = (arguments.first(), matches!(method, M::each)) {
+        let known = machine.known_key(map, key.clone())?;
+        if !crate::compare::same_key(&known, key, 1) || !matches!((&known, key), (Value::Object(a), Value::Object(b)) if Rc::ptr_eq(a, b)) {
+            let mut with_known = arguments.to_vec();
+            if let Some(first) = with_known.first_mut() {
+                *first = known;
+            }
+            return call(machine, this, map, method, &with_known);
+        }
+    }
     Ok(Some(match (method, arguments) {
         (M::get | M::getAt, [key]) => match map.get(key) {
             Some(value) => value,

@@ -76,8 +76,8 @@ pub(crate) fn property(machine: &mut Machine<'_>, object: &Value, name: &str) ->
     Ok(match (object, name) {
         (Value::Native(native), _) => return native::property(machine, native, name),
         (Value::Bytes(bytes), "length") => Some(Value::count(bytes.len())),
-        (Value::Range(range), "from") => Some(Value::whole(range.from)),
-        (Value::Range(range), "to") => Some(Value::whole(range.to)),
+        (Value::Range(range), "from") => Some(Value::whole(range.from.min(range.to))),
+        (Value::Range(range), "to") => Some(Value::whole(range.to.max(range.from))),
         _ => None,
     })
 }
@@ -96,12 +96,20 @@ pub(crate) fn create(machine: &mut Machine<'_>, class: Builtin, arguments: &[Val
             Value::native(Native::StringBuilder(text.to_string().into(), class))
         }
         (
-            Builtin::ArrayList | Builtin::LinkedList | Builtin::List | Builtin::Stack | Builtin::ArrayDeque,
+            Builtin::ArrayList | Builtin::List | Builtin::Stack,
             [] | [Value::Int(_)],
         ) => machine.new_list(Vec::new())?,
-        (Builtin::ArrayList | Builtin::LinkedList | Builtin::ArrayDeque, [items]) => {
+        (Builtin::ArrayList, [items]) => {
             let items = machine.items(items)?;
             machine.new_list(items)?
+        }
+        (Builtin::LinkedList | Builtin::ArrayDeque, [] | [_]) => {
+            let items = match arguments {
+                [items] if !items.is_number() => machine.items(items)?,
+                _ => Vec::new(),
+            };
+            machine.allocate_items(items.len() + 2)?;
+            Value::List(Rc::new(crate::value::List::new(items, ListKind::Linked)))
         }
         (Builtin::HashMap | Builtin::LinkedHashMap | Builtin::ConcurrentHashMap, [] | [Value::Int(_)] | [Value::Int(_), _]) => {
             machine.new_map(Entries::default())?
@@ -159,6 +167,7 @@ pub(crate) fn create(machine: &mut Machine<'_>, class: Builtin, arguments: &[Val
             to: i64::from(*to),
             empty: false,
             long: false,
+            open: false,
         })),
         _ => return Ok(None),
     }))
@@ -229,7 +238,7 @@ pub(crate) fn whole_of(machine: &mut Machine<'_>, value: &Value) -> Run<i64> {
 
 /// Whether a list has a fixed length; an exception if it is to grow or shrink.
 pub(crate) fn growable(list: &crate::value::List) -> Run<()> {
-    if list.kind == ListKind::Plain {
+    if matches!(list.kind, ListKind::Plain | ListKind::Linked) {
         return Ok(());
     }
     let what = if list.kind == ListKind::Array { "an array has a fixed length" } else { "the list cannot be changed" };

@@ -128,6 +128,30 @@ fn count(machine: &mut Machine<'_>, from: &Value, to: &Value, closure: &Value, u
     Ok(Value::Null)
 }
 
+/// Whether a number is prime, by the test of Miller and Rabin with the first primes as bases.
+fn is_prime(number: &BigInt) -> bool {
+    let (one, two) = (BigInt::from(1), BigInt::from(2));
+    if *number < two {
+        return false;
+    }
+    let below: BigInt = number - &one;
+    let twos = below.trailing_zeros().unwrap_or(0);
+    let odd = &below >> twos;
+    [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37].into_iter().map(BigInt::from).all(|base| {
+        if base >= *number {
+            return true;
+        }
+        let mut power = base.modpow(&odd, number);
+        if power == one || power == below {
+            return true;
+        }
+        (1..twos).any(|_| {
+            power = power.modpow(&two, number);
+            power == below
+        })
+    })
+}
+
 /// `number.name(..)`
 pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments: &[Value]) -> Run<Option<Value>> {
     let double = || number::to_double(this).unwrap_or(f64::NAN);
@@ -309,6 +333,13 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments
         (M::isInfinite, []) => Value::Bool(double().is_infinite()),
         (M::gcd, [other]) => match (number::to_big(this), number::to_big(other)) {
             (Some(left), Some(right)) => Value::Big(Rc::new(num_integer::Integer::gcd(&left, &right))),
+            _ => return Ok(None),
+        },
+        (M::isProbablePrime, [_]) => match this {
+            Value::Big(number) => {
+                machine.step(number.bits() * number.bits() / 8)?;
+                Value::Bool(is_prime(number))
+            }
             _ => return Ok(None),
         },
         (M::bitLength, []) => match this {

@@ -182,7 +182,10 @@ fn call_object(
             Value::array(suppressed)
         }
         (M::getStackTrace, []) => {
-            let frames = throwable.trace.borrow().clone();
+            let mut frames = throwable.trace.borrow().clone();
+            if frames.is_empty() {
+                frames.push(crate::raise::Frame { function: "script".into(), at: Default::default() });
+            }
             let mut lines = Vec::new();
             for frame in frames {
                 lines.push(machine.new_text(format!("{}(Script1.groovy:{})", frame.function, frame.at.line))?);

@@ -558,7 +558,7 @@ pub(crate) fn call(machine: &mut Machine<'_>, text: &Rc<str>, method: M, argumen
             let closure = closure_of(closure, "eachLine")?;
             let mut number = match arguments {
                 [Value::Int(first), _] => *first,
-                _ => 1,
+                _ => 0,
             };
             let mut answer = Value::Null;
             for line in lines(text) {
@@ -571,6 +571,16 @@ pub(crate) fn call(machine: &mut Machine<'_>, text: &Rc<str>, method: M, argumen
                 number = number.wrapping_add(1);
             }
             answer
+        }
+        (M::collectReplacements, [closure]) => {
+            let closure = closure_of(closure, "collectReplacements")?;
+            let mut to = String::with_capacity(text.len());
+            for char in text.chars() {
+                let char = machine.new_text(char.encode_utf8(&mut [0; 4]))?;
+                let replaced = machine.call_closure(closure, std::slice::from_ref(&char))?;
+                machine.write_text(if replaced.is_null() { &char } else { &replaced }, &mut to)?;
+            }
+            machine.new_text(to)?
         }
         (M::splitEachLine, [by, closure]) => {
             let closure = closure_of(closure, "splitEachLine")?;
@@ -689,7 +699,7 @@ pub(crate) fn call(machine: &mut Machine<'_>, text: &Rc<str>, method: M, argumen
         (M::isCase, [other]) => Value::Bool(machine.equal(&this(), other)?),
         (M::each | M::collect | M::any | M::every | M::findAll | M::find | M::eachWithIndex | M::inject
         | M::findIndexOf | M::collectMany | M::collectEntries | M::countBy | M::groupBy | M::count | M::sum | M::sort
-        | M::iterator | M::first | M::last | M::collectReplacements | M::max | M::min | M::toUnique | M::unique | M::indexed
+        | M::iterator | M::first | M::last | M::max | M::min | M::toUnique | M::unique | M::indexed
         | M::withIndex | M::toSorted | M::reverseEach | M::head | M::tail | M::split | M::forEach | M::join, _) => {
             return iterable::call(machine, &this(), method, arguments);
         }

@@ -1011,7 +1011,14 @@ pub(crate) fn call_static(
                 Some(pattern) if !iso => parse(&text, pattern_of(pattern), class)?,
                 _ => parse_iso(&text, class)?,
             };
-            made(moment_from(&read, class)?)
+            // A text whose fields are out of bounds does not parse either.
+            match moment_from(&read, class) {
+                Ok(moment) => made(moment),
+                Err(_) => Err(raise(
+                    Builtin::DateTimeParseException,
+                    format!("Text '{text}' could not be parsed: a field is out of its bounds"),
+                )),
+            }
         }
         (Builtin::LocalDate, M::of) if count == 3 => {
             made(Moment::LocalDate(checked_days(number(machine, 0)?, number(machine, 1)?, number(machine, 2)?)?))
@@ -1413,6 +1420,8 @@ fn call_point(machine: &mut Machine<'_>, this: &Moment, method: M, arguments: &[
         (M::getMinute | M::getMinutes, []) => number(nanos.map(|nanos| nanos / (60 * NANOS_PER_SECOND) % 60)),
         (M::getSecond | M::getSeconds, []) => number(nanos.map(|nanos| nanos / NANOS_PER_SECOND % 60)),
         (M::getNano, []) => number(nanos.map(|nanos| nanos % NANOS_PER_SECOND)),
+        (M::toSecondOfDay, []) => number(nanos.map(|nanos| nanos / NANOS_PER_SECOND)),
+        (M::toNanoOfDay, []) => Ok(nanos.map(Value::Long)),
         (M::lengthOfMonth, []) => number(date.map(|(year, month, _)| days_in_month(year, month))),
         (M::lengthOfYear, []) => number(date.map(|(year, ..)| 365 + i64::from(is_leap(year)))),
         (M::isLeapYear, []) => Ok(date.map(|(year, ..)| Value::Bool(is_leap(year)))),

@@ -20,11 +20,15 @@ pub(crate) fn instance_of(value: &Value, class: &Class) -> bool {
         (Builtin::Comparable, Value::Native(native)) => matches!(**native, Native::Moment(_) | Native::Uuid(_)),
         (Builtin::Comparable, value) if value.is_number() => true,
         (Builtin::CharSequence, Value::Native(native)) => matches!(**native, Native::StringBuilder(..)),
-        (Builtin::LinkedList | Builtin::Stack | Builtin::ArrayDeque, Value::List(_)) => false,
-        (Builtin::List | Builtin::ArrayList | Builtin::Collection | Builtin::Iterable, Value::List(list)) => {
+        (
+            Builtin::LinkedList | Builtin::ArrayDeque | Builtin::Queue | Builtin::Deque,
+            Value::List(list),
+        ) => list.kind == ListKind::Linked,
+        (Builtin::ArrayList, Value::List(list)) => matches!(list.kind, ListKind::Plain | ListKind::Frozen),
+        (Builtin::Stack, Value::List(_)) => false,
+        (Builtin::List | Builtin::Collection | Builtin::Iterable, Value::List(list)) => {
             list.kind != ListKind::Array
         }
-        (Builtin::Queue | Builtin::Deque, Value::List(_)) => false,
         (Builtin::HashMap, Value::Map(map)) => map.kind == MapKind::Plain,
         (Builtin::SortedMap, Value::Map(map)) => map.kind == MapKind::Sorted,
         (Builtin::HashSet, Value::Set(set)) => set.kind == MapKind::Plain,
@@ -142,7 +146,8 @@ impl Machine<'_> {
             | Builtin::Queue | Builtin::Deque
                 if matches!(value, Value::List(_) | Value::Set(_) | Value::Range(_) | Value::Bytes(_)) =>
             {
-                if matches!(&value, Value::List(list) if list.kind != ListKind::Array)
+                let linked = matches!(wanted_, Builtin::LinkedList | Builtin::Queue | Builtin::Deque);
+                if matches!(&value, Value::List(list) if list.kind != ListKind::Array && (!linked || list.kind == ListKind::Linked))
                     || matches!((&value, wanted_), (Value::Set(_), Builtin::Collection | Builtin::Iterable))
                 {
                     return Ok(value);
@@ -151,6 +156,10 @@ impl Machine<'_> {
                     return Ok(value);
                 }
                 let items = self.items(&value)?;
+                if matches!(wanted_, Builtin::LinkedList | Builtin::Queue | Builtin::Deque) {
+                    self.allocate_items(items.len() + 2)?;
+                    return Ok(Value::List(Rc::new(crate::value::List::new(items, ListKind::Linked))));
+                }
                 self.new_list(items)
             }
             Builtin::SortedMap | Builtin::TreeMap => match &value {
@@ -158,13 +167,14 @@ impl Machine<'_> {
                 _ => Ok(value),
             },
             // What stands for an interface with one method, and what cannot be told apart here.
-            Builtin::Comparator | Builtin::Iterator | Builtin::SnowplowCollectorPayload | Builtin::Closure
-            | Builtin::Throwable | Builtin::TypeReference
+            Builtin::Iterator | Builtin::SnowplowCollectorPayload | Builtin::Closure | Builtin::Throwable
+            | Builtin::TypeReference
                 if matches!(value, Value::Closure(_) | Value::Map(_) | Value::Native(_)) =>
             {
                 Ok(value)
             }
             Builtin::GString => Ok(value),
+            _ if wanted_.is_functional() && matches!(value, Value::Closure(_)) => Ok(value),
             _ if instance_of(&value, wanted) => Ok(value),
             Builtin::Date if matches!(value, Value::Long(_)) => Err(cannot_cast("a number", &value, class)),
             _ => {
@@ -254,8 +264,12 @@ impl Machine<'_> {
 
     /// `value as Type`
     pub(super) fn convert(&mut self, value: Value, class: &Type) -> Run {
-        if class.dimensions > 0 || value.is_null() {
-            return if value.is_null() { Ok(Value::Null) } else { self.to_array(value, class) };
+        if value.is_null() {
+            let is_truth = matches!(class.class, Some(Class::Builtin(Builtin::Boolean))) && class.dimensions == 0;
+            return Ok(if is_truth { Value::Bool(false) } else { Value::Null });
+        }
+        if class.dimensions > 0 {
+            return self.to_array(value, class);
         }
         if self.responds(&value, "asType") {
             let of = class.class.clone().map_or(Value::Null, Value::Class);

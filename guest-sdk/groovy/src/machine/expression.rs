@@ -236,9 +236,17 @@ impl Machine<'_> {
         let whole = |value: &Value| match value {
             Value::Char(char) => Some(i64::from(u32::from(*char))),
             Value::Int(_) | Value::Long(_) => crate::number::to_long(value),
-            Value::Decimal(_) | Value::Double(_) => crate::number::to_long(value),
             _ => None,
         };
+        let counts = |value: &Value| match value {
+            Value::Decimal(_) | Value::Double(_) => true,
+            Value::Object(object) => object.ordinal.is_some(),
+            Value::Native(native) => matches!(**native, crate::value::Native::Moment(_)),
+            _ => false,
+        };
+        if counts(from) && (counts(to) || to.is_number()) {
+            return self.counted_range(from, to, open_left, open_right);
+        }
         let (Some(first), Some(last)) = (whole(from), whole(to)) else {
             let (from, to) = (from.class().full_name().to_owned(), to.class().full_name().to_owned());
             return Err(raise(
@@ -256,7 +264,35 @@ impl Machine<'_> {
         }
         let empty = (open_left || open_right) && (first == last || if down { start < end } else { start > end });
         let long = matches!(from, Value::Long(_)) || matches!(to, Value::Long(_));
-        Ok(Value::Range(Rc::new(Range { from: start, to: end, empty, long })))
+        Ok(Value::Range(Rc::new(Range { from: start, to: end, empty, long, open: open_right })))
+    }
+
+    /// A range of values that know their next one: dates, constants of enums, decimals.
+    fn counted_range(&mut self, from: &Value, to: &Value, open_left: bool, open_right: bool) -> Run {
+        let down = self.compare(from, to)?.is_gt();
+        let next = MethodName::new(if down { "previous" } else { "next" });
+        let (mut items, mut item) = (Vec::new(), from.clone());
+        loop {
+            let order = self.compare(&item, to)?;
+            let beyond = if down { order.is_lt() } else { order.is_gt() };
+            if beyond || (open_right && order.is_eq()) {
+                break;
+            }
+            self.allocate_items(1)?;
+            let first = items.is_empty();
+            items.push(item.clone());
+            if order.is_eq() {
+                break;
+            }
+            item = self.invoke(&item, &next, &[])?;
+            if first && self.compare(&item, from)?.is_eq() {
+                break;
+            }
+        }
+        if open_left && !items.is_empty() {
+            items.remove(0);
+        }
+        self.new_list(items)
     }
 
     fn letters(&mut self, first: &str, last: &str, open_left: bool, open_right: bool) -> Run {

@@ -9,7 +9,7 @@ use crate::raise::{Raise, Run, raise};
 use crate::syntax::{Function, MethodName, Parameter, Type};
 use crate::value::{Closure, Code, Key, Native, Value};
 
-use super::property::{accessor, is_missing};
+use super::property::{accessor, is_missing, with_field};
 use super::statement::Flow;
 
 /// How badly an argument fits a parameter that takes everything.
@@ -56,6 +56,7 @@ impl Machine<'_> {
             _ => Value::Null,
         };
         match &function.answer {
+            Some(class) if &*class.name == "void" => Ok(Value::Null),
             Some(class) => self.assigned(answer, class),
             None => Ok(answer),
         }
@@ -126,7 +127,8 @@ impl Machine<'_> {
                 self.parameter_count(closure).saturating_sub(arguments.len())
             }
             Code::Composed { first, .. } => self.parameter_count(first),
-            Code::Memoized { closure, .. } => self.parameter_count(closure),
+            Code::Memoized { closure, .. } | Code::Trampoline { closure } => self.parameter_count(closure),
+            Code::Jump { .. } => 0,
         }
     }
 
@@ -192,6 +194,16 @@ impl Machine<'_> {
                 let at = at.unwrap_or(all.len()).min(all.len());
                 all.splice(at..at, curried.iter().cloned());
                 self.call_closure(closure, &all)
+            }
+            Code::Jump { closure, arguments } => self.call_closure(closure, arguments),
+            Code::Trampoline { closure } => {
+                let mut answer = self.call_closure(closure, arguments)?;
+                while let Value::Closure(next) = &answer {
+                    let Code::Jump { closure, arguments } = &next.code else { break };
+                    let (closure, arguments) = (Rc::clone(closure), arguments.clone());
+                    answer = self.call_closure(&closure, &arguments)?;
+                }
+                Ok(answer)
             }
             Code::Composed { first, then } => {
                 let between = self.call_closure(first, arguments)?;
@@ -296,7 +308,7 @@ impl Machine<'_> {
             message.push_str(if index == 0 { "; possible: " } else { ", " });
             message.push_str(&described(candidate));
         }
-        Ok(raise(Builtin::MissingMethodException, message))
+        Ok(with_field(raise(Builtin::MissingMethodException, message), "method", name))
     }
 
     /// Arguments in a message, cut off where they are long.
@@ -543,6 +555,13 @@ impl Machine<'_> {
                 return self.call_closure(&closure, arguments);
             }
         }
+        // A closure stands for an object with one method.
+        if let Value::Closure(closure) = receiver {
+            let mut interfaces = self.program.classes.iter().filter(|class| class.is_interface);
+            if interfaces.any(|class| class.body.borrow().methods.iter().any(|method| method.name == name.text)) {
+                return self.call_closure(closure, arguments);
+            }
+        }
         if self.responds(receiver, "methodMissing") {
             let list = Value::list(arguments.to_vec());
             let arguments = [Value::Text(Rc::clone(&name.text)), list];
@@ -670,7 +689,7 @@ fn fitness(value: &Value, class: &Type) -> Option<u32> {
         Builtin::Closure => matches!(value, Value::Closure(_)).then_some(0),
         _ if instance_of(value, expected) => Some(1),
         // Closures are accepted where Java wants an object with one method.
-        Builtin::Comparator | Builtin::Iterable if matches!(value, Value::Closure(_)) => Some(3),
+        _ if expected_.is_functional() && matches!(value, Value::Closure(_)) => Some(3),
         // Types of the collector are what the helper class answers.
         Builtin::SnowplowCollectorPayload => matches!(value, Value::Map(_)).then_some(3),
         _ => None,

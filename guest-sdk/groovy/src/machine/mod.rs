@@ -263,6 +263,7 @@ impl<'a> Machine<'a> {
             return Err(unsupported("the map or set cannot be changed; make a copy with `[*:map]` or `as Set`"));
         }
         self.allocate(ENTRY_BYTES)?;
+        let key = self.known_key(map, key)?;
         if (value.is_container() || key.is_container()) && !map.watched.replace(true) {
             self.watched.push(Watched::Map(Rc::downgrade(map)));
         }
@@ -271,6 +272,21 @@ impl<'a> Machine<'a> {
             self.sort_last(map, index)?;
         }
         Ok(before)
+    }
+
+    /// The key of a map that equals an object by the methods of its class; hashing cannot call these.
+    pub(crate) fn known_key(&mut self, map: &Map, key: Value) -> Run {
+        if !matches!(key, Value::Object(_)) || !self.responds(&key, "equals") {
+            return Ok(key);
+        }
+        let keys: Vec<Value> = map.entries.borrow().keys().map(|key| key.0.clone()).collect();
+        self.allocate_items(keys.len())?;
+        for known in keys {
+            if self.equal(&known, &key)? {
+                return Ok(known);
+            }
+        }
+        Ok(key)
     }
 
     /// Moves the last entry of a sorted map to its place.

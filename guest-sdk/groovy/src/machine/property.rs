@@ -17,7 +17,16 @@ pub(crate) fn accessor(prefix: &str, name: &str) -> String {
 
 /// The exception for a property that is not there.
 pub(crate) fn missing_property(name: &str, class: &str) -> Box<Raise> {
-    raise(Builtin::MissingPropertyException, format!("No such property: {name} for class: {class}"))
+    let raised = raise(Builtin::MissingPropertyException, format!("No such property: {name} for class: {class}"));
+    with_field(raised, "property", name)
+}
+
+/// Adds a property to an exception.
+pub(super) fn with_field(raised: Box<Raise>, field: &str, value: &str) -> Box<Raise> {
+    if let crate::raise::Reason::Thrown(object) = &raised.reason {
+        object.fields.borrow_mut().insert(field.into(), Value::text(value));
+    }
+    raised
 }
 
 impl Machine<'_> {
@@ -157,6 +166,9 @@ impl Machine<'_> {
                     "length" if list.kind == ListKind::Array => return Ok(Value::count(list.items.borrow().len())),
                     "class" => return Ok(Value::Class(object.class())),
                     "empty" => return Ok(Value::Bool(list.items.borrow().is_empty())),
+                    "first" | "last" if list.kind == ListKind::Linked => {
+                        return self.invoke(object, &MethodName::new(name), &[]);
+                    }
                     _ => {}
                 }
                 self.deeper(|machine| machine.gpath(object, name))
@@ -440,6 +452,13 @@ impl Machine<'_> {
             (Value::Null, _) => {
                 Err(raise(Builtin::NullPointerException, "Cannot invoke method getAt() on null object"))
             }
+            (Value::Map(map), key @ Value::Object(_)) => {
+                let key = self.known_key(map, key.clone())?;
+                match map.get(&key) {
+                    Some(value) => Ok(value),
+                    None => self.map_default(map, &key),
+                }
+            }
             (Value::Map(map), key) => match map.get(key) {
                 Some(value) => Ok(value),
                 None => self.map_default(map, key),
@@ -526,6 +545,9 @@ impl Machine<'_> {
                 }
             }
             Value::Null => Err(raise(Builtin::NullPointerException, "Cannot invoke method getAt() on null object")),
+            Value::Object(_) if self.responds(object, "getAt") => {
+                self.invoke(object, &MethodName::new("getAt"), &[Value::Int(index)])
+            }
             other => {
                 let items = self.items(other)?;
                 match place(items.len()).and_then(|place| items.get(place)) {

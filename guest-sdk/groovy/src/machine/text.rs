@@ -107,7 +107,12 @@ impl Machine<'_> {
                 Ok(())
             }
             Value::Range(range) => {
-                let _ = write!(to, "{}..{}", range.from, range.to);
+                let step = if range.from <= range.to { 1 } else { -1 };
+                let _ = match (range.open, range.empty) {
+                    (true, true) => write!(to, "{0}..<{0}", range.from),
+                    (true, false) => write!(to, "{}..<{}", range.from, range.to.saturating_add(step)),
+                    _ => write!(to, "{}..{}", range.from, range.to),
+                };
                 Ok(())
             }
             Value::Closure(_) => {

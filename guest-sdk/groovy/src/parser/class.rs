@@ -229,7 +229,7 @@ impl Parser<'_> {
         }
         self.next();
         let mut method = self.function(&name, at)?;
-        method.answer = class.filter(|class| &*class.name != "void" && &*class.name != "Object");
+        method.answer = class.filter(|class| &*class.name != "Object");
         Ok(Some(method))
     }
 

@@ -635,7 +635,7 @@ impl Parser<'_> {
             }
             word if super::PRIMITIVES.contains(&word) => Kind::Name(Rc::clone(name)),
             word if KEYWORDS.contains(&word) => return self.unexpected("an expression"),
-            _ if self.is_sign_at(1, "->") => {
+            _ if self.is_sign_at(1, "->") && !self.in_case => {
                 // `x -> x + 1`
                 let parameter = self.parameter_of(Rc::clone(name), at);
                 self.next();
@@ -852,7 +852,8 @@ impl Parser<'_> {
         let at = self.at();
         let has_arrow = self.arrow_ahead();
         self.next();
-        self.nested(|parser| {
+        let outer = std::mem::take(&mut self.in_case);
+        let closure = self.nested(|parser| {
             let (mut parameters, mut variadic) = (Vec::new(), false);
             if has_arrow {
                 parser.skip_newlines();
@@ -870,7 +871,9 @@ impl Parser<'_> {
             parser.expect_sign("}", "to end the closure")?;
             let function = Function { variadic, ..function("closure", at, parameters, body) };
             Ok(make(Kind::Closure(Rc::new(function)), at))
-        })
+        });
+        self.in_case = outer;
+        closure
     }
 
     fn parameter_of(&self, name: Rc<str>, at: Position) -> Parameter {
@@ -905,7 +908,7 @@ impl Parser<'_> {
     /// `(a, b) -> ..`
     fn is_lambda(&self) -> bool {
         let end = self.token().partner;
-        self.is_sign("(") && end > self.index && self.is_sign_at(end - self.index + 1, "->")
+        self.is_sign("(") && !self.in_case && end > self.index && self.is_sign_at(end - self.index + 1, "->")
     }
 
     fn lambda(&mut self) -> Parsed<Expr> {

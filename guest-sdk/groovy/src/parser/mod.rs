@@ -59,6 +59,8 @@ pub(super) struct Parser<'a> {
     index: usize,
     depth: u32,
     height: u32,
+    /// Whether a name before an arrow is a case rather than a parameter.
+    in_case: bool,
     functions: Vec<Rc<Function>>,
     classes: Vec<Rc<ClassDef>>,
     imports: Vec<Import>,
@@ -158,7 +160,7 @@ fn described(token: &Token) -> String {
 impl<'a> Parser<'a> {
     fn new(tokens: &'a [Token], source: &'a [char]) -> Self {
         let (functions, classes, imports) = (Vec::new(), Vec::new(), Vec::new());
-        Self { tokens, source, index: 0, depth: 0, height: 0, functions, classes, imports }
+        Self { tokens, source, index: 0, depth: 0, height: 0, in_case: false, functions, classes, imports }
     }
 
     fn token(&self) -> &'a Token {

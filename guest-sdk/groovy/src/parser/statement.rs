@@ -295,6 +295,7 @@ impl Parser<'_> {
                 parser.skip_newlines();
                 let mut values = Vec::new();
                 if parser.take_name("case") {
+                    let outer = std::mem::replace(&mut parser.in_case, true);
                     loop {
                         values.push(parser.expression()?);
                         if !parser.take_sign(",") {
@@ -302,6 +303,7 @@ impl Parser<'_> {
                         }
                         parser.skip_newlines();
                     }
+                    parser.in_case = outer;
                 } else if !parser.take_name("default") {
                     return Ok(cases);
                 }

@@ -1,6 +1,6 @@
 //! What the tests share: a host that remembers, and the cases of the data files.
 
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::path::Path;
 
