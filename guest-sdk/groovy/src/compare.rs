@@ -21,6 +21,10 @@ pub(crate) fn compares_properties(object: &Object) -> bool {
 pub(crate) fn hash_into<H: Hasher>(value: &Value, state: &mut H, depth: u32) {
     match value {
         Value::Text(text) => state.write(text.as_bytes()),
+        Value::GString(text) => {
+            state.write_u8(1);
+            state.write(text.as_bytes());
+        }
         Value::Null => state.write_u8(0),
         Value::Bool(value) => value.hash(state),
         Value::Int(number) => state.write_i64(i64::from(*number)),
@@ -54,6 +58,7 @@ pub(crate) fn same_key(left: &Value, right: &Value, depth: u32) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return true };
     match (left, right) {
         (Value::Text(left), Value::Text(right)) => left == right,
+        (Value::GString(left), Value::GString(right)) => left == right,
         (Value::Null, Value::Null) => true,
         (Value::Bool(left), Value::Bool(right)) => left == right,
         (Value::Int(left), Value::Int(right)) => left == right,

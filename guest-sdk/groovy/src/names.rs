@@ -15,7 +15,7 @@ macro_rules! names {
         }
 
         impl Method {
-            /// All names of the library.
+            /// All names of the library, in order.
             const ALL: &'static [(&'static str, Self)] = &[$((stringify!($name), Self::$name),)*];
         }
     };
@@ -31,7 +31,8 @@ fn plain(name: &str) -> &str {
 impl Method {
     /// The number of a name.
     pub(crate) fn named(name: &str) -> Self {
-        Self::ALL.iter().find(|(known, _)| plain(known) == name).map_or(Self::Other, |(_, method)| *method)
+        let found = Self::ALL.binary_search_by(|(known, _)| plain(known).cmp(name));
+        found.ok().and_then(|index| Self::ALL.get(index)).map_or(Self::Other, |(_, method)| *method)
     }
 
     /// The known name that differs least, if there is one that differs little.
@@ -77,6 +78,12 @@ fn distance(from: &str, to: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn table_is_in_order() {
+        assert!(Method::ALL.windows(2).all(|pair| plain(pair[0].0) < plain(pair[1].0)));
+        assert!(Method::ALL.iter().all(|(name, method)| Method::named(plain(name)) == *method));
+    }
 
     #[test]
     fn nearest_names() {

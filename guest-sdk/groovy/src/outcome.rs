@@ -98,7 +98,7 @@ pub(crate) fn outcome_of(machine: &mut Machine<'_>, value: &Value) -> Run<Outcom
             Native::JsonNode(list @ Value::List(_)) => outcome_of(machine, list),
             _ => one(machine, value),
         },
-        Value::Text(text) if text.trim_start().starts_with('[') => split(machine, text),
+        Value::Text(text) | Value::GString(text) if text.trim_start().starts_with('[') => split(machine, text),
         other => one(machine, other),
     }
 }
@@ -127,7 +127,7 @@ fn split(machine: &mut Machine<'_>, text: &str) -> Run<Outcome> {
 fn one(machine: &mut Machine<'_>, value: &Value) -> Run<Outcome> {
     Ok(match value {
         Value::Null => Outcome::Skip,
-        Value::Text(text) => message(text)?,
+        Value::Text(text) | Value::GString(text) => message(text)?,
         Value::Bytes(bytes) => message(&String::from_utf8_lossy(bytes))?,
         Value::Class(class) => return Err(no_message(&format!("the class {}", class.full_name()))),
         Value::Closure(_) => return Err(no_message("a closure; call it")),
@@ -151,6 +151,10 @@ fn one(machine: &mut Machine<'_>, value: &Value) -> Run<Outcome> {
                 node => Outcome::Message(machine.to_json(node, Style::PLAIN)?),
             },
             Native::MissingNode => Outcome::Skip,
+            Native::LazyText(_) => {
+                let text = machine.text(value)?;
+                message(&text)?
+            }
             Native::StringBuilder(text, _) => {
                 let text = text.borrow().clone();
                 message(&text)?

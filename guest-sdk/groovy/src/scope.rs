@@ -827,6 +827,8 @@ impl Pass<'_> {
     /// Whether the script itself may define a method or a closure of that name.
     fn may_be_member(&self, name: &Rc<str>) -> bool {
         self.known.members.contains(name)
+            || crate::library::snowplow::getter(name).is_some()
+            || crate::library::native::NAMED.contains(&&**name)
             || self.functions.contains(name)
             || self.classes.iter().any(|class| {
                 let body = class.body.borrow();

@@ -32,6 +32,8 @@ pub(crate) enum Value {
     Big(Rc<BigInt>),
     Decimal(Rc<Decimal>),
     Text(Rc<str>),
+    /// A text that was computed from others. It equals them, but as a key it is another one.
+    GString(Rc<str>),
     /// `byte[]`
     Bytes(Rc<[u8]>),
     List(Rc<List>),
@@ -181,6 +183,8 @@ pub(crate) struct Items {
 #[derive(Debug)]
 pub(crate) enum Native {
     StringBuilder(RefCell<String>, Builtin),
+    /// A text with closures that are called whenever it is read.
+    LazyText(Vec<Value>),
     Pattern(Rc<Pattern>),
     Matcher(Matcher),
     Entry { map: Rc<Map>, key: Value, value: RefCell<Value> },
@@ -297,6 +301,21 @@ impl Value {
         Self::Decimal(Rc::new(number))
     }
 
+    /// The plain text of a computed one; `None` for all else.
+    pub(crate) fn computed_text(&self) -> Option<Self> {
+        match self {
+            Self::GString(text) => Some(Self::Text(Rc::clone(text))),
+            _ => None,
+        }
+    }
+
+    /// Arguments without computed texts; `None` when there are none among them.
+    pub(crate) fn plain_texts(arguments: &[Self]) -> Option<Vec<Self>> {
+        arguments.iter().any(|argument| matches!(argument, Self::GString(_))).then(|| {
+            arguments.iter().map(|argument| argument.computed_text().unwrap_or_else(|| argument.clone())).collect()
+        })
+    }
+
     /// A length.
     pub(crate) fn count(count: usize) -> Self {
         Self::Int(i32::try_from(count).unwrap_or(i32::MAX))
@@ -327,7 +346,11 @@ impl Value {
             Self::Native(native) => {
                 matches!(
                     **native,
-                    Native::Entry { .. } | Native::Iterator(_) | Native::JsonBuilder(_) | Native::JsonNode(_)
+                    Native::Entry { .. }
+                        | Native::Iterator(_)
+                        | Native::JsonBuilder(_)
+                        | Native::JsonNode(_)
+                        | Native::LazyText(_)
                 )
             }
             _ => false,
@@ -347,6 +370,7 @@ impl Value {
             Self::Big(_) => Builtin::BigInteger,
             Self::Decimal(_) => Builtin::BigDecimal,
             Self::Text(_) => Builtin::String,
+            Self::GString(_) => Builtin::GString,
             Self::List(list) if list.kind == ListKind::Linked => Builtin::LinkedList,
             Self::Bytes(_) | Self::List(_) => Builtin::ArrayList,
             Self::Map(map) if map.kind == MapKind::Sorted => Builtin::TreeMap,
@@ -370,6 +394,7 @@ impl Native {
             | Self::Named(class, _)
             | Self::Slurper(class)
             | Self::Helper(class) => *class,
+            Self::LazyText(_) => Builtin::GString,
             Self::Pattern(_) => Builtin::Pattern,
             Self::Matcher(_) => Builtin::Matcher,
             Self::Entry { .. } => Builtin::Entry,
@@ -416,6 +441,11 @@ impl Map {
     pub(crate) fn get(&self, key: &Value) -> Option<Value> {
         match key {
             Value::Text(text) => self.get_text(text),
+            // A computed text finds what was stored under a plain one, too.
+            Value::GString(text) => {
+                let own = self.entries.borrow().get(&Key(key.clone())).cloned();
+                own.or_else(|| self.get_text(text))
+            }
             _ => self.entries.borrow().get(&Key(key.clone())).cloned(),
         }
     }
@@ -569,6 +599,7 @@ impl Drop for Native {
                 drop_all([std::mem::take(key), value.take()].into_iter());
             }
             Self::Iterator(items) => drop_all(std::mem::take(&mut items.items).into_iter()),
+            Self::LazyText(parts) => drop_all(std::mem::take(parts).into_iter()),
             Self::JsonNode(value) => drop_all(std::iter::once(std::mem::take(value))),
             _ => {}
         }

@@ -332,7 +332,7 @@ impl Machine<'_> {
     fn write_json(&mut self, value: &Value, style: Style, to: &mut String) -> Run<()> {
         match value {
             Value::Null | Value::Shared(_) => to.push_str("null"),
-            Value::Text(text) => {
+            Value::Text(text) | Value::GString(text) => {
                 self.allocate(text.len())?;
                 write_string(text, style.ascii, to);
             }

@@ -84,7 +84,7 @@ pub(crate) fn call(
             unfrozen(map)?;
             map.entries.borrow_mut().shift_remove(&Key(key.clone())).unwrap_or_default()
         }
-        (M::containsKey, [key]) => Value::Bool(map.entries.borrow().contains_key(&Key(key.clone()))),
+        (M::containsKey, [key]) => Value::Bool(map.get(key).is_some()),
         (M::containsValue, [value]) => {
             let values: Vec<Value> = map.entries.borrow().values().cloned().collect();
             Value::Bool(machine.contains(&values, value)?)

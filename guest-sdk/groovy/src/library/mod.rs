@@ -40,7 +40,7 @@ pub(crate) fn call(
 ) -> Run<Option<Value>> {
     let method = name.id;
     let answer = match receiver {
-        Value::Text(text) => text::call(machine, text, method, arguments)?,
+        Value::Text(text) | Value::GString(text) => text::call(machine, text, method, arguments)?,
         Value::List(list) => match list::call(machine, receiver, list, method, arguments)? {
             None => iterable::call(machine, receiver, method, arguments)?,
             answer => answer,

@@ -11,6 +11,11 @@ use crate::raise::{Run, raise};
 use crate::syntax::MethodName;
 use crate::value::{Entries, Key, Native, Value};
 
+/// Methods that are told apart by their text.
+pub(crate) const NAMED: &[&str] = &[
+    "toJSON", "toJson", "getCorrelationId", "getEventId", "getVariables", "hasVariable", "getVariable", "setVariable",
+];
+
 /// `object.name(..)`
 pub(crate) fn call(
     machine: &mut Machine<'_>,
@@ -168,7 +173,7 @@ pub(crate) fn call(
             (M::name | M::toString | M::displayName | M::getID, []) => Value::Text(Rc::clone(named)),
             _ => return Ok(None),
         })),
-        Native::Precision(..) => Ok(None),
+        Native::Precision(..) | Native::LazyText(_) => Ok(None),
     }
 }
 

@@ -114,16 +114,25 @@ pub(crate) fn call_payload(
     if !arguments.is_empty() {
         return Ok(None);
     }
-    if let Some(rest) = name.strip_prefix("isSet") {
-        let known = NAMES.iter().find(|name| crate::machine::accessor("", name) == rest);
-        return Ok(known.map(|name| Value::Bool(is_set(of, name))));
-    }
-    let Some(rest) = name.strip_prefix("get") else { return Ok(None) };
-    let all = NAMES.iter().copied().chain(["headersSize", "headersIterator"]);
-    match all.into_iter().find(|name| crate::machine::accessor("", name) == rest) {
-        Some(name) => field(machine, of, name),
+    match getter(name) {
+        Some((true, name)) => Ok(Some(Value::Bool(is_set(of, name)))),
+        Some((false, name)) => field(machine, of, name),
         None => Ok(None),
     }
+}
+
+/// The field that a getter is for, and whether it asks for the presence only.
+pub(crate) fn getter(method: &str) -> Option<(bool, &'static str)> {
+    let (presence, rest) = match method.strip_prefix("isSet") {
+        Some(rest) => (true, rest),
+        None => (false, method.strip_prefix("get")?),
+    };
+    let is_it = |name: &&str| {
+        let (first, others) = name.split_at(1);
+        rest.get(..1).is_some_and(|letter| letter.eq_ignore_ascii_case(first)) && rest.get(1..) == Some(others)
+    };
+    let all = NAMES.iter().copied().chain(["headersSize", "headersIterator"]);
+    all.into_iter().find(is_it).map(|name| (presence, name))
 }
 
 /// `SnowplowSerDe.name(..)` and `SnowplowPayloadExtractor.name(..)`

@@ -16,6 +16,8 @@ pub(crate) fn instance_of(value: &Value, class: &Class) -> bool {
     match (wanted, value) {
         (_, Value::Null) => false,
         (Builtin::Object, _) => true,
+        (Builtin::Comparable, Value::GString(_)) => true,
+        (Builtin::CharSequence, Value::GString(_)) => true,
         (Builtin::Comparable, Value::Text(_) | Value::Bool(_) | Value::Char(_)) => true,
         (Builtin::Comparable, Value::Native(native)) => matches!(**native, Native::Moment(_) | Native::Uuid(_)),
         (Builtin::Comparable, value) if value.is_number() => true,
@@ -89,6 +91,10 @@ impl Machine<'_> {
     /// `(Type) value`
     pub(super) fn cast(&mut self, value: Value, class: &Type) -> Run {
         let Some(wanted) = &class.class else { return Ok(value) };
+        let value = match wanted {
+            Class::Builtin(Builtin::Object | Builtin::GString | Builtin::CharSequence) => value,
+            _ => value.computed_text().unwrap_or(value),
+        };
         if class.dimensions > 0 {
             return self.to_array(value, class);
         }
@@ -271,6 +277,10 @@ impl Machine<'_> {
         if class.dimensions > 0 {
             return self.to_array(value, class);
         }
+        let value = match class.class {
+            Some(Class::Builtin(Builtin::Object | Builtin::GString | Builtin::CharSequence)) => value,
+            _ => value.computed_text().unwrap_or(value),
+        };
         if self.responds(&value, "asType") {
             let of = class.class.clone().map_or(Value::Null, Value::Class);
             return self.invoke(&value, &MethodName::new("asType"), &[of]);

@@ -47,7 +47,8 @@ impl Machine<'_> {
             self.init_throwable(&object, arguments)?;
             return Ok(Value::Object(object));
         }
-        match crate::library::create(self, class, arguments)? {
+        let plain = Value::plain_texts(arguments);
+        match crate::library::create(self, class, plain.as_deref().unwrap_or(arguments))? {
             Some(value) => Ok(value),
             None => {
                 let classes: Vec<String> =

@@ -210,26 +210,46 @@ impl Machine<'_> {
     }
 
     fn template(&mut self, pieces: &[Piece]) -> Run {
+        let is_lazy = |piece: &Piece| matches!(piece, Piece::Code(Expr { kind: Kind::Closure(_), .. }));
+        if pieces.iter().any(is_lazy) {
+            return self.lazy_template(pieces);
+        }
         let mut text = String::new();
         for piece in pieces {
             match piece {
                 Piece::Text(piece) => text.push_str(piece),
                 Piece::Code(code) => {
-                    let value = match self.eval(code)? {
-                        // `${-> x}`
-                        Value::Closure(closure) if matches!(code.kind, Kind::Closure(_)) => {
-                            self.call_closure(&closure, &[])?
-                        }
-                        value => value,
-                    };
+                    let value = self.eval(code)?;
                     self.write_text(&value, &mut text)?;
                 }
             }
         }
-        self.new_text(text)
+        self.allocate(text.len() + 16)?;
+        Ok(Value::GString(text.into()))
+    }
+
+    /// `"${-> x}"`: the closures are kept, and called when the text is read.
+    #[inline(never)]
+    fn lazy_template(&mut self, pieces: &[Piece]) -> Run {
+        let mut parts = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            parts.push(match piece {
+                Piece::Text(piece) => Value::Text(Rc::clone(piece)),
+                Piece::Code(code) => match self.eval(code)? {
+                    closure @ Value::Closure(_) => closure,
+                    other => Value::Text(self.text(&other)?),
+                },
+            });
+        }
+        self.allocate_items(parts.len())?;
+        Ok(Value::native(crate::value::Native::LazyText(parts)))
     }
 
     fn range(&mut self, from: &Value, to: &Value, open_left: bool, open_right: bool) -> Run {
+        if let (Value::GString(_), _) | (_, Value::GString(_)) = (from, to) {
+            let (from, to) = (Value::Text(self.text(from)?), Value::Text(self.text(to)?));
+            return self.range(&from, &to, open_left, open_right);
+        }
         if let (Value::Text(first), Value::Text(last)) = (from, to) {
             return self.letters(first, last, open_left, open_right);
         }
@@ -423,7 +443,7 @@ impl Machine<'_> {
             }
             (Unary::BitNot, Value::Int(number)) => Ok(Value::Int(!number)),
             (Unary::BitNot, Value::Long(number)) => Ok(Value::Long(!number)),
-            (Unary::BitNot, Value::Text(text)) => {
+            (Unary::BitNot, Value::Text(text) | Value::GString(text)) => {
                 let pattern = self.pattern(text, 0)?;
                 Ok(Value::native(crate::value::Native::Pattern(pattern)))
             }

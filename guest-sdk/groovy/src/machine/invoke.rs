@@ -423,10 +423,26 @@ impl Machine<'_> {
             }
             _ => {}
         }
-        if let Some(answer) = crate::library::call(self, receiver, name, arguments)? {
+        if let Some(answer) = self.call_library(receiver, name, arguments)? {
             return Ok(answer);
         }
         self.invoke_missing(receiver, name, arguments)
+    }
+
+    /// The library knows plain texts only; collections keep what they are given.
+    fn call_library(&mut self, receiver: &Value, name: &MethodName, arguments: &[Value]) -> Run<Option<Value>> {
+        let receiver = match receiver {
+            Value::GString(text) if name.id != Method::getClass => &Value::Text(Rc::clone(text)),
+            Value::Native(native) if matches!(**native, Native::LazyText(_)) && name.id != Method::getClass => {
+                &Value::Text(self.text(receiver)?)
+            }
+            other => other,
+        };
+        let keeps = matches!(receiver, Value::List(_) | Value::Map(_) | Value::Set(_) | Value::Closure(_) | Value::Object(_));
+        match Value::plain_texts(arguments).filter(|_| !keeps) {
+            Some(plain) => crate::library::call(self, receiver, name, &plain),
+            None => crate::library::call(self, receiver, name, arguments),
+        }
     }
 
     fn invoke_null(&mut self, name: &MethodName, arguments: &[Value]) -> Run {
@@ -543,7 +559,10 @@ impl Machine<'_> {
                     _ => crate::library::free(self, name, arguments),
                 }
             }
-            Class::Builtin(class) => crate::library::statics::call(self, *class, name, arguments),
+            Class::Builtin(class) => {
+                let plain = Value::plain_texts(arguments);
+                crate::library::statics::call(self, *class, name, plain.as_deref().unwrap_or(arguments))
+            }
         }
     }
 
@@ -686,6 +705,8 @@ fn fitness(value: &Value, class: &Type) -> Option<u32> {
     }
     match expected_ {
         Builtin::Object => Some(ANY_COST),
+        Builtin::String if matches!(value, Value::GString(_)) => Some(1),
+        Builtin::String => matches!(value, Value::Native(native) if matches!(**native, Native::LazyText(_))).then_some(1),
         Builtin::Closure => matches!(value, Value::Closure(_)).then_some(0),
         _ if instance_of(value, expected) => Some(1),
         // Closures are accepted where Java wants an object with one method.

@@ -102,7 +102,7 @@ impl<'a> Machine<'a> {
             host,
             program: Rc::clone(program),
             caches,
-            stack: Vec::with_capacity(64),
+            stack: Vec::new(),
             frame,
             globals: vec![None; program.globals.len()],
             extra: IndexMap::new(),

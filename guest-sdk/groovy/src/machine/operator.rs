@@ -93,6 +93,10 @@ impl Machine<'_> {
 
     /// Operators of texts, lists, maps and so on.
     pub(crate) fn combined(&mut self, operator: Binary, left: &Value, right: &Value) -> Run<Option<Value>> {
+        if matches!(left, Value::GString(_)) || (matches!(right, Value::GString(_)) && !left.is_container()) {
+            let plain = |value: &Value| value.computed_text().unwrap_or_else(|| value.clone());
+            return self.combined(operator, &plain(left), &plain(right));
+        }
         Ok(Some(match (operator, left, right) {
             (Binary::Add, Value::Text(_), _) | (Binary::Add, _, Value::Text(_)) if !left.is_container() || matches!(left, Value::Map(_) | Value::Closure(_) | Value::Object(_)) => {
                 if matches!((left, right), (Value::Object(_), _)) && self.responds(left, "plus") {
@@ -268,6 +272,7 @@ impl Machine<'_> {
             (Value::Int(left), Value::Int(right)) => left == right,
             (Value::Null, Value::Null) => true,
             (Value::Null, _) | (_, Value::Null) => false,
+            (Value::GString(left) | Value::Text(left), Value::GString(right) | Value::Text(right)) => left == right,
             (Value::Bool(left), Value::Bool(right)) => left == right,
             (Value::Char(char), Value::Text(text)) | (Value::Text(text), Value::Char(char)) => {
                 let mut chars = text.chars();
@@ -283,8 +288,15 @@ impl Machine<'_> {
             (Value::Object(_), _) => self.equal_objects(left, right)?,
             (Value::Native(one), Value::Native(other)) => match (&**one, &**other) {
                 (Native::StringBuilder(..), Native::StringBuilder(..)) => Rc::ptr_eq(one, other),
+                (Native::LazyText(_), Native::LazyText(_)) => self.text(left)? == self.text(right)?,
                 _ => crate::compare::same_native(one, other, KEY_DEPTH),
             },
+            (Value::Native(lazy), Value::Text(text) | Value::GString(text))
+            | (Value::Text(text) | Value::GString(text), Value::Native(lazy))
+                if matches!(**lazy, Native::LazyText(_)) =>
+            {
+                self.text(&Value::Native(Rc::clone(lazy)))? == *text
+            }
             (Value::Closure(_), Value::Closure(_)) | (Value::Class(_), Value::Class(_)) => {
                 crate::compare::same_key(left, right, KEY_DEPTH)
             }
@@ -363,7 +375,9 @@ impl Machine<'_> {
     /// `left <=> right`
     pub(crate) fn compare(&mut self, left: &Value, right: &Value) -> Run<Ordering> {
         let order = match (left, right) {
-            (Value::Text(left), Value::Text(right)) => compare_texts(left, right),
+            (Value::Text(left) | Value::GString(left), Value::Text(right) | Value::GString(right)) => {
+                compare_texts(left, right)
+            }
             (Value::Null, Value::Null) => Ordering::Equal,
             (Value::Null, _) => Ordering::Less,
             (_, Value::Null) => Ordering::Greater,
@@ -414,7 +428,7 @@ impl Machine<'_> {
                 self.contains(&items, value)?
             }
             Value::Set(map) => map.entries.borrow().contains_key(&Key(value.clone())),
-            Value::Map(map) => map.entries.borrow().contains_key(&Key(value.clone())),
+            Value::Map(map) => map.get(value).is_some(),
             Value::Range(range) => match value {
                 Value::Int(_) | Value::Long(_) => {
                     crate::number::to_long(value).is_some_and(|number| range.contains(number))
@@ -464,13 +478,14 @@ impl Machine<'_> {
             Value::Char(char) => *char != '\0',
             Value::Big(number) => number.sign() != num_bigint::Sign::NoSign,
             Value::Decimal(number) => !number.is_zero(),
-            Value::Text(text) => !text.is_empty(),
+            Value::Text(text) | Value::GString(text) => !text.is_empty(),
             Value::Bytes(bytes) => !bytes.is_empty(),
             Value::List(list) => !list.items.borrow().is_empty(),
             Value::Map(map) | Value::Set(map) => !map.entries.borrow().is_empty(),
             Value::Range(range) => range.len() > 0,
             Value::Native(native) => match &**native {
                 Native::StringBuilder(text, _) => !text.borrow().is_empty(),
+                Native::LazyText(_) => !self.text(value)?.is_empty(),
                 Native::Matcher(matcher) => {
                     let found = !matcher.all()?.is_empty();
                     self.step(matcher.text.len() as u64)?;

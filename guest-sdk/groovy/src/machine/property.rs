@@ -178,6 +178,7 @@ impl Machine<'_> {
             }
             Value::Class(class) => self.static_property(class, name),
             Value::Closure(closure) => self.closure_property(closure, name),
+            Value::GString(text) if &**name != "class" => self.native_property(&Value::Text(Rc::clone(text)), name),
             _ => self.native_property(object, name),
         }
     }
@@ -452,6 +453,7 @@ impl Machine<'_> {
             (Value::Null, _) => {
                 Err(raise(Builtin::NullPointerException, "Cannot invoke method getAt() on null object"))
             }
+            (Value::GString(text), _) => self.get_at(&Value::Text(Rc::clone(text)), index),
             (Value::Map(map), key @ Value::Object(_)) => {
                 let key = self.known_key(map, key.clone())?;
                 match map.get(&key) {
@@ -499,8 +501,8 @@ impl Machine<'_> {
                 }
                 self.new_list(items)
             }
-            (Value::List(_), Value::Text(name)) => self.property(object, name),
-            (Value::Object(_), Value::Text(name)) if !self.responds(object, "getAt") => self.property(object, name),
+            (Value::List(_), Value::Text(name) | Value::GString(name)) => self.property(object, name),
+            (Value::Object(_), Value::Text(name) | Value::GString(name)) if !self.responds(object, "getAt") => self.property(object, name),
             _ => self.invoke(object, &MethodName::new("getAt"), std::slice::from_ref(index)),
         }
     }
@@ -533,7 +535,7 @@ impl Machine<'_> {
                     None => Ok(Value::Null),
                 }
             }
-            Value::Text(text) => {
+            Value::Text(text) | Value::GString(text) => {
                 let length = crate::library::text::length(text);
                 let char = place(length).and_then(|place| crate::library::text::char_at(text, place));
                 match char {
@@ -600,7 +602,7 @@ impl Machine<'_> {
                     }
                 })
             }
-            (Value::Object(_), Value::Text(name)) if !self.responds(object, "putAt") => {
+            (Value::Object(_), Value::Text(name) | Value::GString(name)) if !self.responds(object, "putAt") => {
                 self.set_property(object, name, value, false)
             }
             _ => self.invoke(object, &MethodName::new("putAt"), &[index.clone(), value]).map(drop),
@@ -654,7 +656,7 @@ impl Machine<'_> {
                 self.allocate_items(bytes.len())?;
                 bytes.iter().map(|byte| Value::Int(i32::from(*byte as i8))).collect()
             }
-            Value::Text(text) => {
+            Value::Text(text) | Value::GString(text) => {
                 self.allocate_items(text.len() * 2)?;
                 text.chars().map(|char| Value::text(char.encode_utf8(&mut [0; 4]))).collect()
             }

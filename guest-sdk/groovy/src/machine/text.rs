@@ -13,7 +13,7 @@ impl Machine<'_> {
     /// The text of a value.
     pub(crate) fn text(&mut self, value: &Value) -> Run<Rc<str>> {
         match value {
-            Value::Text(text) => Ok(Rc::clone(text)),
+            Value::Text(text) | Value::GString(text) => Ok(Rc::clone(text)),
             _ => {
                 let mut text = String::new();
                 self.write_text(value, &mut text)?;
@@ -26,7 +26,7 @@ impl Machine<'_> {
     /// Adds the text of a value.
     pub(crate) fn write_text(&mut self, value: &Value, to: &mut String) -> Run<()> {
         match value {
-            Value::Text(text) => {
+            Value::Text(text) | Value::GString(text) => {
                 self.allocate(text.len())?;
                 to.push_str(text);
             }
@@ -57,7 +57,7 @@ impl Machine<'_> {
     /// Adds the text of a value as `inspect()` writes it: texts in quotes.
     pub(crate) fn write_inspected(&mut self, value: &Value, to: &mut String) -> Run<()> {
         match value {
-            Value::Text(text) => {
+            Value::Text(text) | Value::GString(text) => {
                 self.allocate(text.len())?;
                 crate::show::quoted(text, to);
                 Ok(())
@@ -194,6 +194,15 @@ impl Machine<'_> {
             Native::StringBuilder(text, _) => {
                 self.allocate(text.borrow().len())?;
                 to.push_str(&text.borrow());
+            }
+            Native::LazyText(parts) => {
+                for part in parts {
+                    let part = match part {
+                        Value::Closure(closure) => self.call_closure(closure, &[])?,
+                        other => other.clone(),
+                    };
+                    self.write_text(&part, to)?;
+                }
             }
             Native::Pattern(pattern) => to.push_str(&pattern.source),
             Native::Entry { key, value, .. } => {
