@@ -113,6 +113,7 @@ classes! {
     Date "java.util.Date" Object,
     TimeZone "java.util.TimeZone" Object,
     SimpleDateFormat "java.text.SimpleDateFormat" Object,
+    DecimalFormat "java.text.DecimalFormat" Object,
     Instant "java.time.Instant" Object,
     LocalDate "java.time.LocalDate" Object,
     LocalTime "java.time.LocalTime" Object,
@@ -120,6 +121,7 @@ classes! {
     ZonedDateTime "java.time.ZonedDateTime" Object,
     OffsetDateTime "java.time.OffsetDateTime" Object,
     Duration "java.time.Duration" Object,
+    Period "java.time.Period" Object,
     ZoneId "java.time.ZoneId" Object,
     ZoneOffset "java.time.ZoneOffset" ZoneId,
     DateTimeFormatter "java.time.format.DateTimeFormatter" Object,
@@ -210,9 +212,10 @@ impl Builtin {
             "Map.Entry" | "java.util.Map.Entry" => Self::Entry,
             // Found beside the right one in scripts that move between versions of the libraries.
             "java.sql.Timestamp" => Self::Date,
-            "java.util.logging.LogManager" | "org.slf4j.Logger" | "org.slf4j.LoggerFactory" | "LoggerFactory" => {
-                Self::Logger
-            }
+            "java.util.logging.LogManager"
+            | "org.slf4j.Logger"
+            | "org.slf4j.LoggerFactory"
+            | "LoggerFactory" => Self::Logger,
             _ => {
                 let qualified = name.contains('.');
                 return Self::ALL.iter().copied().find(|class| {
@@ -225,7 +228,8 @@ impl Builtin {
 
     /// Whether it is an interface with one method, for which a closure can stand.
     pub(crate) fn is_functional(self) -> bool {
-        matches!(self, Self::Comparator | Self::Runnable | Self::Callable) || self.full_name().starts_with("java.util.function")
+        matches!(self, Self::Comparator | Self::Runnable | Self::Callable)
+            || self.full_name().starts_with("java.util.function")
     }
 
     /// Whether it is that class or one below it.

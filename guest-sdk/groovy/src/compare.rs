@@ -101,9 +101,9 @@ pub(crate) fn same_key(left: &Value, right: &Value, depth: u32) -> bool {
                 || (left.class == right.class && compares_properties(left) && {
                     let (left, right) = (left.fields.borrow(), right.fields.borrow());
                     left.len() == right.len()
-                        && left
-                            .iter()
-                            .all(|(name, value)| right.get(name).is_some_and(|other| same_key(value, other, depth)))
+                        && left.iter().all(|(name, value)| {
+                            right.get(name).is_some_and(|other| same_key(value, other, depth))
+                        })
                 })
         }
         (Value::Class(left), Value::Class(right)) => left == right,

@@ -131,7 +131,8 @@ impl Lexer<'_> {
             let (at, from, spaced) = (self.at, self.index, self.index > before);
             let Some(char) = self.peek() else {
                 if in_template {
-                    return self.refuse(at, "expected `}` after the code in `${..}`, found the end of the script");
+                    return self
+                        .refuse(at, "expected `}` after the code in `${..}`, found the end of the script");
                 }
                 break;
             };
@@ -156,7 +157,8 @@ impl Lexer<'_> {
                     "(" | "[" | "{" | "?[" => open.push(index),
                     ")" | "]" | "}" => {
                         let Some(partner) = open.pop().and_then(|open| tokens.get_mut(open)) else {
-                            return self.refuse(at, format!("`{sign}` closes nothing; remove it or open it before"));
+                            return self
+                                .refuse(at, format!("`{sign}` closes nothing; remove it or open it before"));
                         };
                         let expected = match partner.word {
                             Word::Sign("(") => ")",
@@ -181,7 +183,9 @@ impl Lexer<'_> {
             tokens.push(Token { word, at, partner: 0, spaced, span: (from, self.index) });
         }
         if let Some(token) = open.pop().and_then(|index| tokens.get(index)) {
-            let Word::Sign(sign) = token.word else { return self.refuse(token.at, "a bracket is never closed") };
+            let Word::Sign(sign) = token.word else {
+                return self.refuse(token.at, "a bracket is never closed");
+            };
             return self.refuse(token.at, format!("`{sign}` is never closed"));
         }
         let span = (self.index, self.index);
@@ -228,7 +232,9 @@ impl Lexer<'_> {
             '\'' => return self.literal(Quote::Single),
             '"' => return self.literal(Quote::Double),
             '/' if !operand_before && self.peek_at(1) != Some('=') => return self.literal(Quote::Slash),
-            '$' if self.peek_at(1) == Some('/') && !operand_before => return self.literal(Quote::DollarSlash),
+            '$' if self.peek_at(1) == Some('/') && !operand_before => {
+                return self.literal(Quote::DollarSlash);
+            }
             '$' if self.peek_at(1).is_some_and(is_name_start) => return Ok(self.name()),
             _ => {}
         }
@@ -324,7 +330,8 @@ impl Lexer<'_> {
         }
         let value = number_value(&digits, radix, fractional, suffix.map(|char| char.to_ascii_lowercase()));
         let Some(value) = value else {
-            return self.refuse(at, format!("the number `{digits}` is too large for its type; add `L` or `G`"));
+            return self
+                .refuse(at, format!("the number `{digits}` is too large for its type; add `L` or `G`"));
         };
         Ok(Word::Number(value))
     }
@@ -517,8 +524,12 @@ fn number_value(digits: &str, radix: u32, fractional: bool, suffix: Option<char>
     let low = || number.iter_u64_digits().next().unwrap_or(0);
     match suffix {
         Some('g') => Some(Value::Big(Rc::new(number))),
-        Some('l') => (bits <= long_bits || number == BigInt::from(1u64 << 63)).then(|| Value::Long(low() as i64)),
-        Some('i') => (bits <= int_bits || number == BigInt::from(1u64 << 31)).then(|| Value::Int(low() as i32)),
+        Some('l') => {
+            (bits <= long_bits || number == BigInt::from(1u64 << 63)).then(|| Value::Long(low() as i64))
+        }
+        Some('i') => {
+            (bits <= int_bits || number == BigInt::from(1u64 << 31)).then(|| Value::Int(low() as i32))
+        }
         _ if bits <= int_bits => Some(Value::Int(low() as i32)),
         _ if bits <= long_bits => Some(Value::Long(low() as i64)),
         _ => Some(Value::Big(Rc::new(number))),

@@ -109,7 +109,7 @@ impl Script {
     /// As [`Script::run`].
     pub fn evaluate(&self, payload: &[u8], host: &mut dyn Host, limits: Limits) -> Result<String, Failure> {
         self.run_with(payload, &[], host, limits, |machine, value| {
-            machine.to_json(value, library::json::Style::SCRIPT)
+            machine.json_of(value, library::json::Style::SCRIPT)
         })
     }
 
@@ -127,6 +127,6 @@ impl Script {
         let variables = [Value::Bytes(payload.into()), Value::map(entries)];
         let value = machine.run_script(variables);
         let answered = value.and_then(|value| answer(&mut machine, &value));
-        answered.map_err(|raised| Failure::of(raised, &mut machine))
+        answered.map_err(|raised| Failure::of(&raised, &mut machine))
     }
 }

@@ -7,7 +7,7 @@ macro_rules! names {
     ($($name:ident)*) => {
         /// The name of a method.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[allow(non_camel_case_types)]
+        #[allow(non_camel_case_types, clippy::enum_variant_names)]
         pub(crate) enum Method {
             /// A name that only a script can define.
             Other,

@@ -112,9 +112,15 @@ fn pair<'a>(left: &'a Value, right: &'a Value) -> Option<Pair<'a>> {
     let is_double = |value: &Value| matches!(value, Value::Double(_) | Value::Float(_));
     Some(match (left, right) {
         (Value::Int(left), Value::Int(right)) => Pair::Int(*left, *right),
-        (left, right) if is_double(left) || is_double(right) => Pair::Double(to_double(left)?, to_double(right)?),
-        (Value::Decimal(_), right) if right.is_number() => Pair::Decimal(Decimals(decimal(left)?, decimal(right)?)),
-        (left, Value::Decimal(_)) if left.is_number() => Pair::Decimal(Decimals(decimal(left)?, decimal(right)?)),
+        (left, right) if is_double(left) || is_double(right) => {
+            Pair::Double(to_double(left)?, to_double(right)?)
+        }
+        (Value::Decimal(_), right) if right.is_number() => {
+            Pair::Decimal(Decimals(decimal(left)?, decimal(right)?))
+        }
+        (left, Value::Decimal(_)) if left.is_number() => {
+            Pair::Decimal(Decimals(decimal(left)?, decimal(right)?))
+        }
         (Value::Big(_), _) | (_, Value::Big(_)) => Pair::Big(to_big(left)?, to_big(right)?),
         (Value::Long(_), _) | (_, Value::Long(_)) => Pair::Long(to_long(left)?, to_long(right)?),
         (left, right) => Pair::Int(to_long(left)? as i32, to_long(right)? as i32),
@@ -135,7 +141,9 @@ fn decimal(number: Decimal) -> Run {
     if number.scale().abs() > SCALE_MAX || number.unscaled().bits() > BITS_MAX {
         return Err(raise(
             Builtin::ArithmeticException,
-            format!("the number is too large or too fine: more than {SCALE_MAX} digits on one side of the point"),
+            format!(
+                "the number is too large or too fine: more than {SCALE_MAX} digits on one side of the point"
+            ),
         ));
     }
     Ok(Value::decimal(number))
@@ -186,8 +194,12 @@ pub(crate) fn arithmetic(operator: Binary, left: &Value, right: &Value) -> Run<O
             },
         },
         Binary::Remainder => match pair {
-            Pair::Int(left, right) => Value::Int(left.checked_rem(right).map_or_else(|| rest(right == 0), Ok)?),
-            Pair::Long(left, right) => Value::Long(left.checked_rem(right).map_or_else(|| rest(right == 0), Ok)?),
+            Pair::Int(left, right) => {
+                Value::Int(left.checked_rem(right).map_or_else(|| rest(right == 0), Ok)?)
+            }
+            Pair::Long(left, right) => {
+                Value::Long(left.checked_rem(right).map_or_else(|| rest(right == 0), Ok)?)
+            }
             Pair::Big(_, right) if right.is_zero() => return by_zero(),
             Pair::Big(left, right) => big(left % right)?,
             Pair::Decimal(Decimals(left, right)) => match left.remainder(&right) {
@@ -229,7 +241,9 @@ fn power(base: &Value, exponent: &Value) -> Run {
     };
     if let Some(exponent) = whole {
         let bits = |bits: u64| bits.saturating_mul(u64::from(exponent)) > BITS_MAX + 64;
-        let too_large = || raise(Builtin::ArithmeticException, format!("the number is too large: more than {BITS_MAX} bits"));
+        let too_large = || {
+            raise(Builtin::ArithmeticException, format!("the number is too large: more than {BITS_MAX} bits"))
+        };
         match base {
             Value::Int(_) | Value::Long(_) | Value::Big(_) => {
                 let number = to_big(base).unwrap_or_default();
@@ -238,8 +252,12 @@ fn power(base: &Value, exponent: &Value) -> Run {
                 }
                 let answer = number.pow(exponent);
                 return match base {
-                    Value::Int(_) => answer.to_i32().map_or_else(|| big(answer), |small| Ok(Value::Int(small))),
-                    Value::Long(_) => answer.to_i64().map_or_else(|| big(answer), |small| Ok(Value::Long(small))),
+                    Value::Int(_) => {
+                        answer.to_i32().map_or_else(|| big(answer), |small| Ok(Value::Int(small)))
+                    }
+                    Value::Long(_) => {
+                        answer.to_i64().map_or_else(|| big(answer), |small| Ok(Value::Long(small)))
+                    }
                     _ => big(answer),
                 };
             }
@@ -365,7 +383,10 @@ mod tests {
     #[test]
     fn promotions() {
         let int = Value::Int(i32::MAX);
-        assert_eq!(shown(&arithmetic(Binary::Add, &int, &Value::Int(1)).unwrap().unwrap()), "Int(-2147483648)");
+        assert_eq!(
+            shown(&arithmetic(Binary::Add, &int, &Value::Int(1)).unwrap().unwrap()),
+            "Int(-2147483648)"
+        );
         let long = arithmetic(Binary::Add, &int, &Value::Long(1)).unwrap().unwrap();
         assert_eq!(shown(&long), "Long(2147483648)");
         assert!(arithmetic(Binary::Remainder, &int, &Value::Int(0)).is_err());

@@ -50,13 +50,15 @@ impl std::fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Failure {
-    pub(crate) fn of(raised: Box<Raise>, machine: &mut Machine<'_>) -> Self {
+    pub(crate) fn of(raised: &Raise, machine: &mut Machine<'_>) -> Self {
         let (class, message, mut frames) = match &raised.reason {
             Reason::Thrown(object) => {
                 let value = Value::Object(std::rc::Rc::clone(object));
                 let message = object.throwable.as_ref().map(|throwable| {
                     let message = machine.message_of(&value, throwable);
-                    message.and_then(|message| if message.is_null() { Ok("".into()) } else { machine.text(&message) })
+                    message.and_then(
+                        |message| if message.is_null() { Ok("".into()) } else { machine.text(&message) },
+                    )
                 });
                 let message = match message {
                     Some(Ok(message)) => message.to_string(),
@@ -98,7 +100,9 @@ pub(crate) fn outcome_of(machine: &mut Machine<'_>, value: &Value) -> Run<Outcom
             Native::JsonNode(list @ Value::List(_)) => outcome_of(machine, list),
             _ => one(machine, value),
         },
-        Value::Text(text) | Value::GString(text) if text.trim_start().starts_with('[') => split(machine, text),
+        Value::Text(text) | Value::GString(text) if text.trim_start().starts_with('[') => {
+            split(machine, text)
+        }
         other => one(machine, other),
     }
 }
@@ -112,7 +116,7 @@ fn split(machine: &mut Machine<'_>, text: &str) -> Run<Outcome> {
                 match &item {
                     Value::Null => {}
                     // An item that is a text stays JSON: with its quotes.
-                    other => all.push(Outcome::Message(machine.to_json(other, Style::PLAIN)?)),
+                    other => all.push(Outcome::Message(machine.json_of(other, Style::PLAIN)?)),
                 }
             }
             Ok(if all.is_empty() { Outcome::Skip } else { Outcome::Many(all) })
@@ -148,7 +152,7 @@ fn one(machine: &mut Machine<'_>, value: &Value) -> Run<Outcome> {
             }
             Native::JsonNode(node) => match node {
                 Value::Null => Outcome::Skip,
-                node => Outcome::Message(machine.to_json(node, Style::PLAIN)?),
+                node => Outcome::Message(machine.json_of(node, Style::PLAIN)?),
             },
             Native::MissingNode => Outcome::Skip,
             Native::LazyText(_) => {
@@ -159,12 +163,12 @@ fn one(machine: &mut Machine<'_>, value: &Value) -> Run<Outcome> {
                 let text = text.borrow().clone();
                 message(&text)?
             }
-            _ => Outcome::Message(machine.to_json(value, Style::PLAIN)?),
+            _ => Outcome::Message(machine.json_of(value, Style::PLAIN)?),
         },
         Value::Object(object) if object.throwable.is_some() && matches!(object.class, Class::Builtin(_)) => {
             return Err(no_message("an exception; throw it"));
         }
-        other => Outcome::Message(machine.to_json(other, Style::PLAIN)?),
+        other => Outcome::Message(machine.json_of(other, Style::PLAIN)?),
     })
 }
 
@@ -181,6 +185,8 @@ fn message(text: &str) -> Run<Outcome> {
 fn no_message(what: &str) -> Box<Raise> {
     raise(
         Builtin::IllegalStateException,
-        format!("the script answered {what}; expected null, a text, a map, an object, a list or a DeletionEvent"),
+        format!(
+            "the script answered {what}; expected null, a text, a map, an object, a list or a DeletionEvent"
+        ),
     )
 }

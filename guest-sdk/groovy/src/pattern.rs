@@ -103,7 +103,9 @@ fn syntax_error(source: &str, reason: &str) -> Box<Raise> {
     let shown: String = source.chars().take(80).collect();
     raise(
         Builtin::PatternSyntaxException,
-        format!("the regular expression /{shown}/ is not understood: {reason}; expected the syntax of java.util.regex"),
+        format!(
+            "the regular expression /{shown}/ is not understood: {reason}; expected the syntax of java.util.regex"
+        ),
     )
 }
 
@@ -179,7 +181,9 @@ fn translate(source: &str, flags: i32) -> Result<String, String> {
                 to.push(')');
             }
             // Java's `$` also matches before a line end at the end of the text.
-            '$' if in_class == 0 && flags & MULTILINE == 0 && !source.contains("(?") => to.push_str("(?=\\n?\\z)"),
+            '$' if in_class == 0 && flags & MULTILINE == 0 && !source.contains("(?") => {
+                to.push_str("(?=\\n?\\z)");
+            }
             _ => to.push(char),
         }
     }
@@ -216,7 +220,11 @@ fn escape(chars: &[char], index: usize, in_class: bool, to: &mut String) -> Resu
         _ => "",
     };
     if !class.is_empty() {
-        if in_class { to.push_str(class) } else { to.push_str(&format!("[{class}]")) }
+        if in_class {
+            to.push_str(class);
+        } else {
+            to.push_str(&format!("[{class}]"));
+        }
         return Ok(next);
     }
     if !negated.is_empty() {
@@ -247,8 +255,10 @@ fn escape(chars: &[char], index: usize, in_class: bool, to: &mut String) -> Resu
             return Ok(next + 4);
         }
         '0' => {
-            let digits: String = chars.iter().skip(next).take(3).take_while(|digit| digit.is_digit(8)).collect();
-            let code = u32::from_str_radix(&digits, 8).map_err(|_| "`\\0` needs an octal number".to_owned())?;
+            let digits: String =
+                chars.iter().skip(next).take(3).take_while(|digit| digit.is_digit(8)).collect();
+            let code =
+                u32::from_str_radix(&digits, 8).map_err(|_| "`\\0` needs an octal number".to_owned())?;
             to.push_str(&format!("\\x{{{code:x}}}"));
             return Ok(next + digits.len());
         }
@@ -263,7 +273,13 @@ fn escape(chars: &[char], index: usize, in_class: bool, to: &mut String) -> Resu
 }
 
 /// `\p{..}`
-fn property(chars: &[char], index: usize, negated: bool, in_class: bool, to: &mut String) -> Result<usize, String> {
+fn property(
+    chars: &[char],
+    index: usize,
+    negated: bool,
+    in_class: bool,
+    to: &mut String,
+) -> Result<usize, String> {
     let (name, next) = if chars.get(index) == Some(&'{') {
         let name: String = chars.iter().skip(index + 1).take_while(|char| **char != '}').collect();
         let next = index + 2 + name.chars().count();
@@ -363,7 +379,13 @@ pub(crate) fn all(pattern: &Pattern, text: &str) -> Run<Vec<Groups>> {
 }
 
 /// Writes a replacement with its `$1` and `${name}`.
-pub(crate) fn expand(pattern: &Pattern, text: &str, groups: &Groups, replacement: &str, to: &mut String) -> Run<()> {
+pub(crate) fn expand(
+    pattern: &Pattern,
+    text: &str,
+    groups: &Groups,
+    replacement: &str,
+    to: &mut String,
+) -> Run<()> {
     let group = |index: usize| {
         let Some(span) = groups.get(index) else {
             return Err(raise(Builtin::IndexOutOfBoundsException, format!("No group {index}")));

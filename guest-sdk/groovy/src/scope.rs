@@ -10,28 +10,57 @@ use crate::class::{Builtin, Class};
 use crate::diagnostic::{Position, Refusal};
 use crate::names::{Method, nearest};
 use crate::syntax::{
-    Arguments, Call, Callee, Catch, ClassDef, Declared, Expr, Function, Import, Kind, MapItem, Piece, Program,
-    PropertyName, Statement, StatementKind, Switch, Type,
+    Arguments, Call, Callee, Catch, ClassDef, Declared, Expr, Function, Import, Kind, MapItem, Piece,
+    Program, PropertyName, Statement, StatementKind, Switch, Type,
 };
 use crate::token::{Part, Token, Word};
 
 type Scoped<T = ()> = Result<T, Refusal>;
 
 /// Names that every script can call without a receiver.
-pub(crate) const FREE_METHODS: &[&str] = &["println", "print", "printf", "sprintf", "evaluate", "sleep", "binding"];
+pub(crate) const FREE_METHODS: &[&str] =
+    &["println", "print", "printf", "sprintf", "evaluate", "sleep", "binding"];
 
 /// Why some classes that people know are not there.
 const ABSENT: &[(&[&str], &str)] = &[
     (
-        &["File", "FileReader", "FileWriter", "Files", "Path", "Paths", "FileInputStream", "FileOutputStream", "Scanner"],
+        &[
+            "File",
+            "FileReader",
+            "FileWriter",
+            "Files",
+            "Path",
+            "Paths",
+            "FileInputStream",
+            "FileOutputStream",
+            "Scanner",
+        ],
         "a script reaches no files; what it needs has to be in the script or in the record",
     ),
     (
-        &["URL", "URI", "HttpURLConnection", "HttpClient", "HttpRequest", "Socket", "RESTClient", "HTTPBuilder", "InetAddress"],
+        &[
+            "URL",
+            "URI",
+            "HttpURLConnection",
+            "HttpClient",
+            "HttpRequest",
+            "Socket",
+            "RESTClient",
+            "HTTPBuilder",
+            "InetAddress",
+        ],
         "a script reaches no network; enrich the stream in a belt instead",
     ),
     (
-        &["Thread", "Executors", "ExecutorService", "CompletableFuture", "Timer", "ThreadLocal", "ReentrantLock"],
+        &[
+            "Thread",
+            "Executors",
+            "ExecutorService",
+            "CompletableFuture",
+            "Timer",
+            "ThreadLocal",
+            "ReentrantLock",
+        ],
         "a script runs alone; call the code directly",
     ),
     (
@@ -196,14 +225,20 @@ impl Pass<'_> {
                 if !above.is(Builtin::Throwable) && above != Builtin::Object {
                     return refuse(
                         parent.at,
-                        format!("a class below `{}` is not supported; extend classes of the script, or exceptions", parent.name),
+                        format!(
+                            "a class below `{}` is not supported; extend classes of the script, or exceptions",
+                            parent.name
+                        ),
                     );
                 }
             }
         }
         *class.body.borrow_mut() = body;
         if class.parent().is_some_and(|parent| parent.is(&Class::Script(Rc::clone(class)))) {
-            return refuse(class.at, format!("the class `{}` is above itself; remove one `extends`", class.name));
+            return refuse(
+                class.at,
+                format!("the class `{}` is above itself; remove one `extends`", class.name),
+            );
         }
         Ok(())
     }
@@ -236,7 +271,8 @@ impl Pass<'_> {
         }
         class.body.borrow_mut().constants = constants;
         for part in [true, false] {
-            let count = if part { class.body.borrow().methods.len() } else { class.body.borrow().constructors.len() };
+            let count =
+                if part { class.body.borrow().methods.len() } else { class.body.borrow().constructors.len() };
             for index in 0..count {
                 let mut function = {
                     let body = class.body.borrow();
@@ -270,7 +306,9 @@ impl Pass<'_> {
     fn own_class(&self, arguments: &mut Rc<Function>, class: &Rc<ClassDef>) {
         let Some(function) = Rc::get_mut(arguments) else { return };
         for statement in &mut function.body {
-            if let StatementKind::Return(Some(Expr { kind: Kind::New { class: of, .. }, .. })) = &mut statement.kind {
+            if let StatementKind::Return(Some(Expr { kind: Kind::New { class: of, .. }, .. })) =
+                &mut statement.kind
+            {
                 of.class = Some(Class::Script(Rc::clone(class)));
             }
         }
@@ -278,7 +316,13 @@ impl Pass<'_> {
 
     fn function(&mut self, function: &mut Rc<Function>, is_closure: bool) -> Scoped {
         let Some(function) = Rc::get_mut(function) else { return Ok(()) };
-        self.levels.push(Level { is_closure, blocks: vec![Vec::new()], usages: Vec::new(), types: Vec::new(), captures: Vec::new() });
+        self.levels.push(Level {
+            is_closure,
+            blocks: vec![Vec::new()],
+            usages: Vec::new(),
+            types: Vec::new(),
+            captures: Vec::new(),
+        });
         for parameter in &mut function.parameters {
             if let Some(default) = &mut parameter.default {
                 self.expr(default)?;
@@ -313,7 +357,10 @@ impl Pass<'_> {
         if block.iter().any(|variable| variable.name == declared.name) {
             return refuse(
                 declared.at,
-                format!("the variable `{0}` is declared twice; write `{0} = ..` to assign to it", declared.name),
+                format!(
+                    "the variable `{0}` is declared twice; write `{0} = ..` to assign to it",
+                    declared.name
+                ),
             );
         }
         let slot = u32::try_from(level.usages.len()).unwrap_or(u32::MAX);
@@ -548,7 +595,9 @@ impl Pass<'_> {
                 self.expr(then)?;
                 self.expr(other)
             }
-            Kind::Assign(target, value) | Kind::Update(_, target, value) | Kind::ElvisAssign(target, value) => {
+            Kind::Assign(target, value)
+            | Kind::Update(_, target, value)
+            | Kind::ElvisAssign(target, value) => {
                 self.expr(value)?;
                 self.target(target)
             }
@@ -601,8 +650,8 @@ impl Pass<'_> {
                 })
         });
         // What every exception has.
-        let of_exception =
-            class.builtin_parent().is(Builtin::Throwable) && matches!(&**name, "message" | "cause" | "stackTrace");
+        let of_exception = class.builtin_parent().is(Builtin::Throwable)
+            && matches!(&**name, "message" | "cause" | "stackTrace");
         (is_member || of_exception).then(|| {
             let object = Box::new(Expr { kind: Kind::This, at: Position::default() });
             let access = crate::syntax::Access::Plain;
@@ -742,7 +791,11 @@ impl Pass<'_> {
                 let is_variable = self.find(name).is_some() || self.known.assigned.contains(name);
                 (!is_variable && self.member(name).is_none()).then(|| name.to_string())
             }
-            Kind::Property { object, name: PropertyName::Known(name), access: crate::syntax::Access::Plain } => {
+            Kind::Property {
+                object,
+                name: PropertyName::Known(name),
+                access: crate::syntax::Access::Plain,
+            } => {
                 let mut path = self.dotted(object)?;
                 path.push('.');
                 path.push_str(name);
@@ -808,8 +861,10 @@ impl Pass<'_> {
             }
             Callee::Method { receiver, name, .. } => {
                 if name.id == Method::Other && !self.may_be_member(&name.text) {
-                    let hint = Method::nearest(&name.text)
-                        .map_or_else(|| "write its work as code".to_owned(), |near| format!("did you mean `{near}`?"));
+                    let hint = Method::nearest(&name.text).map_or_else(
+                        || "write its work as code".to_owned(),
+                        |near| format!("did you mean `{near}`?"),
+                    );
                     let message = format!("no supported method is called `{}`; {hint}", name.text);
                     self.warnings.push(Refusal { at, message });
                 }
@@ -834,8 +889,10 @@ impl Pass<'_> {
                 let body = class.body.borrow();
                 body.methods.iter().any(|method| method.name == *name)
                     || body.fields.iter().any(|field| {
-                        let accessor = ["get", "set", "is"].iter().find_map(|prefix| name.strip_prefix(prefix));
-                        field.name == *name || accessor.is_some_and(|rest| rest.eq_ignore_ascii_case(&field.name))
+                        let accessor =
+                            ["get", "set", "is"].iter().find_map(|prefix| name.strip_prefix(prefix));
+                        field.name == *name
+                            || accessor.is_some_and(|rest| rest.eq_ignore_ascii_case(&field.name))
                     })
             })
     }
@@ -844,7 +901,12 @@ impl Pass<'_> {
 /// A function without its body.
 fn signature(function: &Function) -> Function {
     let parameter = |parameter: &crate::syntax::Parameter| crate::syntax::Parameter {
-        variable: Declared { name: Rc::clone(&parameter.variable.name), at: parameter.variable.at, class: None, slot: 0 },
+        variable: Declared {
+            name: Rc::clone(&parameter.variable.name),
+            at: parameter.variable.at,
+            class: None,
+            slot: 0,
+        },
         default: None,
     };
     Function {

@@ -156,7 +156,12 @@ pub(crate) enum Kind {
     Text(Vec<Piece>),
     List(Vec<Expr>),
     Map(Vec<MapItem>),
-    Range { from: Box<Expr>, to: Box<Expr>, open_left: bool, open_right: bool },
+    Range {
+        from: Box<Expr>,
+        to: Box<Expr>,
+        open_left: bool,
+        open_right: bool,
+    },
     /// A name before the scope pass.
     Name(Rc<str>),
     /// A variable of the function.
@@ -169,12 +174,27 @@ pub(crate) enum Kind {
     /// `owner` in a closure.
     Owner,
     Class(Class),
-    Property { object: Box<Expr>, name: PropertyName, access: Access },
-    Index { object: Box<Expr>, index: Vec<Expr>, safe: bool },
+    Property {
+        object: Box<Expr>,
+        name: PropertyName,
+        access: Access,
+    },
+    Index {
+        object: Box<Expr>,
+        index: Vec<Expr>,
+        safe: bool,
+    },
     Call(Box<Call>),
-    New { class: Type, arguments: Arguments },
+    New {
+        class: Type,
+        arguments: Arguments,
+    },
     /// `new int[3]`, `new int[]{1, 2}`
-    NewArray { class: Type, lengths: Vec<Expr>, items: Option<Vec<Expr>> },
+    NewArray {
+        class: Type,
+        lengths: Vec<Expr>,
+        items: Option<Vec<Expr>>,
+    },
     Closure(Rc<Function>),
     Unary(Unary, Box<Expr>),
     Binary(Binary, Box<Expr>, Box<Expr>),
@@ -189,13 +209,28 @@ pub(crate) enum Kind {
     ElvisAssign(Box<Expr>, Box<Expr>),
     /// `(a, b) = list`
     MultiAssign(Vec<Expr>, Box<Expr>),
-    Step { target: Box<Expr>, up: bool, prefix: bool },
-    Cast { class: Type, value: Box<Expr>, strict: bool },
-    InstanceOf { value: Box<Expr>, class: Type, negated: bool },
+    Step {
+        target: Box<Expr>,
+        up: bool,
+        prefix: bool,
+    },
+    Cast {
+        class: Type,
+        value: Box<Expr>,
+        strict: bool,
+    },
+    InstanceOf {
+        value: Box<Expr>,
+        class: Type,
+        negated: bool,
+    },
     /// `*list` among items and arguments.
     Spread(Box<Expr>),
     /// `receiver.&name`
-    MethodReference { receiver: Box<Expr>, name: MethodName },
+    MethodReference {
+        receiver: Box<Expr>,
+        name: MethodName,
+    },
 }
 
 /// A variable that a declaration introduces.
@@ -248,8 +283,19 @@ pub(crate) enum StatementKind {
     DeclareMany(Vec<Declared>, Expr),
     /// The arms in their order, and what else.
     If(Vec<(Expr, Vec<Statement>)>, Vec<Statement>),
-    While { label: Option<Rc<str>>, condition: Expr, body: Vec<Statement>, first: bool },
-    For { label: Option<Rc<str>>, variable: Declared, index: Option<Declared>, items: Expr, body: Vec<Statement> },
+    While {
+        label: Option<Rc<str>>,
+        condition: Expr,
+        body: Vec<Statement>,
+        first: bool,
+    },
+    For {
+        label: Option<Rc<str>>,
+        variable: Declared,
+        index: Option<Declared>,
+        items: Expr,
+        body: Vec<Statement>,
+    },
     Loop {
         label: Option<Rc<str>>,
         start: Vec<Statement>,
@@ -258,9 +304,17 @@ pub(crate) enum StatementKind {
         body: Vec<Statement>,
     },
     Switch(Box<Switch>),
-    Try { body: Vec<Statement>, catches: Vec<Catch>, finally: Option<Vec<Statement>> },
+    Try {
+        body: Vec<Statement>,
+        catches: Vec<Catch>,
+        finally: Option<Vec<Statement>>,
+    },
     Throw(Expr),
-    Assert { condition: Expr, message: Option<Expr>, text: Rc<str> },
+    Assert {
+        condition: Expr,
+        message: Option<Expr>,
+        text: Rc<str>,
+    },
     Break(Option<Rc<str>>),
     Continue(Option<Rc<str>>),
     Block(Vec<Statement>),

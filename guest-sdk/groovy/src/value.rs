@@ -187,7 +187,11 @@ pub(crate) enum Native {
     LazyText(Vec<Value>),
     Pattern(Rc<Pattern>),
     Matcher(Matcher),
-    Entry { map: Rc<Map>, key: Value, value: RefCell<Value> },
+    Entry {
+        map: Rc<Map>,
+        key: Value,
+        value: RefCell<Value>,
+    },
     Iterator(Items),
     Moment(Moment),
     Uuid(Rc<str>),
@@ -199,14 +203,23 @@ pub(crate) enum Native {
     MissingNode,
     Logger(Rc<str>),
     Level(&'static str),
-    Deletion { correlation_id: Value, event_id: Value },
+    Deletion {
+        correlation_id: Value,
+        event_id: Value,
+    },
     Snowplow(Rc<SnowplowFields>),
     Binding,
     Digest(Rc<str>, RefCell<Vec<u8>>),
     Rounding(crate::decimal::Rounding),
+    /// A pattern for numbers.
+    DecimalFormat(Rc<str>, Cell<crate::decimal::Rounding>),
     Precision(u32, crate::decimal::Rounding),
     /// Encoders and decoders of Base64: whether it encodes, whether for URLs, whether padded.
-    Base64 { encodes: bool, url: bool, padded: bool },
+    Base64 {
+        encodes: bool,
+        url: bool,
+        padded: bool,
+    },
     /// Something with a name alone: a locale, a character set.
     Named(Builtin, Rc<str>),
     /// `SnowplowSerDe` as an object, as scripts sometimes make one.
@@ -312,7 +325,10 @@ impl Value {
     /// Arguments without computed texts; `None` when there are none among them.
     pub(crate) fn plain_texts(arguments: &[Self]) -> Option<Vec<Self>> {
         arguments.iter().any(|argument| matches!(argument, Self::GString(_))).then(|| {
-            arguments.iter().map(|argument| argument.computed_text().unwrap_or_else(|| argument.clone())).collect()
+            arguments
+                .iter()
+                .map(|argument| argument.computed_text().unwrap_or_else(|| argument.clone()))
+                .collect()
         })
     }
 
@@ -413,6 +429,7 @@ impl Native {
             Self::Binding => Builtin::Binding,
             Self::Digest(..) => Builtin::MessageDigest,
             Self::Rounding(_) => Builtin::RoundingMode,
+            Self::DecimalFormat(..) => Builtin::DecimalFormat,
             Self::Precision(..) => Builtin::MathContext,
             Self::Base64 { .. } => Builtin::Base64,
         }

@@ -124,7 +124,8 @@ fn escaped(script: &str) -> String {
 }
 
 fn run_one(script: &str, payload: &str) -> (Result<Outcome, Failure>, TestHost) {
-    let (script, warnings) = Script::compile(script).unwrap_or_else(|errors| panic!("{}\n{script}", errors[0]));
+    let (script, warnings) =
+        Script::compile(script).unwrap_or_else(|errors| panic!("{}\n{script}", errors[0]));
     assert_eq!(warnings, []);
     let mut host = TestHost::default();
     let outcome = script.run(payload.as_bytes(), &[], &mut host, Limits::default());
@@ -263,7 +264,9 @@ fn results() {
 
 #[test]
 fn globals_do_not_survive_a_record() {
-    let (script, _) = Script::compile("if (binding.hasVariable('n')) { return 'left' }\nn = [1]\nn << n.size()\n'new'").unwrap();
+    let (script, _) =
+        Script::compile("if (binding.hasVariable('n')) { return 'left' }\nn = [1]\nn << n.size()\n'new'")
+            .unwrap();
     for _ in 0..2 {
         let outcome = script.run(b"", &[], &mut TestHost::default(), Limits::default());
         assert_eq!(outcome, message("new"));

@@ -30,7 +30,7 @@ fn exhaustion_cannot_be_caught() {
             ("'a' * 1000000000", "OutOfMemoryError"),
             ("def s = 'a'\nwhile (true) { s += s }", "OutOfMemoryError"),
             ("def l = []\nwhile (true) { l << 1 }", "OutOfMemoryError"),
-            ("(1..1000000000).toList()", "TimeoutException"),
+            ("(1..1000000000).toList()", "OutOfMemoryError"),
             ("(1..1000000000).each { }", "TimeoutException"),
             ("'x'.padLeft(2000000000)", "OutOfMemoryError"),
             ("new int[2000000000]", "OutOfMemoryError"),
@@ -58,7 +58,8 @@ fn exhaustion_cannot_be_caught() {
 #[test]
 fn recursion_of_a_useful_depth_works() {
     on_small_stack(|| {
-        let (script, _) = Script::compile("def f(n) { n <= 1 ? 1G : n * f(n - 1) }\nf(100).toString().size()").unwrap();
+        let (script, _) =
+            Script::compile("def f(n) { n <= 1 ? 1G : n * f(n - 1) }\nf(100).toString().size()").unwrap();
         let answer = script.evaluate(b"", &mut TestHost::default(), Limits::default());
         assert_eq!(answer.unwrap(), "158");
     });
@@ -111,9 +112,14 @@ fn deep_sources_are_refused() {
 #[test]
 fn sources_at_the_bounds_run() {
     on_small_stack(|| {
-        for (open, middle, close) in
-            [("(", "1", ")"), ("[", "1", "]"), ("!", "1", ""), ("{ -> ", "1", "}()"), ("1 + ", "1", ""), ("if (true) { ", "1", " }")]
-        {
+        for (open, middle, close) in [
+            ("(", "1", ")"),
+            ("[", "1", "]"),
+            ("!", "1", ""),
+            ("{ -> ", "1", "}()"),
+            ("1 + ", "1", ""),
+            ("if (true) { ", "1", " }"),
+        ] {
             let most = (1..1000).rev().find_map(|depth| {
                 let source = format!("{}{middle}{}", open.repeat(depth), close.repeat(depth));
                 Script::compile(&source).ok()
@@ -127,9 +133,58 @@ fn sources_at_the_bounds_run() {
 /// Changes a few characters of a text.
 fn mutated(text: &str, dice: &mut Dice) -> String {
     const PIECES: &[&str] = &[
-        "(", ")", "[", "]", "{", "}", "'", "\"", "$", "${", "/", "\\", "\n", ";", ",", ".", "?.", "*.", "->", "=", "==", "-",
-        "..", ":", "?", "0", "9999999999", "1e9", "null", "it", "def ", "return ", "in ", "as ", "new ", "class ", "'''",
-        "\u{0}", "ä", "😀", "<<", "%", "!", "~", "@", "x", "[:]", "()", "-1", ".class", " * 100000", "while(true)",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "'",
+        "\"",
+        "$",
+        "${",
+        "/",
+        "\\",
+        "\n",
+        ";",
+        ",",
+        ".",
+        "?.",
+        "*.",
+        "->",
+        "=",
+        "==",
+        "-",
+        "..",
+        ":",
+        "?",
+        "0",
+        "9999999999",
+        "1e9",
+        "null",
+        "it",
+        "def ",
+        "return ",
+        "in ",
+        "as ",
+        "new ",
+        "class ",
+        "'''",
+        "\u{0}",
+        "ä",
+        "😀",
+        "<<",
+        "%",
+        "!",
+        "~",
+        "@",
+        "x",
+        "[:]",
+        "()",
+        "-1",
+        ".class",
+        " * 100000",
+        "while(true)",
     ];
     let mut chars: Vec<char> = text.chars().collect();
     for _ in 0..1 + dice.below(4) {

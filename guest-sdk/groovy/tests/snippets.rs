@@ -15,7 +15,11 @@ fn answer(case: &Case) -> String {
         Ok(json) => json,
         Err(failure) => {
             let class = failure.class.rsplit('.').next().unwrap_or_default().to_owned();
-            if case.expected.starts_with("throws ") { format!("throws {class}") } else { format!("throws {failure}") }
+            if case.expected.starts_with("throws ") {
+                format!("throws {class}")
+            } else {
+                format!("throws {failure}")
+            }
         }
     }
 }
@@ -38,9 +42,18 @@ fn snippets_answer_what_the_documentation_says() {
     for case in &cases {
         let answer = answer(case);
         if !is_same(&case.expected, &answer) {
-            wrong.push(format!("{}\n{}\n  expected {}\n  answered {answer}", case.title, case.script, case.expected));
+            wrong.push(format!(
+                "{}\n{}\n  expected {}\n  answered {answer}",
+                case.title, case.script, case.expected
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {} cases are wrong:\n\n{}", wrong.len(), cases.len(), wrong.join("\n\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} cases are wrong:\n\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n\n")
+    );
     assert!(cases.len() >= 250, "only {} cases", cases.len());
 }

@@ -50,8 +50,16 @@ pub(crate) fn call(
     machine.step(1)?;
     Ok(Some(match (method, arguments) {
         (
-            M::call | M::doCall | M::apply | M::accept | M::test | M::run | M::compare | M::applyAsInt
-            | M::applyAsLong | M::applyAsDouble,
+            M::call
+            | M::doCall
+            | M::apply
+            | M::accept
+            | M::test
+            | M::run
+            | M::compare
+            | M::applyAsInt
+            | M::applyAsLong
+            | M::applyAsDouble,
             _,
         ) => machine.call_closure(closure, arguments)?,
         (M::get, []) => machine.call_closure(closure, &[])?,

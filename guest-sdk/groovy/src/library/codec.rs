@@ -78,10 +78,7 @@ pub(crate) fn hex_decoded(text: &str) -> Run<Vec<u8>> {
             .chunks(2)
             .map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit) as u8)
             .collect()),
-        None => Err(raise(
-            Builtin::NumberFormatException,
-            "expected an even number of hexadecimal digits",
-        )),
+        None => Err(raise(Builtin::NumberFormatException, "expected an even number of hexadecimal digits")),
     }
 }
 
@@ -96,7 +93,9 @@ pub(crate) fn url_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => encoded.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => {
+                encoded.push(char::from(byte));
+            }
             b' ' => encoded.push('+'),
             _ => {
                 let _ = write!(encoded, "%{byte:02X}");
@@ -125,7 +124,10 @@ pub(crate) fn url_decoded(text: &str) -> Option<String> {
 }
 
 fn is_latin(charset: &str) -> bool {
-    matches!(&*charset.to_uppercase().replace('_', "-"), "ISO-8859-1" | "LATIN1" | "ISO8859-1" | "WINDOWS-1252")
+    matches!(
+        &*charset.to_uppercase().replace('_', "-"),
+        "ISO-8859-1" | "LATIN1" | "ISO8859-1" | "WINDOWS-1252"
+    )
 }
 
 fn unknown_charset<T>(charset: &str) -> Run<T> {
@@ -155,7 +157,9 @@ pub(crate) fn decoded(bytes: &[u8], charset: &str) -> Run<String> {
 pub(crate) fn encoded(text: &str, charset: &str) -> Run<Vec<u8>> {
     match &*charset.to_uppercase().replace('_', "-") {
         "UTF-8" | "UTF8" => Ok(text.as_bytes().to_vec()),
-        "US-ASCII" | "ASCII" => Ok(text.chars().map(|char| if char.is_ascii() { char as u8 } else { b'?' }).collect()),
+        "US-ASCII" | "ASCII" => {
+            Ok(text.chars().map(|char| if char.is_ascii() { char as u8 } else { b'?' }).collect())
+        }
         _ if is_latin(charset) => Ok(text.chars().map(|char| u8::try_from(char).unwrap_or(b'?')).collect()),
         "UTF-16" | "UTF-16BE" => Ok(text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
         _ => unknown_charset(charset),
@@ -209,10 +213,8 @@ pub(crate) fn md5(bytes: &[u8]) -> [u8; 16] {
                 _ => (c ^ (b | !d), (7 * round) % 16),
             };
             let constant = (f64::from(round + 1).sin().abs() * 4_294_967_296.0) as u32;
-            let sum = a
-                .wrapping_add(mixed)
-                .wrapping_add(constant)
-                .wrapping_add(word(block, index as usize, false));
+            let sum =
+                a.wrapping_add(mixed).wrapping_add(constant).wrapping_add(word(block, index as usize, false));
             let shift = SHIFTS
                 .get((round / 16) as usize)
                 .and_then(|row| row.get((round % 4) as usize))
@@ -303,11 +305,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
             let [a, b, c, d, e, f, g, h] = v[..] else { break };
             let high = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
             let choice = (e & f) ^ (!e & g);
-            let first = h
-                .wrapping_add(high)
-                .wrapping_add(choice)
-                .wrapping_add(*constant)
-                .wrapping_add(*word);
+            let first = h.wrapping_add(high).wrapping_add(choice).wrapping_add(*constant).wrapping_add(*word);
             let low = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
             let majority = (a & b) ^ (a & c) ^ (b & c);
             let second = low.wrapping_add(majority);
@@ -337,7 +335,9 @@ pub(crate) fn call_bytes(
         (M::isEmpty, []) => Value::Bool(bytes.is_empty()),
         (M::encodeBase64, [] | [_]) => machine.new_text(base64_encoded(bytes, false, true))?,
         (M::encodeBase64Url, []) => machine.new_text(base64_encoded(bytes, true, false))?,
-        (M::encodeBase64Url, [Value::Bool(padded)]) => machine.new_text(base64_encoded(bytes, true, *padded))?,
+        (M::encodeBase64Url, [Value::Bool(padded)]) => {
+            machine.new_text(base64_encoded(bytes, true, *padded))?
+        }
         (M::encodeHex, []) => machine.new_text(hex(bytes))?,
         (M::md5, []) => machine.new_text(hex(&md5(bytes)))?,
         (M::sha256, []) => machine.new_text(hex(&sha256(bytes)))?,
@@ -360,7 +360,9 @@ mod tests {
 
     #[test]
     fn base64() {
-        for (plain, encoded) in [("", ""), ("a", "YQ=="), ("ab", "YWI="), ("abc", "YWJj"), ("abcd", "YWJjZA==")] {
+        for (plain, encoded) in
+            [("", ""), ("a", "YQ=="), ("ab", "YWI="), ("abc", "YWJj"), ("abcd", "YWJjZA==")]
+        {
             assert_eq!(base64_encoded(plain.as_bytes(), false, true), encoded);
             assert_eq!(base64_decoded(encoded).unwrap(), plain.as_bytes());
         }
@@ -371,12 +373,12 @@ mod tests {
     #[test]
     fn digests() {
         assert_eq!(hex(&md5(b"")), "d41d8cd98f00b204e9800998ecf8427e");
-        assert_eq!(hex(&md5(b"The quick brown fox jumps over the lazy dog")), "9e107d9d372bb6826bd81d3542a419d6");
-        assert_eq!(hex(&sha1(b"abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
         assert_eq!(
-            hex(&sha256(b"abc")),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+            hex(&md5(b"The quick brown fox jumps over the lazy dog")),
+            "9e107d9d372bb6826bd81d3542a419d6"
         );
+        assert_eq!(hex(&sha1(b"abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_eq!(hex(&sha256(b"abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]

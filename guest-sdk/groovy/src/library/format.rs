@@ -36,7 +36,10 @@ fn bad(format: &str, why: &str) -> Box<Raise> {
 /// `sprintf(format, ..)`, whose arguments may be a list.
 pub(crate) fn sprintf(machine: &mut Machine<'_>, arguments: &[Value]) -> Run {
     let Some((format, values)) = arguments.split_first() else {
-        return Err(raise(Builtin::IllegalArgumentException, "expected a format, as in sprintf('%s', value)"));
+        return Err(raise(
+            Builtin::IllegalArgumentException,
+            "expected a format, as in sprintf('%s', value)",
+        ));
     };
     let format = machine.text(format)?;
     let values = match values {
@@ -107,7 +110,7 @@ pub(crate) fn formatted(machine: &mut Machine<'_>, format: &str, values: &[Value
             next
         });
         let Some(value) = index.checked_sub(1).and_then(|index| values.get(index)) else {
-            return Err(bad(format, &format!("needs a value for `%{letter}`; give {} or more", index)));
+            return Err(bad(format, &format!("needs a value for `%{letter}`; give {index} or more")));
         };
         let date = if matches!(letter, 't' | 'T') { chars.next() } else { None };
         let text = one(machine, format, letter, date, &spec, value)?;
@@ -140,7 +143,10 @@ fn one(
     let mismatch = |expected: &str| {
         bad(
             format,
-            &format!("needs {expected} for `%{letter}`, found a value of class {}", value.class().full_name()),
+            &format!(
+                "needs {expected} for `%{letter}`, found a value of class {}",
+                value.class().full_name()
+            ),
         )
     };
     Ok(match letter {
@@ -190,7 +196,9 @@ fn one(
             _ => "true".to_owned(),
         },
         'c' | 'C' => match value {
-            Value::Int(code) => u32::try_from(*code).ok().and_then(char::from_u32).unwrap_or_default().to_string(),
+            Value::Int(code) => {
+                u32::try_from(*code).ok().and_then(char::from_u32).unwrap_or_default().to_string()
+            }
             other => machine.text(other)?.chars().take(1).collect(),
         },
         'h' | 'H' => {
@@ -224,11 +232,21 @@ fn one(
                 Some('b') => "MMM",
                 Some('A') => "EEEE",
                 Some('a') => "EEE",
-                _ => return Err(bad(format, "has a letter for dates that is not supported; use `date.format(..)`")),
+                _ => {
+                    return Err(bad(
+                        format,
+                        "has a letter for dates that is not supported; use `date.format(..)`",
+                    ));
+                }
             };
             moment.format(pattern)?
         }
-        _ => return Err(bad(format, &format!("has the letter `%{letter}`, which means nothing; use s, d, f, e, x, o, b or c"))),
+        _ => {
+            return Err(bad(
+                format,
+                &format!("has the letter `%{letter}`, which means nothing; use s, d, f, e, x, o, b or c"),
+            ));
+        }
     })
 }
 
@@ -270,6 +288,47 @@ fn signed(digits: &str, negative: bool, spec: &Spec) -> String {
         0
     };
     format!("{before}{}{grouped}{after}", "0".repeat(missing))
+}
+
+/// A number by a pattern of `DecimalFormat`, such as `#,##0.00`.
+pub(crate) fn by_pattern(pattern: &str, number: &Decimal, rounding: Rounding) -> String {
+    let pattern = pattern.split(';').next().unwrap_or_default();
+    let is_digit = |char: char| matches!(char, '#' | '0' | ',' | '.');
+    let start = pattern.find(is_digit).unwrap_or(pattern.len());
+    let end = pattern.rfind(is_digit).map_or(start, |last| last + 1);
+    let (prefix, rest) = pattern.split_at(start);
+    let (body, suffix) = rest.split_at(end - start);
+    let (whole, fraction) = body.split_once('.').unwrap_or((body, ""));
+    let least = whole.matches('0').count();
+    let group = whole.rfind(',').map(|comma| whole.len() - comma - 1).filter(|size| *size > 0);
+    let (fraction_least, fraction_most) = (fraction.matches('0').count(), fraction.len());
+    let scaled = if suffix.contains('%') || prefix.contains('%') {
+        number.multiply(&Decimal::new(BigInt::from(100), 0))
+    } else {
+        number.clone()
+    };
+    let scale = i32::try_from(fraction_most.min(WIDTH_MAX / 100)).unwrap_or(0);
+    let rounded = scaled.with_scale(scale, rounding);
+    let plain = rounded.absolute().to_plain();
+    let (digits, decimals) = plain.split_once('.').unwrap_or((&plain, ""));
+    let digits = if least == 0 && digits == "0" && fraction_most > 0 { "" } else { digits };
+    let digits = format!("{digits:0>least$}");
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if let Some(size) = group {
+            if index > 0 && (digits.len() - index) % size == 0 {
+                grouped.push(',');
+            }
+        }
+        grouped.push(digit);
+    }
+    let mut decimals = decimals.to_owned();
+    while decimals.len() > fraction_least && decimals.ends_with('0') {
+        decimals.pop();
+    }
+    let point = if decimals.is_empty() { "" } else { "." };
+    let sign = if rounded.signum() < 0 { "-" } else { "" };
+    format!("{sign}{}{grouped}{point}{decimals}{}", prefix.replace('\'', ""), suffix.replace('\'', ""))
 }
 
 fn scientific(number: &Decimal, precision: i32) -> String {

@@ -12,7 +12,12 @@ use crate::syntax::Binary;
 use crate::value::{Closure, Entries, Items, Key, MapKind, Native, Value};
 
 /// `items.name(..)`
-pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments: &[Value]) -> Run<Option<Value>> {
+pub(crate) fn call(
+    machine: &mut Machine<'_>,
+    this: &Value,
+    method: M,
+    arguments: &[Value],
+) -> Run<Option<Value>> {
     Ok(Some(match (method, arguments) {
         (M::each | M::forEach | M::forEachRemaining, [closure]) => {
             let closure = closure_of(closure, "each")?;
@@ -113,7 +118,11 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments
         (M::split, [closure @ Value::Closure(_)]) => {
             let (mut held, mut rest) = (Vec::new(), Vec::new());
             for item in machine.items(this)? {
-                if holds(machine, std::slice::from_ref(closure), &item)? { held.push(item) } else { rest.push(item) }
+                if holds(machine, std::slice::from_ref(closure), &item)? {
+                    held.push(item);
+                } else {
+                    rest.push(item);
+                }
             }
             let both = vec![same_kind(machine, this, held)?, same_kind(machine, this, rest)?];
             machine.new_list(both)?
@@ -275,7 +284,11 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments
         (M::average, [] | [_]) => {
             let count = machine.items(this)?.len();
             let total = sum(machine, this, arguments)?;
-            if count == 0 { Value::Null } else { machine.binary(Binary::Divide, &total, &Value::count(count))? }
+            if count == 0 {
+                Value::Null
+            } else {
+                machine.binary(Binary::Divide, &total, &Value::count(count))?
+            }
         }
         (M::max | M::min, [] | [_]) => {
             let items = machine.items(this)?;
@@ -368,18 +381,29 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments
         (M::indexed, [] | [_]) => {
             let start = arguments.first().map_or(Ok(0), |start| whole_of(machine, start))?;
             let items = machine.items(this)?.into_iter().enumerate();
-            let entries = items.map(|(index, item)| (Key(Value::whole(start + index as i64)), item)).collect();
+            let entries =
+                items.map(|(index, item)| (Key(Value::whole(start + index as i64)), item)).collect();
             machine.new_map(entries)?
         }
         (M::getIndices | M::indices, []) => {
             let length = machine.items(this)?.len() as i64;
             let empty = length == 0;
-            Value::Range(Rc::new(crate::value::Range { from: 0, to: (length - 1).max(0), empty, long: false, open: false }))
+            Value::Range(Rc::new(crate::value::Range {
+                from: 0,
+                to: (length - 1).max(0),
+                empty,
+                long: false,
+                open: false,
+            }))
         }
         (M::collate, [size]) => return collate(machine, this, size, size, true).map(Some),
-        (M::collate, [size, Value::Bool(keeps)]) => return collate(machine, this, size, size, *keeps).map(Some),
+        (M::collate, [size, Value::Bool(keeps)]) => {
+            return collate(machine, this, size, size, *keeps).map(Some);
+        }
         (M::collate, [size, step]) => return collate(machine, this, size, step, true).map(Some),
-        (M::collate, [size, step, Value::Bool(keeps)]) => return collate(machine, this, size, step, *keeps).map(Some),
+        (M::collate, [size, step, Value::Bool(keeps)]) => {
+            return collate(machine, this, size, step, *keeps).map(Some);
+        }
         (M::transpose, []) => {
             let mut rows = Vec::new();
             for row in machine.items(this)? {
@@ -496,7 +520,9 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments
         (M::asBoolean, []) => Value::Bool(machine.truth(this)?),
         (M::equals, [other]) => Value::Bool(machine.equal(this, other)?),
         (M::shuffle | M::shuffled, _) => {
-            return Err(crate::machine::unsupported("random order is not supported; sort by something of the items"));
+            return Err(crate::machine::unsupported(
+                "random order is not supported; sort by something of the items",
+            ));
         }
         _ => return Ok(None),
     }))
@@ -509,7 +535,12 @@ fn end_of(item: Option<Value>, method: &str) -> Run {
 }
 
 /// Calls a closure with an item and its place.
-pub(crate) fn call_with_index(machine: &mut Machine<'_>, closure: &Rc<Closure>, item: &Value, index: usize) -> Run {
+pub(crate) fn call_with_index(
+    machine: &mut Machine<'_>,
+    closure: &Rc<Closure>,
+    item: &Value,
+    index: usize,
+) -> Run {
     if let Value::Native(native) = item {
         if let Native::Entry { key, value, .. } = &**native {
             if machine.parameter_count(closure) == 3 {
@@ -534,7 +565,9 @@ pub(crate) fn holds(machine: &mut Machine<'_>, condition: &[Value], item: &Value
 /// Items as a set when they come from one, else as a list.
 fn same_kind(machine: &mut Machine<'_>, this: &Value, items: Vec<Value>) -> Run {
     match this {
-        Value::Set(set) => machine.new_set(items, if set.kind == MapKind::Sorted { set.kind } else { MapKind::Plain }),
+        Value::Set(set) => {
+            machine.new_set(items, if set.kind == MapKind::Sorted { set.kind } else { MapKind::Plain })
+        }
         _ => machine.new_list(items),
     }
 }

@@ -13,7 +13,9 @@ use crate::value::{Entries, Items, Key, Native, Value};
 
 fn node(value: Value) -> Value {
     match value {
-        Value::Native(native) if matches!(*native, Native::JsonNode(_) | Native::MissingNode) => Value::Native(native),
+        Value::Native(native) if matches!(*native, Native::JsonNode(_) | Native::MissingNode) => {
+            Value::Native(native)
+        }
         other => Value::native(Native::JsonNode(other)),
     }
 }
@@ -33,7 +35,10 @@ pub(crate) fn plain(value: &Value) -> Value {
 fn read(machine: &mut Machine<'_>, source: &Value) -> Run {
     let text = match source {
         Value::Null => {
-            return Err(raise(Builtin::IllegalArgumentException, "argument \"content\" is null: expected JSON"));
+            return Err(raise(
+                Builtin::IllegalArgumentException,
+                "argument \"content\" is null: expected JSON",
+            ));
         }
         Value::Bytes(bytes) => String::from_utf8_lossy(bytes).as_ref().into(),
         other => machine.text(other)?,
@@ -62,7 +67,9 @@ pub(crate) fn call_mapper(
         (M::readValue | M::convertValue, [source, class]) => {
             let value = if method == M::readValue { read(machine, source)? } else { plain(source) };
             match class {
-                Value::Class(Class::Builtin(Builtin::JsonNode | Builtin::ObjectNode | Builtin::ArrayNode)) => node(value),
+                Value::Class(Class::Builtin(
+                    Builtin::JsonNode | Builtin::ObjectNode | Builtin::ArrayNode,
+                )) => node(value),
                 Value::Class(Class::Builtin(Builtin::Object)) | Value::Native(_) => value,
                 Value::Class(class) => {
                     let expected = Type {
@@ -92,23 +99,31 @@ pub(crate) fn call_mapper(
         }
         (M::readTree, [source]) => node(read(machine, source)?),
         (M::valueToTree, [value]) => {
-            let json = machine.to_json(value, Style::JACKSON)?;
+            let json = machine.json_of(value, Style::JACKSON)?;
             node(parse(machine, &json)?)
         }
         (M::writeValueAsString, [value]) => {
-            let json = machine.to_json(value, Style::JACKSON)?;
+            let json = machine.json_of(value, Style::JACKSON)?;
             machine.new_text(json)?
         }
         (M::writeValueAsBytes, [value]) => {
-            let json = machine.to_json(value, Style::JACKSON)?;
+            let json = machine.json_of(value, Style::JACKSON)?;
             machine.allocate(json.len())?;
             Value::Bytes(json.as_bytes().into())
         }
         (M::createObjectNode, []) => node(machine.new_map(Entries::default())?),
         (M::createArrayNode, []) => node(machine.new_list(Vec::new())?),
         (
-            M::writerWithDefaultPrettyPrinter | M::writer | M::reader | M::configure | M::registerModule
-            | M::findAndRegisterModules | M::enable | M::disable | M::setSerializationInclusion | M::copy,
+            M::writerWithDefaultPrettyPrinter
+            | M::writer
+            | M::reader
+            | M::configure
+            | M::registerModule
+            | M::findAndRegisterModules
+            | M::enable
+            | M::disable
+            | M::setSerializationInclusion
+            | M::copy,
             _,
         ) => this.clone(),
         _ => return Ok(None),
@@ -178,7 +193,9 @@ pub(crate) fn call_node(
             find(machine, &value, &name)?.map_or(Value::Null, node)
         }
         (M::has, [key]) => Value::Bool(child(machine, &value, key)?.is_some()),
-        (M::hasNonNull, [key]) => Value::Bool(child(machine, &value, key)?.is_some_and(|child| !child.is_null())),
+        (M::hasNonNull, [key]) => {
+            Value::Bool(child(machine, &value, key)?.is_some_and(|child| !child.is_null()))
+        }
         (M::asText, []) => match &value {
             Value::Map(_) | Value::List(_) => machine.new_text("")?,
             Value::Null if missing => machine.new_text("")?,
@@ -189,12 +206,26 @@ pub(crate) fn call_node(
             Value::Map(_) | Value::List(_) => machine.new_text("")?,
             other => machine.text(other).map(Value::Text)?,
         },
-        (M::textValue, []) => if matches!(value, Value::Text(_)) { value } else { Value::Null },
+        (M::textValue, []) => {
+            if matches!(value, Value::Text(_)) {
+                value
+            } else {
+                Value::Null
+            }
+        }
         (M::asInt | M::intValue, [] | [_]) => number(machine, &value, Builtin::Integer, arguments.first())?,
         (M::asLong | M::longValue, [] | [_]) => number(machine, &value, Builtin::Long, arguments.first())?,
-        (M::asDouble | M::doubleValue, [] | [_]) => number(machine, &value, Builtin::Double, arguments.first())?,
+        (M::asDouble | M::doubleValue, [] | [_]) => {
+            number(machine, &value, Builtin::Double, arguments.first())?
+        }
         (M::decimalValue, []) => number(machine, &value, Builtin::BigDecimal, None)?,
-        (M::numberValue, []) => if value.is_number() { value } else { Value::Null },
+        (M::numberValue, []) => {
+            if value.is_number() {
+                value
+            } else {
+                Value::Null
+            }
+        }
         (M::asBoolean | M::booleanValue, [] | [_]) => match (&value, arguments.first()) {
             (Value::Bool(value), _) => Value::Bool(*value),
             (Value::Text(text), default) => match &**text {
@@ -215,7 +246,9 @@ pub(crate) fn call_node(
         (M::isNumber, []) => Value::Bool(value.is_number()),
         (M::isInt, []) => Value::Bool(matches!(value, Value::Int(_))),
         (M::isLong, []) => Value::Bool(matches!(value, Value::Long(_))),
-        (M::isIntegralNumber, []) => Value::Bool(matches!(value, Value::Int(_) | Value::Long(_) | Value::Big(_))),
+        (M::isIntegralNumber, []) => {
+            Value::Bool(matches!(value, Value::Int(_) | Value::Long(_) | Value::Big(_)))
+        }
         (M::isDouble | M::isFloatingPointNumber | M::isBigDecimal, []) => {
             Value::Bool(matches!(value, Value::Decimal(_) | Value::Double(_)))
         }
@@ -283,7 +316,11 @@ pub(crate) fn call_node(
             }
             Value::List(list) => {
                 let index = count_of(machine, key, "a position")?;
-                if index < list.items.borrow().len() { node(list.items.borrow_mut().remove(index)) } else { Value::Null }
+                if index < list.items.borrow().len() {
+                    node(list.items.borrow_mut().remove(index))
+                } else {
+                    Value::Null
+                }
             }
             _ => Value::Null,
         },
@@ -308,19 +345,35 @@ pub(crate) fn call_node(
             node(new)
         }
         (M::deepCopy, []) => {
-            let json = machine.to_json(&value, Style::JACKSON)?;
+            let json = machine.json_of(&value, Style::JACKSON)?;
             node(parse(machine, &json)?)
         }
         (M::toString, []) => machine.text(this).map(Value::Text)?,
         (M::toPrettyString, []) => {
-            let json = machine.to_json(&value, Style::JACKSON)?;
+            let json = machine.json_of(&value, Style::JACKSON)?;
             let text = pretty(machine, &json)?;
             machine.new_text(text)?
         }
         (M::equals, [other]) => Value::Bool(machine.equal(&value, &plain(other))?),
         (
-            M::each | M::collect | M::find | M::findAll | M::any | M::every | M::eachWithIndex | M::inject | M::forEach
-            | M::first | M::last | M::join | M::sum | M::max | M::min | M::sort | M::groupBy | M::collectEntries,
+            M::each
+            | M::collect
+            | M::find
+            | M::findAll
+            | M::any
+            | M::every
+            | M::eachWithIndex
+            | M::inject
+            | M::forEach
+            | M::first
+            | M::last
+            | M::join
+            | M::sum
+            | M::max
+            | M::min
+            | M::sort
+            | M::groupBy
+            | M::collectEntries,
             _,
         ) => return super::iterable::call(machine, this, method, arguments),
         _ => return Ok(None),

@@ -83,7 +83,9 @@ impl Reader<'_> {
 
     fn nested(&mut self, inside: impl FnOnce(&mut Self) -> Run) -> Run {
         if self.depth >= DEPTH_MAX {
-            return Err(self.error(&format!("expected at most {DEPTH_MAX} objects and arrays inside of each other")));
+            return Err(
+                self.error(&format!("expected at most {DEPTH_MAX} objects and arrays inside of each other"))
+            );
         }
         self.depth += 1;
         self.at += 1;
@@ -158,7 +160,11 @@ impl Reader<'_> {
         }
         let digits = self.text.get(start..self.at).unwrap_or_default();
         let unsigned = digits.strip_prefix('-').unwrap_or(digits);
-        let leading_zero = unsigned.len() > 1 && unsigned.starts_with('0') && !unsigned.starts_with("0.") && !unsigned.starts_with("0e") && !unsigned.starts_with("0E");
+        let leading_zero = unsigned.len() > 1
+            && unsigned.starts_with('0')
+            && !unsigned.starts_with("0.")
+            && !unsigned.starts_with("0e")
+            && !unsigned.starts_with("0E");
         let dangling = unsigned.starts_with('.') || unsigned.ends_with('.');
         let value = if leading_zero || dangling {
             None
@@ -189,7 +195,9 @@ impl Reader<'_> {
                     return Ok(text.into());
                 }
                 Some(b'\\') => break,
-                Some(0..=0x1f) => return Err(self.error("expected control characters as escapes, such as `\\n`")),
+                Some(0..=0x1f) => {
+                    return Err(self.error("expected control characters as escapes, such as `\\n`"));
+                }
                 Some(_) => self.at += 1,
                 None => return Err(self.error("expected `\"` at the end of a text")),
             }
@@ -253,7 +261,9 @@ impl Reader<'_> {
 
     fn hex4(&mut self) -> Run<u32> {
         let digits = self.bytes.get(self.at..self.at + 4).and_then(|digits| {
-            digits.iter().try_fold(0, |code, digit| char::from(*digit).to_digit(16).map(|digit| code * 16 + digit))
+            digits
+                .iter()
+                .try_fold(0, |code, digit| char::from(*digit).to_digit(16).map(|digit| code * 16 + digit))
         });
         match digits {
             Some(code) => {
@@ -323,7 +333,7 @@ pub(crate) fn write_string(text: &str, ascii: bool, to: &mut String) {
 
 impl Machine<'_> {
     /// The JSON of a value.
-    pub(crate) fn to_json(&mut self, value: &Value, style: Style) -> Run<String> {
+    pub(crate) fn json_of(&mut self, value: &Value, style: Style) -> Run<String> {
         let mut to = String::new();
         self.write_json(value, style, &mut to)?;
         Ok(to)
@@ -349,7 +359,9 @@ impl Machine<'_> {
                     let text = self.text(value)?;
                     return Err(raise(
                         Builtin::JsonException,
-                        format!("Number {text} can't be serialized as JSON: infinite or NaN are not allowed in JSON."),
+                        format!(
+                            "Number {text} can't be serialized as JSON: infinite or NaN are not allowed in JSON."
+                        ),
                     ));
                 }
                 self.write_text(value, to)?;
@@ -410,7 +422,10 @@ impl Machine<'_> {
                 to.push(',');
             }
             if key.is_null() {
-                return Err(raise(Builtin::IllegalArgumentException, "Maps with null keys can't be converted to JSON"));
+                return Err(raise(
+                    Builtin::IllegalArgumentException,
+                    "Maps with null keys can't be converted to JSON",
+                ));
             }
             let key = self.text(key)?;
             write_string(&key, style.ascii, to);
@@ -433,7 +448,13 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn write_json_native(&mut self, value: &Value, native: &Rc<Native>, style: Style, to: &mut String) -> Run<()> {
+    fn write_json_native(
+        &mut self,
+        value: &Value,
+        native: &Rc<Native>,
+        style: Style,
+        to: &mut String,
+    ) -> Run<()> {
         match &**native {
             Native::JsonBuilder(builder) => {
                 let content = builder.content.borrow().clone();

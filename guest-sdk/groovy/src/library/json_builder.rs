@@ -95,7 +95,7 @@ pub(crate) fn call(
         (M::toString, []) => machine.text(this).map(Value::Text)?,
         (M::toPrettyString, []) => {
             let content = builder.content.borrow().clone();
-            let json = machine.to_json(&content, Style::SCRIPT)?;
+            let json = machine.json_of(&content, Style::SCRIPT)?;
             let text = pretty(machine, &json)?;
             machine.new_text(text)?
         }
@@ -110,7 +110,9 @@ pub(crate) fn call(
             *builder.content.borrow_mut() = content.clone();
             content
         }
-        (M::getClass | M::equals | M::is | M::with | M::tap | M::hashCode | M::asBoolean | M::inspect, _) => return Ok(None),
+        (M::getClass | M::equals | M::is | M::with | M::tap | M::hashCode | M::asBoolean | M::inspect, _) => {
+            return Ok(None);
+        }
         _ if name.id != M::Other && arguments.is_empty() => return Ok(None),
         _ => {
             let value = value_of(machine, arguments)?;
@@ -149,7 +151,9 @@ pub(crate) fn slurp(machine: &mut Machine<'_>, method: M, arguments: &[Value]) -
             Value::native(Native::Slurper(Builtin::JsonSlurper))
         }
         (M::parseFile | M::parseUrl, _) => {
-            return Err(crate::machine::unsupported("a script reaches neither files nor the network; use parseText(text)"));
+            return Err(crate::machine::unsupported(
+                "a script reaches neither files nor the network; use parseText(text)",
+            ));
         }
         _ => return Ok(None),
     }))

@@ -192,7 +192,8 @@ pub(crate) fn call(
             this.clone()
         }
         (M::swap, [one, other]) => {
-            let (one, other) = (count_of(machine, one, "a position")?, count_of(machine, other, "a position")?);
+            let (one, other) =
+                (count_of(machine, one, "a position")?, count_of(machine, other, "a position")?);
             let mut items = list.items.borrow_mut();
             if one < items.len() && other < items.len() {
                 items.swap(one, other);
@@ -234,16 +235,26 @@ pub(crate) fn call(
         (M::clone, []) => {
             let items = list.items.borrow().clone();
             machine.allocate_items(items.len())?;
-            Value::List(Rc::new(List::new(items, if list.kind == ListKind::Array { list.kind } else { ListKind::Plain })))
+            Value::List(Rc::new(List::new(
+                items,
+                if list.kind == ListKind::Array { list.kind } else { ListKind::Plain },
+            )))
         }
         (M::withDefault | M::withLazyDefault | M::asSynchronized | M::asChecked, _) => this.clone(),
-        (M::execute, _) => return Err(crate::machine::unsupported("programs cannot be started; write the work as code")),
+        (M::execute, _) => {
+            return Err(crate::machine::unsupported("programs cannot be started; write the work as code"));
+        }
         _ => return Ok(None),
     }))
 }
 
 /// Items for which a closure holds, or that are among others; or all but those.
-pub(crate) fn filtered(machine: &mut Machine<'_>, items: Vec<Value>, what: &Value, keeps: bool) -> Run<Vec<Value>> {
+pub(crate) fn filtered(
+    machine: &mut Machine<'_>,
+    items: Vec<Value>,
+    what: &Value,
+    keeps: bool,
+) -> Run<Vec<Value>> {
     let others = match what {
         Value::Closure(_) => Vec::new(),
         other => machine.items(other)?,
@@ -341,7 +352,9 @@ pub(crate) fn call_range(
         (M::getTo, []) => Value::whole(range.to.max(range.from)),
         (M::containsWithinBounds, [item]) => {
             let (low, high) = (Value::Long(range.from.min(range.to)), Value::Long(range.to.max(range.from)));
-            Value::Bool(!range.empty && machine.compare(&low, item)?.is_le() && machine.compare(item, &high)?.is_le())
+            Value::Bool(
+                !range.empty && machine.compare(&low, item)?.is_le() && machine.compare(item, &high)?.is_le(),
+            )
         }
         (M::contains | M::isCase, [item]) => Value::Bool(machine.is_case(this, item)?),
         (M::get | M::getAt, [index]) => machine.get_at(this, index)?,
@@ -384,7 +397,9 @@ pub(crate) fn call_range(
             total
         }
         (M::add | M::remove | M::clear | M::addAll | M::set | M::putAt, _) => {
-            return Err(crate::machine::unsupported("a range cannot be changed; make a list of it with `toList()`"));
+            return Err(crate::machine::unsupported(
+                "a range cannot be changed; make a list of it with `toList()`",
+            ));
         }
         _ => return Ok(None),
     }))

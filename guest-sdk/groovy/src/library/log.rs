@@ -28,7 +28,12 @@ pub(crate) fn print(machine: &mut Machine<'_>, name: &MethodName, arguments: &[V
 }
 
 /// `logger.name(..)`
-pub(crate) fn call(machine: &mut Machine<'_>, logger: &str, method: M, arguments: &[Value]) -> Run<Option<Value>> {
+pub(crate) fn call(
+    machine: &mut Machine<'_>,
+    logger: &str,
+    method: M,
+    arguments: &[Value],
+) -> Run<Option<Value>> {
     let (level, message) = match (method, arguments) {
         (M::info | M::config, [message, ..]) => (Level::Info, message),
         (M::fine | M::finer | M::finest | M::debug | M::trace, [message, ..]) => (Level::Debug, message),
@@ -57,12 +62,11 @@ pub(crate) fn call(machine: &mut Machine<'_>, logger: &str, method: M, arguments
     let mut text = machine.text(&message)?.to_string();
     // What follows is an exception, or what `{}` and `{0}` in the message stand for.
     let skipped = if method == M::log { 2 } else { 1 };
-    let mut rest = arguments.iter().skip(skipped).flat_map(|argument| match argument {
+    let rest = arguments.iter().skip(skipped).flat_map(|argument| match argument {
         Value::List(list) => list.items.borrow().clone(),
         other => vec![other.clone()],
     });
-    let mut index = 0;
-    for argument in &mut rest {
+    for (index, argument) in rest.enumerate() {
         let shown = machine.text(&argument)?;
         let numbered = format!("{{{index}}}");
         if text.contains(&numbered) {
@@ -74,7 +78,6 @@ pub(crate) fn call(machine: &mut Machine<'_>, logger: &str, method: M, arguments
             text.push_str(&shown);
         }
         machine.allocate(text.len())?;
-        index += 1;
     }
     machine.step(100)?;
     machine.host.log(level, logger, &text);

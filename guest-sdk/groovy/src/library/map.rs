@@ -37,7 +37,9 @@ pub(crate) fn call(
 ) -> Run<Option<Value>> {
     if let (Some(key @ Value::Object(_)), false) = (arguments.first(), matches!(method, M::each)) {
         let known = machine.known_key(map, key.clone())?;
-        if !crate::compare::same_key(&known, key, 1) || !matches!((&known, key), (Value::Object(a), Value::Object(b)) if Rc::ptr_eq(a, b)) {
+        if !crate::compare::same_key(&known, key, 1)
+            || !matches!((&known, key), (Value::Object(a), Value::Object(b)) if Rc::ptr_eq(a, b))
+        {
             let mut with_known = arguments.to_vec();
             if let Some(first) = with_known.first_mut() {
                 *first = known;
@@ -152,7 +154,9 @@ pub(crate) fn call(
         }
         (M::merge, [key, value, closure]) => {
             let value = match map.get(key).filter(|value| !value.is_null()) {
-                Some(before) => machine.call_closure(closure_of(closure, "merge")?, &[before, value.clone()])?,
+                Some(before) => {
+                    machine.call_closure(closure_of(closure, "merge")?, &[before, value.clone()])?
+                }
                 None => value.clone(),
             };
             put_or_remove(machine, map, key, &value)?;
@@ -205,12 +209,15 @@ pub(crate) fn call(
             let mut kept = Vec::new();
             let before = map.entries.borrow().len();
             for entry in machine.items(this)? {
-                if iterable::holds(machine, std::slice::from_ref(condition), &entry)? == (method == M::retainAll) {
+                if iterable::holds(machine, std::slice::from_ref(condition), &entry)?
+                    == (method == M::retainAll)
+                {
                     kept.push(entry);
                 }
             }
             let changed = kept.len() != before;
-            *map.entries.borrow_mut() = kept.iter().map(parts).map(|(key, value)| (Key(key), value)).collect();
+            *map.entries.borrow_mut() =
+                kept.iter().map(parts).map(|(key, value)| (Key(key), value)).collect();
             Value::Bool(changed)
         }
         (M::sort | M::toSorted, [] | [_]) => {
@@ -220,7 +227,11 @@ pub(crate) fn call(
                 None => machine.sorted(entries, &mut |machine, left, right| {
                     let ((left, one), (right, other)) = (parts(left), parts(right));
                     // `sort()` goes by keys, `toSorted()` by values.
-                    if method == M::sort { machine.compare(&left, &right) } else { machine.compare(&one, &other) }
+                    if method == M::sort {
+                        machine.compare(&left, &right)
+                    } else {
+                        machine.compare(&one, &other)
+                    }
                 })?,
             };
             map_of(machine, &sorted)?
@@ -282,10 +293,38 @@ pub(crate) fn call(
         (M::equals, [other]) => Value::Bool(machine.equal(this, other)?),
         (M::isCase, [key]) => Value::Bool(map.entries.borrow().contains_key(&Key(key.clone()))),
         (
-            M::each | M::forEach | M::eachWithIndex | M::reverseEach | M::collect | M::collectMany | M::find
-            | M::findResult | M::findResults | M::any | M::every | M::inject | M::countBy | M::max | M::min | M::sum
-            | M::count | M::grep | M::split | M::join | M::findIndexOf | M::withIndex | M::indexed | M::head | M::first
-            | M::average | M::asBoolean | M::toList | M::toSet | M::noneMatch | M::stream | M::flatMap,
+            M::each
+            | M::forEach
+            | M::eachWithIndex
+            | M::reverseEach
+            | M::collect
+            | M::collectMany
+            | M::find
+            | M::findResult
+            | M::findResults
+            | M::any
+            | M::every
+            | M::inject
+            | M::countBy
+            | M::max
+            | M::min
+            | M::sum
+            | M::count
+            | M::grep
+            | M::split
+            | M::join
+            | M::findIndexOf
+            | M::withIndex
+            | M::indexed
+            | M::head
+            | M::first
+            | M::average
+            | M::asBoolean
+            | M::toList
+            | M::toSet
+            | M::noneMatch
+            | M::stream
+            | M::flatMap,
             _,
         ) if !matches!((method, arguments), (M::first | M::join | M::head, [])) => {
             if let (M::forEach | M::each, [Value::Closure(closure)]) = (method, arguments) {

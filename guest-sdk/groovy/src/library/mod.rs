@@ -95,10 +95,9 @@ pub(crate) fn create(machine: &mut Machine<'_>, class: Builtin, arguments: &[Val
             machine.allocate(text.len())?;
             Value::native(Native::StringBuilder(text.to_string().into(), class))
         }
-        (
-            Builtin::ArrayList | Builtin::List | Builtin::Stack,
-            [] | [Value::Int(_)],
-        ) => machine.new_list(Vec::new())?,
+        (Builtin::ArrayList | Builtin::List | Builtin::Stack, [] | [Value::Int(_)]) => {
+            machine.new_list(Vec::new())?
+        }
         (Builtin::ArrayList, [items]) => {
             let items = machine.items(items)?;
             machine.new_list(items)?
@@ -111,17 +110,18 @@ pub(crate) fn create(machine: &mut Machine<'_>, class: Builtin, arguments: &[Val
             machine.allocate_items(items.len() + 2)?;
             Value::List(Rc::new(crate::value::List::new(items, ListKind::Linked)))
         }
-        (Builtin::HashMap | Builtin::LinkedHashMap | Builtin::ConcurrentHashMap, [] | [Value::Int(_)] | [Value::Int(_), _]) => {
-            machine.new_map(Entries::default())?
-        }
+        (
+            Builtin::HashMap | Builtin::LinkedHashMap | Builtin::ConcurrentHashMap,
+            [] | [Value::Int(_)] | [Value::Int(_), _],
+        ) => machine.new_map(Entries::default())?,
         (Builtin::HashMap | Builtin::LinkedHashMap | Builtin::ConcurrentHashMap, [Value::Map(map)]) => {
             let entries = map.entries.borrow().clone();
             machine.new_map(entries)?
         }
         (Builtin::TreeMap, []) => {
-            machine.to_sorted_map(&Rc::new(crate::value::Map::new(Entries::default(), MapKind::Sorted)))?
+            machine.sorted_map_of(&Rc::new(crate::value::Map::new(Entries::default(), MapKind::Sorted)))?
         }
-        (Builtin::TreeMap, [Value::Map(map)]) => machine.to_sorted_map(map)?,
+        (Builtin::TreeMap, [Value::Map(map)]) => machine.sorted_map_of(map)?,
         (Builtin::HashSet | Builtin::LinkedHashSet | Builtin::TreeSet, [] | [_]) => {
             let items = match arguments {
                 [items @ (Value::List(_) | Value::Set(_) | Value::Range(_))] => machine.items(items)?,
@@ -131,7 +131,12 @@ pub(crate) fn create(machine: &mut Machine<'_>, class: Builtin, arguments: &[Val
             machine.new_set(items, kind)?
         }
         (
-            Builtin::Integer | Builtin::Long | Builtin::Double | Builtin::Float | Builtin::BigInteger | Builtin::BigDecimal,
+            Builtin::Integer
+            | Builtin::Long
+            | Builtin::Double
+            | Builtin::Float
+            | Builtin::BigInteger
+            | Builtin::BigDecimal,
             _,
         ) => return number::create(machine, class, arguments),
         (Builtin::Boolean, [value]) => {
@@ -150,9 +155,16 @@ pub(crate) fn create(machine: &mut Machine<'_>, class: Builtin, arguments: &[Val
             let correlation_id = id(machine, correlation_id)?;
             Value::native(Native::Deletion { correlation_id, event_id: id(machine, event_id)? })
         }
-        (Builtin::SnowplowSerDe | Builtin::SnowplowPayloadExtractor, []) => Value::native(Native::Helper(class)),
+        (Builtin::SnowplowSerDe | Builtin::SnowplowPayloadExtractor, []) => {
+            Value::native(Native::Helper(class))
+        }
         (Builtin::SnowplowCollectorPayload, []) => Value::native(Native::Snowplow(Rc::default())),
         (Builtin::Date | Builtin::SimpleDateFormat, _) => time::create(machine, class, arguments)?,
+        (Builtin::DecimalFormat, [pattern, ..]) => {
+            let pattern = machine.text(pattern)?;
+            let rounding = crate::decimal::Rounding::HalfEven.into();
+            Value::native(Native::DecimalFormat(pattern, rounding))
+        }
         (Builtin::UUID, [Value::Long(high), Value::Long(low)]) => {
             let text = format!("{high:016x}{low:016x}");
             Value::native(Native::Uuid(codec::uuid_of_hex(&text).into()))
@@ -162,13 +174,15 @@ pub(crate) fn create(machine: &mut Machine<'_>, class: Builtin, arguments: &[Val
             let precision = u32::try_from(precision).unwrap_or(u32::MAX);
             Value::native(Native::Precision(precision, crate::decimal::Rounding::HalfUp))
         }
-        (Builtin::IntRange, [Value::Int(from), Value::Int(to)]) => Value::Range(Rc::new(crate::value::Range {
-            from: i64::from(*from),
-            to: i64::from(*to),
-            empty: false,
-            long: false,
-            open: false,
-        })),
+        (Builtin::IntRange, [Value::Int(from), Value::Int(to)]) => {
+            Value::Range(Rc::new(crate::value::Range {
+                from: i64::from(*from),
+                to: i64::from(*to),
+                empty: false,
+                long: false,
+                open: false,
+            }))
+        }
         _ => return Ok(None),
     }))
 }
@@ -187,9 +201,9 @@ pub(crate) fn free(machine: &mut Machine<'_>, name: &MethodName, arguments: &[Va
         "println" | "print" | "printf" => log::print(machine, name, arguments).map(Some),
         "sprintf" => format::sprintf(machine, arguments).map(Some),
         "sleep" => Ok(Some(Value::Null)),
-        "evaluate" | "include" | "run" if !arguments.is_empty() => {
-            Err(crate::machine::unsupported("code cannot be loaded while the script runs; write it into the script"))
-        }
+        "evaluate" | "include" | "run" if !arguments.is_empty() => Err(crate::machine::unsupported(
+            "code cannot be loaded while the script runs; write it into the script",
+        )),
         "getBinding" => Ok(Some(Value::native(Native::Binding))),
         "with" | "tap" | "use" => Ok(None),
         _ => Ok(None),
@@ -241,6 +255,10 @@ pub(crate) fn growable(list: &crate::value::List) -> Run<()> {
     if matches!(list.kind, ListKind::Plain | ListKind::Linked) {
         return Ok(());
     }
-    let what = if list.kind == ListKind::Array { "an array has a fixed length" } else { "the list cannot be changed" };
+    let what = if list.kind == ListKind::Array {
+        "an array has a fixed length"
+    } else {
+        "the list cannot be changed"
+    };
     Err(crate::machine::unsupported(format!("{what}; make a list of it with `as List` or `toList()`")))
 }

@@ -13,7 +13,14 @@ use crate::value::{Entries, Key, Native, Value};
 
 /// Methods that are told apart by their text.
 pub(crate) const NAMED: &[&str] = &[
-    "toJSON", "toJson", "getCorrelationId", "getEventId", "getVariables", "hasVariable", "getVariable", "setVariable",
+    "toJSON",
+    "toJson",
+    "getCorrelationId",
+    "getEventId",
+    "getVariables",
+    "hasVariable",
+    "getVariable",
+    "setVariable",
 ];
 
 /// `object.name(..)`
@@ -43,7 +50,9 @@ pub(crate) fn call(
             _ => return Ok(None),
         })),
         Native::Iterator(items) => match (method, arguments) {
-            (M::hasNext | M::hasMoreElements, []) => Ok(Some(Value::Bool(items.next.get() < items.items.len()))),
+            (M::hasNext | M::hasMoreElements, []) => {
+                Ok(Some(Value::Bool(items.next.get() < items.items.len())))
+            }
             (M::next | M::nextElement, []) => {
                 let at = items.next.get();
                 items.next.set(at.saturating_add(1));
@@ -63,11 +72,14 @@ pub(crate) fn call(
             }
             (M::getMostSignificantBits | M::getLeastSignificantBits, []) => {
                 let digits: String = uuid.chars().filter(|char| *char != '-').collect();
-                let part = if method == M::getMostSignificantBits { digits.get(..16) } else { digits.get(16..) };
+                let part =
+                    if method == M::getMostSignificantBits { digits.get(..16) } else { digits.get(16..) };
                 let bits = part.and_then(|part| u64::from_str_radix(part, 16).ok()).unwrap_or(0);
                 Value::Long(bits as i64)
             }
-            (M::version, []) => Value::Int(uuid.chars().nth(14).and_then(|char| char.to_digit(16)).unwrap_or(0) as i32),
+            (M::version, []) => {
+                Value::Int(uuid.chars().nth(14).and_then(|char| char.to_digit(16)).unwrap_or(0) as i32)
+            }
             _ => return Ok(None),
         })),
         Native::Slurper(_) => json_builder::slurp(machine, method, arguments),
@@ -173,6 +185,17 @@ pub(crate) fn call(
             (M::name | M::toString | M::displayName | M::getID, []) => Value::Text(Rc::clone(named)),
             _ => return Ok(None),
         })),
+        Native::DecimalFormat(pattern, rounding) => Ok(Some(match (method, arguments) {
+            (M::format, [number]) => {
+                let Some(number) = crate::number::to_decimal(number) else { return Ok(None) };
+                machine.new_text(super::format::by_pattern(pattern, &number, rounding.get()))?
+            }
+            (M::setRoundingMode, [mode]) => {
+                rounding.set(super::number::rounding_of(machine, mode)?);
+                Value::Null
+            }
+            _ => return Ok(None),
+        })),
         Native::Precision(..) | Native::LazyText(_) => Ok(None),
     }
 }
@@ -195,7 +218,9 @@ pub(crate) fn property(machine: &mut Machine<'_>, native: &Rc<Native>, name: &st
             jackson::call_node(machine, &this, M::get, &[Value::text(name)])
         }
         Native::JsonBuilder(builder) if name == "content" => Ok(Some(builder.content.borrow().clone())),
-        Native::Deletion { correlation_id, .. } if name == "correlationId" => Ok(Some(correlation_id.clone())),
+        Native::Deletion { correlation_id, .. } if name == "correlationId" => {
+            Ok(Some(correlation_id.clone()))
+        }
         Native::Deletion { event_id, .. } if name == "eventId" => Ok(Some(event_id.clone())),
         Native::Binding if name != "variables" => Ok(machine.variable(name)),
         Native::Matcher(matcher) if name == "count" => Ok(Some(Value::count(matcher.all()?.len()))),
@@ -212,7 +237,7 @@ pub(crate) fn deletion_json(machine: &mut Machine<'_>, native: &Native) -> Run<S
         entries.insert(Key(Value::text("eventId")), event_id.clone());
     }
     let map = machine.new_map(entries)?;
-    machine.to_json(&map, Style::PLAIN)
+    machine.json_of(&map, Style::PLAIN)
 }
 
 /// Bytes among the arguments.

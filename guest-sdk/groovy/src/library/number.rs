@@ -60,7 +60,8 @@ pub(crate) fn convert(value: &Value, class: Builtin) -> Option<Value> {
 /// A whole number written with digits of a radix.
 pub(crate) fn in_radix(text: &str, radix: i32) -> Run<BigInt> {
     let radix = u32::try_from(radix).ok().filter(|radix| (2..=36).contains(radix));
-    let number = radix.filter(|_| text.len() < 4096).and_then(|radix| BigInt::from_str_radix(text, radix).ok());
+    let number =
+        radix.filter(|_| text.len() < 4096).and_then(|radix| BigInt::from_str_radix(text, radix).ok());
     number.ok_or_else(|| super::text::not_a_number(text))
 }
 
@@ -101,7 +102,10 @@ fn scaled(machine: &mut Machine<'_>, number: &Decimal, scale: &Value, rounding: 
     let scale = whole_of(machine, scale)?;
     let bound = i64::from(crate::decimal::SCALE_MAX);
     if !(-bound..=bound).contains(&scale) {
-        return Err(raise(Builtin::ArithmeticException, format!("expected a scale up to {bound}, found {scale}")));
+        return Err(raise(
+            Builtin::ArithmeticException,
+            format!("expected a scale up to {bound}, found {scale}"),
+        ));
     }
     let scale = scale as i32;
     machine.allocate(scale.unsigned_abs() as usize)?;
@@ -115,9 +119,11 @@ fn count(machine: &mut Machine<'_>, from: &Value, to: &Value, closure: &Value, u
     if (up && first > last) || (!up && first < last) {
         return Err(raise(
             Builtin::GroovyRuntimeException,
-            format!("The argument ({last}) to {}() cannot be {} than the value ({first}) it's called on.",
+            format!(
+                "The argument ({last}) to {}() cannot be {} than the value ({first}) it's called on.",
                 if up { "upto" } else { "downto" },
-                if up { "less" } else { "greater" }),
+                if up { "less" } else { "greater" }
+            ),
         ));
     }
     let mut number = from.clone();
@@ -153,7 +159,12 @@ fn is_prime(number: &BigInt) -> bool {
 }
 
 /// `number.name(..)`
-pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments: &[Value]) -> Run<Option<Value>> {
+pub(crate) fn call(
+    machine: &mut Machine<'_>,
+    this: &Value,
+    method: M,
+    arguments: &[Value],
+) -> Run<Option<Value>> {
     let double = || number::to_double(this).unwrap_or(f64::NAN);
     Ok(Some(match (method, arguments) {
         (M::toInteger | M::intValue, []) => convert(this, Builtin::Integer).unwrap_or_default(),
@@ -196,7 +207,9 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments
             other => other.clone(),
         },
         (M::round, [Value::Native(native)]) => match (&**native, number::to_decimal(this)) {
-            (Native::Precision(digits, rounding), Some(number)) => Value::decimal(number.rounded(*digits, *rounding)),
+            (Native::Precision(digits, rounding), Some(number)) => {
+                Value::decimal(number.rounded(*digits, *rounding))
+            }
             _ => return Ok(None),
         },
         (M::round | M::trunc | M::truncate, [digits]) => {
@@ -265,7 +278,8 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments
             match (number::to_decimal(this), number::to_decimal(other)) {
                 (Some(left), Some(right)) if !right.is_zero() => {
                     // Digits enough that rounding them once more changes nothing.
-                    let wide = left.with_scale((*scale).clamp(0, 5_000) + 40 + right.scale().abs(), Rounding::Down);
+                    let wide =
+                        left.with_scale((*scale).clamp(0, 5_000) + 40 + right.scale().abs(), Rounding::Down);
                     let quotient = wide.divide(&right).unwrap_or(wide);
                     Value::decimal(quotient.with_scale((*scale).clamp(-5_000, 5_000), rounding))
                 }
@@ -283,7 +297,9 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments
             }
             return number::arithmetic(Binary::Divide, this, other);
         }
-        (M::r#mod | M::remainder | M::rem, [other]) => return number::arithmetic(Binary::Remainder, this, other),
+        (M::r#mod | M::remainder | M::rem, [other]) => {
+            return number::arithmetic(Binary::Remainder, this, other);
+        }
         (M::power | M::pow, [other]) => return number::arithmetic(Binary::Power, this, other),
         (M::and, [other]) => return number::bits(Binary::And, this, other),
         (M::or, [other]) => return number::bits(Binary::Or, this, other),
@@ -322,9 +338,7 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments
             Value::Null
         }
         (M::compareTo, [other]) => Value::Int(machine.compare(this, other)? as i32),
-        (M::equals, [other]) => {
-            Value::Bool(crate::compare::same_key(this, other, crate::value::KEY_DEPTH))
-        }
+        (M::equals, [other]) => Value::Bool(crate::compare::same_key(this, other, crate::value::KEY_DEPTH)),
         (M::max | M::min, [other]) => {
             let greater = machine.compare(this, other)?.is_ge();
             if greater == (method == M::max) { this.clone() } else { other.clone() }
@@ -381,7 +395,12 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Value, method: M, arguments
 }
 
 /// `char.name(..)`
-pub(crate) fn call_char(machine: &mut Machine<'_>, this: char, method: M, arguments: &[Value]) -> Run<Option<Value>> {
+pub(crate) fn call_char(
+    machine: &mut Machine<'_>,
+    this: char,
+    method: M,
+    arguments: &[Value],
+) -> Run<Option<Value>> {
     Ok(Some(match (method, arguments) {
         (M::isDigit, []) => Value::Bool(this.is_numeric()),
         (M::isLetter, []) => Value::Bool(this.is_alphabetic()),
@@ -391,10 +410,14 @@ pub(crate) fn call_char(machine: &mut Machine<'_>, this: char, method: M, argume
         (M::isWhitespace, []) => Value::Bool(this.is_whitespace()),
         (M::toUpperCase, []) => Value::Char(this.to_uppercase().next().unwrap_or(this)),
         (M::toLowerCase, []) => Value::Char(this.to_lowercase().next().unwrap_or(this)),
-        (M::toInteger | M::intValue, []) => Value::Int(this.to_digit(36).map_or(this as i32, |digit| digit as i32)),
+        (M::toInteger | M::intValue, []) => {
+            Value::Int(this.to_digit(36).map_or(this as i32, |digit| digit as i32))
+        }
         (M::charValue, []) => Value::Char(this),
         (M::next, []) => Value::Char(char::from_u32(this as u32 + 1).unwrap_or(this)),
-        (M::previous, []) => Value::Char((this as u32).checked_sub(1).and_then(char::from_u32).unwrap_or(this)),
+        (M::previous, []) => {
+            Value::Char((this as u32).checked_sub(1).and_then(char::from_u32).unwrap_or(this))
+        }
         (M::compareTo, [other]) => Value::Int(machine.compare(&Value::Char(this), other)? as i32),
         (M::equals, [other]) => Value::Bool(matches!(other, Value::Char(other) if *other == this)),
         (M::toString, []) => Value::text(this.encode_utf8(&mut [0; 4])),
@@ -414,7 +437,12 @@ pub(crate) fn call_char(machine: &mut Machine<'_>, this: char, method: M, argume
 }
 
 /// `truth.name(..)`
-pub(crate) fn call_bool(machine: &mut Machine<'_>, this: bool, method: M, arguments: &[Value]) -> Run<Option<Value>> {
+pub(crate) fn call_bool(
+    machine: &mut Machine<'_>,
+    this: bool,
+    method: M,
+    arguments: &[Value],
+) -> Run<Option<Value>> {
     Ok(Some(match (method, arguments) {
         (M::toString, []) => Value::text(if this { "true" } else { "false" }),
         (M::booleanValue | M::asBoolean | M::toBoolean, []) => Value::Bool(this),
@@ -450,10 +478,13 @@ pub(crate) fn math(machine: &mut Machine<'_>, method: M, arguments: &[Value]) ->
             let answer = if greater == (method == M::max) { left } else { right };
             // Both become the wider type.
             match (left, right) {
-                (Value::Double(_), _) | (_, Value::Double(_)) | (Value::Decimal(_), _) | (_, Value::Decimal(_)) => {
-                    Value::Double(number::to_double(answer).unwrap_or(f64::NAN))
+                (Value::Double(_), _)
+                | (_, Value::Double(_))
+                | (Value::Decimal(_), _)
+                | (_, Value::Decimal(_)) => Value::Double(number::to_double(answer).unwrap_or(f64::NAN)),
+                (Value::Long(_), _) | (_, Value::Long(_)) => {
+                    Value::Long(number::to_long(answer).unwrap_or(0))
                 }
-                (Value::Long(_), _) | (_, Value::Long(_)) => Value::Long(number::to_long(answer).unwrap_or(0)),
                 _ => answer.clone(),
             }
         }

@@ -11,7 +11,11 @@ use crate::syntax::MethodName;
 use crate::value::{Object, Value};
 
 /// What `null` answers instead of an exception.
-pub(crate) fn call_null(machine: &mut Machine<'_>, name: &MethodName, arguments: &[Value]) -> Run<Option<Value>> {
+pub(crate) fn call_null(
+    machine: &mut Machine<'_>,
+    name: &MethodName,
+    arguments: &[Value],
+) -> Run<Option<Value>> {
     Ok(Some(match (name.id, arguments) {
         (M::toString | M::inspect | M::dump, []) => Value::text("null"),
         (M::asBoolean, []) => Value::Bool(false),
@@ -23,9 +27,10 @@ pub(crate) fn call_null(machine: &mut Machine<'_>, name: &MethodName, arguments:
         (M::any, [..]) => Value::Bool(false),
         (M::every, [..]) => Value::Bool(true),
         (M::find | M::findResult, [..]) => Value::Null,
-        (M::iterator, []) => {
-            Value::native(crate::value::Native::Iterator(crate::value::Items { items: Vec::new(), next: 0.into() }))
-        }
+        (M::iterator, []) => Value::native(crate::value::Native::Iterator(crate::value::Items {
+            items: Vec::new(),
+            next: 0.into(),
+        })),
         (M::with | M::tap, [Value::Closure(closure)]) => closure::call_on(machine, closure, &Value::Null)?,
         (M::getClass, []) => Value::Class(Class::Builtin(Builtin::Object)),
         _ => return Ok(None),
@@ -58,9 +63,7 @@ pub(crate) fn call(
         }
         (M::getClass, []) => Value::Class(this.class()),
         (M::equals, [other]) => Value::Bool(machine.equal(this, other)?),
-        (M::is, [other]) => {
-            machine.binary(crate::syntax::Binary::Identical, this, other)?
-        }
+        (M::is, [other]) => machine.binary(crate::syntax::Binary::Identical, this, other)?,
         (M::hashCode, []) => {
             let mut hasher = std::hash::DefaultHasher::new();
             crate::compare::hash_into(this, &mut hasher, crate::value::KEY_DEPTH);
@@ -153,7 +156,8 @@ fn call_object(
             (M::name, []) => return Ok(object.fields.borrow().get("$name").cloned()),
             (M::ordinal, []) => return Ok(Some(Value::count(ordinal))),
             (M::next | M::previous, []) => {
-                let values = machine.invoke(&Value::Class(object.class.clone()), &MethodName::new("values"), &[])?;
+                let values =
+                    machine.invoke(&Value::Class(object.class.clone()), &MethodName::new("values"), &[])?;
                 let values = machine.items(&values)?;
                 let index = shifted(if name.id == M::next { 1 } else { -1 }, values.len());
                 return Ok(values.get(index).cloned());
@@ -188,7 +192,8 @@ fn call_object(
             }
             let mut lines = Vec::new();
             for frame in frames {
-                lines.push(machine.new_text(format!("{}(Script1.groovy:{})", frame.function, frame.at.line))?);
+                lines
+                    .push(machine.new_text(format!("{}(Script1.groovy:{})", frame.function, frame.at.line))?);
             }
             Value::array(lines)
         }

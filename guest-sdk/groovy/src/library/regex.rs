@@ -74,9 +74,10 @@ fn no_match<T>() -> Run<T> {
 /// The number of a group among the arguments: a number or a name.
 fn group_index(machine: &mut Machine<'_>, matcher: &Matcher, value: &Value) -> Run<usize> {
     if let Value::Text(name) = value {
-        return matcher.pattern.group_named(name).ok_or_else(|| {
-            raise(Builtin::IllegalArgumentException, format!("No group with name <{name}>"))
-        });
+        return matcher
+            .pattern
+            .group_named(name)
+            .ok_or_else(|| raise(Builtin::IllegalArgumentException, format!("No group with name <{name}>")));
     }
     let index = count_of(machine, value, "the number of a group")?;
     if index > matcher.pattern.group_count() {
@@ -103,7 +104,11 @@ pub(crate) fn call_matcher(
             Value::Bool(matcher.find()?)
         }
         (M::matches | M::lookingAt, []) => {
-            let groups = if method == M::matches { matcher.pattern.whole(text)? } else { matcher.pattern.start(text)? };
+            let groups = if method == M::matches {
+                matcher.pattern.whole(text)?
+            } else {
+                matcher.pattern.start(text)?
+            };
             let found = groups.is_some();
             matcher.state.borrow_mut().groups = groups;
             Value::Bool(found)
@@ -141,7 +146,10 @@ pub(crate) fn call_matcher(
             *matcher.state.borrow_mut() = Search::default();
             if let [value] = arguments {
                 let text = machine.text(value)?;
-                return Ok(Some(Value::native(Native::Matcher(Matcher::new(Rc::clone(&matcher.pattern), text)))));
+                return Ok(Some(Value::native(Native::Matcher(Matcher::new(
+                    Rc::clone(&matcher.pattern),
+                    text,
+                )))));
             }
             this.clone()
         }
@@ -154,7 +162,11 @@ pub(crate) fn call_matcher(
                 if usize::try_from(place).map_or(true, |place| place >= length) {
                     return Err(raise(
                         Builtin::IndexOutOfBoundsException,
-                        format!("index is out of range {}..{} (index = {index})", -(length as i64), length as i64 - 1),
+                        format!(
+                            "index is out of range {}..{} (index = {index})",
+                            -(length as i64),
+                            length as i64 - 1
+                        ),
                     ));
                 }
             }

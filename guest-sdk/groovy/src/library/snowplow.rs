@@ -97,10 +97,8 @@ pub(crate) fn flat(machine: &mut Machine<'_>, of: &SnowplowFields) -> Run {
 
 /// What a record prints as.
 pub(crate) fn shown(of: &SnowplowFields) -> String {
-    let set: Vec<String> = fields(of)
-        .into_iter()
-        .filter_map(|(name, text)| text.map(|text| format!("{name}:{text}")))
-        .collect();
+    let set: Vec<String> =
+        fields(of).into_iter().filter_map(|(name, text)| text.map(|text| format!("{name}:{text}"))).collect();
     format!("CollectorPayload({})", set.join(", "))
 }
 
@@ -129,7 +127,8 @@ pub(crate) fn getter(method: &str) -> Option<(bool, &'static str)> {
     };
     let is_it = |name: &&str| {
         let (first, others) = name.split_at(1);
-        rest.get(..1).is_some_and(|letter| letter.eq_ignore_ascii_case(first)) && rest.get(1..) == Some(others)
+        rest.get(..1).is_some_and(|letter| letter.eq_ignore_ascii_case(first))
+            && rest.get(1..) == Some(others)
     };
     let all = NAMES.iter().copied().chain(["headersSize", "headersIterator"]);
     all.into_iter().find(is_it).map(|name| (presence, name))
@@ -165,7 +164,7 @@ pub(crate) fn call_static(
             }
         }
         (Builtin::SnowplowSerDe, M::toJSON | M::toJson, [value]) => {
-            let json = machine.to_json(value, Style::PLAIN)?;
+            let json = machine.json_of(value, Style::PLAIN)?;
             machine.new_text(json)?
         }
         (Builtin::SnowplowPayloadExtractor, M::normalizeJson, [value]) => {
@@ -182,7 +181,7 @@ pub(crate) fn call_static(
                     }
                 }
             }
-            let json = machine.to_json(&normal, Style::PLAIN)?;
+            let json = machine.json_of(&normal, Style::PLAIN)?;
             machine.new_text(json)?
         }
         _ => return Ok(None),
@@ -192,7 +191,7 @@ pub(crate) fn call_static(
 /// The form in which `body` is a value instead of a text.
 fn normalized(machine: &mut Machine<'_>, value: &Value) -> Run {
     let text = match value {
-        Value::Native(_) | Value::Map(_) => machine.to_json(value, Style::PLAIN)?.as_str().into(),
+        Value::Native(_) | Value::Map(_) => machine.json_of(value, Style::PLAIN)?.as_str().into(),
         Value::Null => {
             return Err(raise(
                 Builtin::IllegalArgumentException,

@@ -13,8 +13,33 @@ use crate::value::{Closure, Code, Entries, ListKind, MapKind, Native, Value};
 
 /// Names that `import static java.lang.Math.*` and its like bring.
 const MATH: &[&str] = &[
-    "abs", "max", "min", "round", "floor", "ceil", "sqrt", "cbrt", "pow", "exp", "log", "log10", "sin", "cos", "tan",
-    "asin", "acos", "atan", "atan2", "hypot", "signum", "floorMod", "floorDiv", "toRadians", "toDegrees", "PI", "E",
+    "abs",
+    "max",
+    "min",
+    "round",
+    "floor",
+    "ceil",
+    "sqrt",
+    "cbrt",
+    "pow",
+    "exp",
+    "log",
+    "log10",
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+    "atan2",
+    "hypot",
+    "signum",
+    "floorMod",
+    "floorDiv",
+    "toRadians",
+    "toDegrees",
+    "PI",
+    "E",
 ];
 
 /// Whether a class has a static member of that name, for imports of all of them.
@@ -24,7 +49,9 @@ pub(crate) fn has(class: Builtin, name: &str) -> bool {
         Builtin::JsonOutput => matches!(name, "toJson" | "prettyPrint"),
         Builtin::RoundingMode => Rounding::named(name).is_some(),
         Builtin::ChronoUnit => time::is_unit(name),
-        Builtin::StandardCharsets => name.starts_with("UTF") || name.starts_with("ISO") || name.starts_with("US"),
+        Builtin::StandardCharsets => {
+            name.starts_with("UTF") || name.starts_with("ISO") || name.starts_with("US")
+        }
         _ => false,
     }
 }
@@ -63,7 +90,16 @@ pub(crate) fn call(
             }
             _ => return number::math(machine, method, arguments),
         },
-        (Builtin::Integer | Builtin::Long | Builtin::Short | Builtin::Byte | Builtin::Double | Builtin::Float, _, _) => {
+        (
+            Builtin::Integer
+            | Builtin::Long
+            | Builtin::Short
+            | Builtin::Byte
+            | Builtin::Double
+            | Builtin::Float,
+            _,
+            _,
+        ) => {
             return number_class(machine, class, method, arguments);
         }
         (Builtin::BigDecimal | Builtin::BigInteger, M::valueOf, [value]) => value_of(machine, class, value)?,
@@ -153,7 +189,7 @@ pub(crate) fn call(
             Value::native(Native::Uuid(codec::uuid_of_hex(&codec::hex(&hash)).into()))
         }
         (Builtin::JsonOutput, M::toJson, [value]) => {
-            let json = machine.to_json(value, super::json::Style::SCRIPT)?;
+            let json = machine.json_of(value, super::json::Style::SCRIPT)?;
             machine.new_text(json)?
         }
         (Builtin::JsonOutput, M::prettyPrint, [text]) => {
@@ -194,7 +230,9 @@ pub(crate) fn call(
         }
         (Builtin::Base64, M::getEncoder | M::getMimeEncoder, []) => base64(true, false, true),
         (Builtin::Base64, M::getUrlEncoder, []) => base64(true, true, true),
-        (Builtin::Base64, M::getDecoder | M::getUrlDecoder | M::getMimeDecoder, []) => base64(false, false, true),
+        (Builtin::Base64, M::getDecoder | M::getUrlDecoder | M::getMimeDecoder, []) => {
+            base64(false, false, true)
+        }
         (Builtin::MessageDigest, M::getInstance, [algorithm]) => {
             let algorithm = machine.text(algorithm)?;
             codec::digest(&algorithm, &[])?;
@@ -221,9 +259,7 @@ pub(crate) fn call(
             let (source, flags) = (machine.text(source)?, whole_of(machine, flags)? as i32);
             Value::native(Native::Pattern(machine.pattern(&source, flags)?))
         }
-        (Builtin::Pattern, M::matches, [source, text]) => {
-            machine.binary(Binary::Match, text, source)?
-        }
+        (Builtin::Pattern, M::matches, [source, text]) => machine.binary(Binary::Match, text, source)?,
         (Builtin::Pattern | Builtin::Matcher, M::quote | M::quoteReplacement, [text]) => {
             let text = machine.text(text)?;
             if class == Builtin::Matcher || method == M::quoteReplacement {
@@ -237,7 +273,9 @@ pub(crate) fn call(
             return collections(machine, class, method, arguments);
         }
         (Builtin::Entry, M::comparingByKey | M::comparingByValue, []) => {
-            return Err(crate::machine::unsupported("write `map.sort { it.key }` or `map.sort { it.value }`"));
+            return Err(crate::machine::unsupported(
+                "write `map.sort { it.key }` or `map.sort { it.value }`",
+            ));
         }
         (Builtin::Comparator, _, _) => return comparator(method, arguments),
         (Builtin::Closure, M::identity, []) => {
@@ -247,7 +285,9 @@ pub(crate) fn call(
             let name = machine.text(name)?;
             match level(&name) {
                 Some(level) => level,
-                None => return Err(raise(Builtin::IllegalArgumentException, format!("Bad level \"{name}\""))),
+                None => {
+                    return Err(raise(Builtin::IllegalArgumentException, format!("Bad level \"{name}\"")));
+                }
             }
         }
         (Builtin::StringBuilder | Builtin::ObjectMapper, _, _) => return Ok(None),
@@ -266,7 +306,16 @@ fn number_class(
     arguments: &[Value],
 ) -> Run<Option<Value>> {
     Ok(Some(match (method, arguments) {
-        (M::parseInt | M::parseLong | M::valueOf | M::parseDouble | M::parseFloat | M::parseShort | M::decode, [value]) => {
+        (
+            M::parseInt
+            | M::parseLong
+            | M::valueOf
+            | M::parseDouble
+            | M::parseFloat
+            | M::parseShort
+            | M::decode,
+            [value],
+        ) => {
             if matches!((method, value), (M::parseInt | M::parseLong, Value::Null)) {
                 return Err(raise(Builtin::NumberFormatException, "Cannot parse null string: null"));
             }
@@ -311,7 +360,9 @@ fn number_class(
         (M::abs, [_]) => return number::math(machine, method, arguments),
         (M::isNaN, [value]) => Value::Bool(crate::number::to_double(value).is_some_and(f64::is_nan)),
         (M::isFinite, [value]) => Value::Bool(crate::number::to_double(value).is_some_and(f64::is_finite)),
-        (M::isInfinite, [value]) => Value::Bool(crate::number::to_double(value).is_some_and(f64::is_infinite)),
+        (M::isInfinite, [value]) => {
+            Value::Bool(crate::number::to_double(value).is_some_and(f64::is_infinite))
+        }
         (M::hashCode, [value]) => return number::call(machine, value, M::hashCode, &[]),
         _ => return Ok(None),
     }))
@@ -323,11 +374,17 @@ fn system(machine: &mut Machine<'_>, method: M, arguments: &[Value]) -> Run<Opti
         (M::nanoTime, []) => Value::Long(machine.host.now_ms().wrapping_mul(1_000_000)),
         (M::lineSeparator, []) => machine.new_text("\n")?,
         (M::identityHashCode, [_]) => Value::Int(0),
-        (M::exit, _) => return Err(crate::machine::unsupported("a script cannot end the process; use `return`")),
-        (M::getenv | M::getProperty | M::getProperties | M::setProperty, _) => {
-            return Err(crate::machine::unsupported("a script sees no environment; write the value into the script"));
+        (M::exit, _) => {
+            return Err(crate::machine::unsupported("a script cannot end the process; use `return`"));
         }
-        (M::arraycopy, _) => return Err(crate::machine::unsupported("write `list[from..to]` or `list.collect()`")),
+        (M::getenv | M::getProperty | M::getProperties | M::setProperty, _) => {
+            return Err(crate::machine::unsupported(
+                "a script sees no environment; write the value into the script",
+            ));
+        }
+        (M::arraycopy, _) => {
+            return Err(crate::machine::unsupported("write `list[from..to]` or `list.collect()`"));
+        }
         _ => return Ok(None),
     }))
 }
@@ -347,10 +404,20 @@ fn objects(machine: &mut Machine<'_>, method: M, arguments: &[Value]) -> Run<Opt
             }
             value.clone()
         }
-        (M::requireNonNullElse, [value, default]) => if value.is_null() { default.clone() } else { value.clone() },
+        (M::requireNonNullElse, [value, default]) => {
+            if value.is_null() {
+                default.clone()
+            } else {
+                value.clone()
+            }
+        }
         (M::toString, [value]) => machine.text(value).map(Value::Text)?,
         (M::toString, [value, default]) => {
-            if value.is_null() { default.clone() } else { machine.text(value).map(Value::Text)? }
+            if value.is_null() {
+                default.clone()
+            } else {
+                machine.text(value).map(Value::Text)?
+            }
         }
         (M::hash, values) => {
             let mut hash = 1i32;
@@ -365,7 +432,11 @@ fn objects(machine: &mut Machine<'_>, method: M, arguments: &[Value]) -> Run<Opt
             Value::Int(hash)
         }
         (M::hashCode, [value]) => {
-            if value.is_null() { Value::Int(0) } else { machine.invoke(value, &MethodName::new("hashCode"), &[])? }
+            if value.is_null() {
+                Value::Int(0)
+            } else {
+                machine.invoke(value, &MethodName::new("hashCode"), &[])?
+            }
         }
         _ => return Ok(None),
     }))
@@ -378,12 +449,16 @@ fn collections(
     arguments: &[Value],
 ) -> Run<Option<Value>> {
     Ok(Some(match (class, method, arguments) {
-        (Builtin::Collections, M::emptyList, []) => Value::List(Rc::new(crate::value::List::new(Vec::new(), ListKind::Frozen))),
+        (Builtin::Collections, M::emptyList, []) => {
+            Value::List(Rc::new(crate::value::List::new(Vec::new(), ListKind::Frozen)))
+        }
         (Builtin::Collections, M::emptyMap, []) => {
             Value::Map(Rc::new(crate::value::Map::new(Entries::default(), MapKind::Frozen)))
         }
         (Builtin::Collections, M::emptySet, []) => Value::set([], MapKind::Frozen),
-        (Builtin::Collections, M::singletonList | M::singleton, [item]) => machine.new_list(vec![item.clone()])?,
+        (Builtin::Collections, M::singletonList | M::singleton, [item]) => {
+            machine.new_list(vec![item.clone()])?
+        }
         (Builtin::Collections, M::unmodifiableList | M::unmodifiableMap | M::unmodifiableSet, [value]) => {
             machine.invoke(value, &MethodName::new("asImmutable"), &[])?
         }
@@ -418,7 +493,9 @@ fn collections(
         }
         (Builtin::Collections, M::reverseOrder, []) => return comparator(M::reverseOrder, &[]),
         (Builtin::Collections, M::shuffle, _) => {
-            return Err(crate::machine::unsupported("random order is not supported; sort by something of the items"));
+            return Err(crate::machine::unsupported(
+                "random order is not supported; sort by something of the items",
+            ));
         }
         (Builtin::Arrays, M::asList, items) => match items {
             [items @ Value::List(held)] if held.kind == ListKind::Array => {
@@ -428,13 +505,16 @@ fn collections(
             items => machine.new_list(items.to_vec())?,
         },
         (Builtin::Arrays, M::toString | M::deepToString, [items]) => machine.text(items).map(Value::Text)?,
-        (Builtin::Arrays, M::equals | M::deepEquals, [left, right]) => Value::Bool(machine.equal(left, right)?),
+        (Builtin::Arrays, M::equals | M::deepEquals, [left, right]) => {
+            Value::Bool(machine.equal(left, right)?)
+        }
         (Builtin::Arrays, M::stream, [items]) => {
             let items = machine.items(items)?;
             machine.new_list(items)?
         }
         (Builtin::Arrays, M::copyOfRange, [items, from, to]) => {
-            let (from, to) = (super::count_of(machine, from, "a position")?, super::count_of(machine, to, "a position")?);
+            let (from, to) =
+                (super::count_of(machine, from, "a position")?, super::count_of(machine, to, "a position")?);
             if let Value::Bytes(bytes) = items {
                 let part = bytes.get(from..to.min(bytes.len())).unwrap_or_default();
                 machine.allocate(part.len())?;
@@ -444,7 +524,9 @@ fn collections(
             Value::array(items.get(from..to.min(items.len())).unwrap_or_default().to_vec())
         }
         (Builtin::Arrays, M::fill, [Value::List(list), value]) => {
-            machine.list_change(list, value, |items, value| items.iter_mut().for_each(|item| *item = value.clone()))?;
+            machine.list_change(list, value, |items, value| {
+                items.iter_mut().for_each(|item| *item = value.clone());
+            })?;
             Value::Null
         }
         (Builtin::List | Builtin::Set, M::of | M::copyOf, items) => {
@@ -507,7 +589,8 @@ fn comparator(method: M, _: &[Value]) -> Run<Option<Value>> {
 }
 
 fn level(name: &str) -> Option<Value> {
-    const LEVELS: [&str; 9] = ["SEVERE", "WARNING", "INFO", "CONFIG", "FINE", "FINER", "FINEST", "ALL", "OFF"];
+    const LEVELS: [&str; 9] =
+        ["SEVERE", "WARNING", "INFO", "CONFIG", "FINE", "FINER", "FINEST", "ALL", "OFF"];
     LEVELS.iter().find(|known| **known == name).map(|known| Value::native(Native::Level(known)))
 }
 
@@ -542,9 +625,9 @@ pub(crate) fn property(_: &mut Machine<'_>, class: Builtin, name: &str) -> Run<O
             };
             number::convert(&Value::Int(number), class).unwrap_or_default()
         }
-        (Builtin::BigDecimal, name) if Rounding::named(name).is_some() => {
-            Rounding::named(name).map(|rounding| Value::native(Native::Rounding(rounding))).unwrap_or_default()
-        }
+        (Builtin::BigDecimal, name) if Rounding::named(name).is_some() => Rounding::named(name)
+            .map(|rounding| Value::native(Native::Rounding(rounding)))
+            .unwrap_or_default(),
         (Builtin::RoundingMode, name) => match Rounding::named(name) {
             Some(rounding) => Value::native(Native::Rounding(rounding)),
             None => return Ok(None),
@@ -563,7 +646,7 @@ pub(crate) fn property(_: &mut Machine<'_>, class: Builtin, name: &str) -> Run<O
         }),
         (Builtin::StandardCharsets, _) => match name {
             "UTF_8" | "UTF_16" | "UTF_16BE" | "US_ASCII" | "ISO_8859_1" => {
-                Value::native(Native::Named(Builtin::Charset, name.replace('_', "-").replace("ISO-8859", "ISO-8859").into()))
+                Value::native(Native::Named(Builtin::Charset, name.replace('_', "-").into()))
             }
             _ => return Ok(None),
         },
@@ -571,7 +654,9 @@ pub(crate) fn property(_: &mut Machine<'_>, class: Builtin, name: &str) -> Run<O
             Value::native(Native::Named(class, name.into()))
         }
         (Builtin::Level, name) => return Ok(level(name)),
-        (Builtin::Collections, "EMPTY_LIST") => Value::List(Rc::new(crate::value::List::new(Vec::new(), ListKind::Frozen))),
+        (Builtin::Collections, "EMPTY_LIST") => {
+            Value::List(Rc::new(crate::value::List::new(Vec::new(), ListKind::Frozen)))
+        }
         (Builtin::Collections, "EMPTY_MAP") => {
             Value::Map(Rc::new(crate::value::Map::new(Entries::default(), MapKind::Frozen)))
         }

@@ -177,7 +177,8 @@ fn array_of(machine: &mut Machine<'_>, parts: &[&str]) -> Run {
 fn replace(machine: &mut Machine<'_>, text: &Rc<str>, by: &Value, with: &Value, all: bool) -> Run {
     let pattern = pattern_of(machine, by)?;
     machine.step(text.len() as u64)?;
-    let found = if all { pattern::all(&pattern, text)? } else { pattern.find(text, 0)?.into_iter().collect() };
+    let found =
+        if all { pattern::all(&pattern, text)? } else { pattern.find(text, 0)?.into_iter().collect() };
     let mut to = String::with_capacity(text.len());
     let mut from = 0;
     let replacement = match with {
@@ -225,7 +226,13 @@ fn capitalized(text: &str) -> String {
 }
 
 /// Padding on both sides of a text.
-fn padded(machine: &mut Machine<'_>, text: &str, arguments: &[Value], left: bool, right: bool) -> Run<Option<Value>> {
+fn padded(
+    machine: &mut Machine<'_>,
+    text: &str,
+    arguments: &[Value],
+    left: bool,
+    right: bool,
+) -> Run<Option<Value>> {
     let (width, filler) = match arguments {
         [width] => (width, " ".into()),
         [width, filler] => (width, machine.text(filler)?),
@@ -257,7 +264,8 @@ fn lines(text: &str) -> Vec<String> {
 fn strip_indent(text: &str) -> String {
     let indent = |line: &str| line.chars().take_while(|char| char.is_whitespace()).count();
     let least = text.lines().filter(|line| !line.trim().is_empty()).map(indent).min().unwrap_or(0);
-    let stripped: Vec<String> = text.split('\n').map(|line| line.chars().skip(least.min(indent(line))).collect()).collect();
+    let stripped: Vec<String> =
+        text.split('\n').map(|line| line.chars().skip(least.min(indent(line))).collect()).collect();
     stripped.join("\n")
 }
 
@@ -300,7 +308,12 @@ fn is_control_or_space(char: char) -> bool {
 }
 
 /// `text.name(..)`
-pub(crate) fn call(machine: &mut Machine<'_>, text: &Rc<str>, method: M, arguments: &[Value]) -> Run<Option<Value>> {
+pub(crate) fn call(
+    machine: &mut Machine<'_>,
+    text: &Rc<str>,
+    method: M,
+    arguments: &[Value],
+) -> Run<Option<Value>> {
     let this = || Value::Text(Rc::clone(text));
     machine.step(text.len() as u64 / 256)?;
     Ok(Some(match (method, arguments) {
@@ -678,7 +691,9 @@ pub(crate) fn call(machine: &mut Machine<'_>, text: &Rc<str>, method: M, argumen
         (M::next, []) => shifted(machine, text, true)?,
         (M::previous, []) => shifted(machine, text, false)?,
         (M::hashCode, []) => {
-            let hash = text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+            let hash = text
+                .encode_utf16()
+                .fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
             Value::Int(hash)
         }
         (M::intern | M::toString, []) => this(),
@@ -697,10 +712,41 @@ pub(crate) fn call(machine: &mut Machine<'_>, text: &Rc<str>, method: M, argumen
         }
         (M::asBoolean, []) => Value::Bool(!text.is_empty()),
         (M::isCase, [other]) => Value::Bool(machine.equal(&this(), other)?),
-        (M::each | M::collect | M::any | M::every | M::findAll | M::find | M::eachWithIndex | M::inject
-        | M::findIndexOf | M::collectMany | M::collectEntries | M::countBy | M::groupBy | M::count | M::sum | M::sort
-        | M::iterator | M::first | M::last | M::max | M::min | M::toUnique | M::unique | M::indexed
-        | M::withIndex | M::toSorted | M::reverseEach | M::head | M::tail | M::split | M::forEach | M::join, _) => {
+        (
+            M::each
+            | M::collect
+            | M::any
+            | M::every
+            | M::findAll
+            | M::find
+            | M::eachWithIndex
+            | M::inject
+            | M::findIndexOf
+            | M::collectMany
+            | M::collectEntries
+            | M::countBy
+            | M::groupBy
+            | M::count
+            | M::sum
+            | M::sort
+            | M::iterator
+            | M::first
+            | M::last
+            | M::max
+            | M::min
+            | M::toUnique
+            | M::unique
+            | M::indexed
+            | M::withIndex
+            | M::toSorted
+            | M::reverseEach
+            | M::head
+            | M::tail
+            | M::split
+            | M::forEach
+            | M::join,
+            _,
+        ) => {
             return iterable::call(machine, &this(), method, arguments);
         }
         _ => return Ok(None),
@@ -775,7 +821,7 @@ fn translated(text: &str, from: &str, to: &str) -> String {
     let (from, to) = (expanded(from), expanded(to));
     text.chars()
         .map(|char| match from.iter().position(|known| *known == char) {
-            Some(index) => to.get(index).or(to.last()).copied().unwrap_or(char),
+            Some(index) => to.get(index).or_else(|| to.last()).copied().unwrap_or(char),
             None => char,
         })
         .collect()

@@ -20,7 +20,17 @@ const NANOS_PER_DAY: i64 = SECONDS_PER_DAY * NANOS_PER_SECOND;
 const YEAR_MAX: i64 = 999_999;
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -46,15 +56,33 @@ const UNITS: [(&str, i64, i64); 12] = [
 pub(crate) enum Moment {
     /// Milliseconds since the epoch.
     Date(i64),
-    Instant { seconds: i64, nanos: i64 },
+    Instant {
+        seconds: i64,
+        nanos: i64,
+    },
     /// Days since the epoch.
     LocalDate(i64),
     /// Nanoseconds of the day.
     LocalTime(i64),
-    LocalDateTime { days: i64, nanos: i64 },
+    LocalDateTime {
+        days: i64,
+        nanos: i64,
+    },
     /// With its offset in seconds; `named` tells a zone from an offset.
-    Zoned { days: i64, nanos: i64, zone: Zone, named: bool },
-    Duration { seconds: i64, nanos: i64 },
+    Zoned {
+        days: i64,
+        nanos: i64,
+        zone: Zone,
+        named: bool,
+    },
+    Duration {
+        seconds: i64,
+        nanos: i64,
+    },
+    Period {
+        months: i64,
+        days: i64,
+    },
     Formatter(Rc<str>, Builtin),
     Zone(Zone),
     Unit(&'static str),
@@ -96,7 +124,7 @@ fn offset_of(text: &str) -> Option<i64> {
     if matches!(text, "Z" | "z" | "UTC" | "GMT" | "UT" | "Etc/UTC" | "Zulu") {
         return Some(0);
     }
-    let text = text.strip_prefix("UTC").or(text.strip_prefix("GMT")).unwrap_or(text);
+    let text = text.strip_prefix("UTC").or_else(|| text.strip_prefix("GMT")).unwrap_or(text);
     let (sign, digits) = match (text.strip_prefix('+'), text.strip_prefix('-')) {
         (Some(rest), _) => (1, rest),
         (_, Some(rest)) => (-1, rest),
@@ -209,6 +237,7 @@ impl Moment {
             Self::Zoned { named: true, .. } => Builtin::ZonedDateTime,
             Self::Zoned { .. } => Builtin::OffsetDateTime,
             Self::Duration { .. } => Builtin::Duration,
+            Self::Period { .. } => Builtin::Period,
             Self::Formatter(_, class) => *class,
             Self::Zone(_) => Builtin::ZoneId,
             Self::Unit(_) => Builtin::ChronoUnit,
@@ -231,7 +260,9 @@ impl Moment {
             },
             Self::LocalDate(days) => Fields { days: Some(*days), nanos: None, zone: None },
             Self::LocalTime(nanos) => Fields { days: None, nanos: Some(*nanos), zone: None },
-            Self::LocalDateTime { days, nanos } => Fields { days: Some(*days), nanos: Some(*nanos), zone: None },
+            Self::LocalDateTime { days, nanos } => {
+                Fields { days: Some(*days), nanos: Some(*nanos), zone: None }
+            }
             Self::Zoned { days, nanos, zone, .. } => {
                 Fields { days: Some(*days), nanos: Some(*nanos), zone: Some(zone.clone()) }
             }
@@ -258,10 +289,11 @@ impl Moment {
             return Some(one.cmp(&other));
         }
         match (self, other) {
-            (Self::LocalDate(one), Self::LocalDate(other)) | (Self::LocalTime(one), Self::LocalTime(other)) => {
+            (Self::LocalDate(one), Self::LocalDate(other))
+            | (Self::LocalTime(one), Self::LocalTime(other)) => Some(one.cmp(other)),
+            (Self::Weekday(one), Self::Weekday(other)) | (Self::Month(one), Self::Month(other)) => {
                 Some(one.cmp(other))
             }
-            (Self::Weekday(one), Self::Weekday(other)) | (Self::Month(one), Self::Month(other)) => Some(one.cmp(other)),
             (
                 Self::LocalDateTime { days, nanos },
                 Self::LocalDateTime { days: other_days, nanos: other_nanos },
@@ -306,7 +338,8 @@ impl Moment {
             moved = plus_months(moved, months.saturating_mul(count))?;
         }
         let total = i128::from(own.unwrap_or(0)) + i128::from(nanos) * i128::from(count);
-        let more = i64::try_from(total.div_euclid(i128::from(NANOS_PER_DAY))).map_err(|_| invalid("too far away"))?;
+        let more = i64::try_from(total.div_euclid(i128::from(NANOS_PER_DAY)))
+            .map_err(|_| invalid("too far away"))?;
         let rest = i64::try_from(total.rem_euclid(i128::from(NANOS_PER_DAY))).unwrap_or(0);
         self.with(in_bounds(moved.saturating_add(more))?, rest)
     }
@@ -380,7 +413,11 @@ impl Moment {
             }
             'M' | 'L' => {
                 let month = date()?.1;
-                let name = usize::try_from(month - 1).ok().and_then(|index| MONTHS.get(index)).copied().unwrap_or("");
+                let name = usize::try_from(month - 1)
+                    .ok()
+                    .and_then(|index| MONTHS.get(index))
+                    .copied()
+                    .unwrap_or("");
                 match width {
                     1 | 2 => number(month),
                     3 => to.push_str(name.get(..3).unwrap_or(name)),
@@ -394,7 +431,11 @@ impl Moment {
             }
             'E' | 'e' | 'c' => {
                 let weekday = weekday(days.ok_or_else(|| missing_field("the date", self))?);
-                let name = usize::try_from(weekday - 1).ok().and_then(|index| WEEKDAYS.get(index)).copied().unwrap_or("");
+                let name = usize::try_from(weekday - 1)
+                    .ok()
+                    .and_then(|index| WEEKDAYS.get(index))
+                    .copied()
+                    .unwrap_or("");
                 if letter != 'E' {
                     number(weekday);
                 } else if width < 4 {
@@ -440,7 +481,9 @@ impl Moment {
             'w' | 'W' | 'F' | 'Q' | 'q' | 'N' | 'B' => {
                 return Err(raise(
                     Builtin::IllegalArgumentException,
-                    format!("the letter {letter} of date patterns is not supported; y, M, d, D, E, H, h, m, s, S, a, X, Z and z are"),
+                    format!(
+                        "the letter {letter} of date patterns is not supported; y, M, d, D, E, H, h, m, s, S, a, X, Z and z are"
+                    ),
                 ));
             }
             _ => {
@@ -470,7 +513,10 @@ impl Moment {
 fn missing_field(what: &str, moment: &Moment) -> Box<Raise> {
     raise(
         Builtin::DateTimeException,
-        format!("Unsupported field: a {} does not know {what} that the pattern asks for", moment.class().simple_name()),
+        format!(
+            "Unsupported field: a {} does not know {what} that the pattern asks for",
+            moment.class().simple_name()
+        ),
     )
 }
 
@@ -543,11 +589,23 @@ impl fmt::Display for Moment {
                 to.push('T');
                 write_time(*nanos, false, &mut to);
                 to.push_str(&shown_offset(zone.seconds, true));
-                if *named && zone.name.starts_with(|first: char| first.is_alphabetic()) && &*zone.name != "Z" {
+                if *named && zone.name.starts_with(|first: char| first.is_alphabetic()) && &*zone.name != "Z"
+                {
                     let _ = write!(to, "[{}]", zone.name);
                 }
             }
             Self::Duration { seconds, nanos } => write_duration(*seconds, *nanos, &mut to),
+            Self::Period { months, days } => {
+                to.push('P');
+                for (amount, letter) in [(months / 12, 'Y'), (months % 12, 'M'), (*days, 'D')] {
+                    if amount != 0 {
+                        let _ = write!(to, "{amount}{letter}");
+                    }
+                }
+                if to.len() == 1 {
+                    to.push_str("0D");
+                }
+            }
             Self::Formatter(pattern, _) => to.push_str(pattern),
             Self::Zone(zone) => to.push_str(&zone.name),
             Self::Unit(unit) => {
@@ -563,7 +621,10 @@ impl fmt::Display for Moment {
 }
 
 fn name_of(names: &[&str], number: i64) -> String {
-    usize::try_from(number - 1).ok().and_then(|index| names.get(index)).map_or_else(String::new, |name| name.to_uppercase())
+    usize::try_from(number - 1)
+        .ok()
+        .and_then(|index| names.get(index))
+        .map_or_else(String::new, |name| name.to_uppercase())
 }
 
 fn write_duration(seconds: i64, nanos: i64, to: &mut String) {
@@ -626,11 +687,15 @@ pub(crate) fn constant(class: Builtin, name: &str) -> Option<Value> {
         Builtin::LocalTime if name == "NOON" => Moment::LocalTime(NANOS_PER_DAY / 2),
         Builtin::LocalTime if name == "MAX" => Moment::LocalTime(NANOS_PER_DAY - 1),
         Builtin::Duration if name == "ZERO" => Moment::Duration { seconds: 0, nanos: 0 },
-        Builtin::DateTimeFormatter if name.contains("ISO") || name.starts_with("RFC") => Moment::Formatter(name.into(), class),
+        Builtin::DateTimeFormatter if name.contains("ISO") || name.starts_with("RFC") => {
+            Moment::Formatter(name.into(), class)
+        }
         Builtin::DayOfWeek => {
             Moment::Weekday(WEEKDAYS.iter().position(|day| day.eq_ignore_ascii_case(name))? as i64 + 1)
         }
-        Builtin::Month => Moment::Month(MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name))? as i64 + 1),
+        Builtin::Month => {
+            Moment::Month(MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name))? as i64 + 1)
+        }
         _ => return None,
     };
     Some(Value::native(Native::Moment(moment)))
@@ -696,7 +761,10 @@ impl Parse<'_> {
             ),
             _ => raise(
                 Builtin::DateTimeParseException,
-                format!("Text '{shown}' could not be parsed at index {}: expected a text like {pattern}", self.at),
+                format!(
+                    "Text '{shown}' could not be parsed at index {}: expected a text like {pattern}",
+                    self.at
+                ),
             ),
         }
     }
@@ -978,7 +1046,10 @@ pub(crate) fn call_static(
             made(Moment::Instant { seconds, nanos: 0 })
         }
         (
-            Builtin::LocalDate | Builtin::LocalTime | Builtin::LocalDateTime | Builtin::ZonedDateTime
+            Builtin::LocalDate
+            | Builtin::LocalTime
+            | Builtin::LocalDateTime
+            | Builtin::ZonedDateTime
             | Builtin::OffsetDateTime,
             M::now,
         ) => {
@@ -996,7 +1067,11 @@ pub(crate) fn call_static(
             })
         }
         (
-            Builtin::Instant | Builtin::LocalDate | Builtin::LocalTime | Builtin::LocalDateTime | Builtin::ZonedDateTime
+            Builtin::Instant
+            | Builtin::LocalDate
+            | Builtin::LocalTime
+            | Builtin::LocalDateTime
+            | Builtin::ZonedDateTime
             | Builtin::OffsetDateTime,
             M::parse,
         ) => {
@@ -1006,7 +1081,9 @@ pub(crate) fn call_static(
                 Some(formatter) => Some(machine.text(formatter)?),
                 None => None,
             };
-            let iso = pattern.as_ref().is_none_or(|pattern| pattern.starts_with("ISO_") && pattern.contains("TIME"));
+            let iso = pattern
+                .as_ref()
+                .is_none_or(|pattern| pattern.starts_with("ISO_") && pattern.contains("TIME"));
             let read = match &pattern {
                 Some(pattern) if !iso => parse(&text, pattern_of(pattern), class)?,
                 _ => parse_iso(&text, class)?,
@@ -1020,9 +1097,11 @@ pub(crate) fn call_static(
                 )),
             }
         }
-        (Builtin::LocalDate, M::of) if count == 3 => {
-            made(Moment::LocalDate(checked_days(number(machine, 0)?, number(machine, 1)?, number(machine, 2)?)?))
-        }
+        (Builtin::LocalDate, M::of) if count == 3 => made(Moment::LocalDate(checked_days(
+            number(machine, 0)?,
+            number(machine, 1)?,
+            number(machine, 2)?,
+        )?)),
         (Builtin::LocalDate, M::ofEpochDay) if count == 1 => {
             made(Moment::LocalDate(in_bounds(number(machine, 0)?)?))
         }
@@ -1034,17 +1113,25 @@ pub(crate) fn call_static(
         )?)),
         (Builtin::LocalDateTime, M::of) if (5..=7).contains(&count) => {
             let days = checked_days(number(machine, 0)?, number(machine, 1)?, number(machine, 2)?)?;
-            let nanos =
-                checked_nanos(number(machine, 3)?, number(machine, 4)?, number(machine, 5)?, number(machine, 6)?)?;
+            let nanos = checked_nanos(
+                number(machine, 3)?,
+                number(machine, 4)?,
+                number(machine, 5)?,
+                number(machine, 6)?,
+            )?;
             made(Moment::LocalDateTime { days, nanos })
         }
-        (Builtin::LocalDateTime, M::of) if count == 2 => match (moment_of(&arguments[0]), moment_of(&arguments[1])) {
-            (Some(Moment::LocalDate(days)), Some(Moment::LocalTime(nanos))) => {
-                made(Moment::LocalDateTime { days: *days, nanos: *nanos })
+        (Builtin::LocalDateTime, M::of) if count == 2 => {
+            match (moment_of(&arguments[0]), moment_of(&arguments[1])) {
+                (Some(Moment::LocalDate(days)), Some(Moment::LocalTime(nanos))) => {
+                    made(Moment::LocalDateTime { days: *days, nanos: *nanos })
+                }
+                _ => Ok(None),
             }
-            _ => Ok(None),
-        },
-        (Builtin::LocalDateTime | Builtin::ZonedDateTime | Builtin::OffsetDateTime, M::ofInstant) if count == 2 => {
+        }
+        (Builtin::LocalDateTime | Builtin::ZonedDateTime | Builtin::OffsetDateTime, M::ofInstant)
+            if count == 2 =>
+        {
             at_zone(&arguments[0], &arguments[1], class)
         }
         (Builtin::LocalDateTime, M::ofEpochSecond) if count == 3 => {
@@ -1055,15 +1142,21 @@ pub(crate) fn call_static(
         }
         (Builtin::ZonedDateTime | Builtin::OffsetDateTime, M::of) if count == 8 => {
             let days = checked_days(number(machine, 0)?, number(machine, 1)?, number(machine, 2)?)?;
-            let nanos =
-                checked_nanos(number(machine, 3)?, number(machine, 4)?, number(machine, 5)?, number(machine, 6)?)?;
+            let nanos = checked_nanos(
+                number(machine, 3)?,
+                number(machine, 4)?,
+                number(machine, 5)?,
+                number(machine, 6)?,
+            )?;
             let zone = match arguments.last().and_then(moment_of) {
                 Some(Moment::Zone(zone)) => zone.clone(),
                 _ => Zone::utc(),
             };
             made(Moment::Zoned { days, nanos, zone, named: class == Builtin::ZonedDateTime })
         }
-        (Builtin::ZoneId | Builtin::TimeZone, M::of | M::getTimeZone) | (Builtin::ZoneOffset, M::of) if count == 1 => {
+        (Builtin::ZoneId | Builtin::TimeZone, M::of | M::getTimeZone) | (Builtin::ZoneOffset, M::of)
+            if count == 1 =>
+        {
             let name = machine.text(&arguments[0])?;
             made(Moment::Zone(Zone::parse(&name)?))
         }
@@ -1071,9 +1164,37 @@ pub(crate) fn call_static(
             let hours = number(machine, 0)?;
             made(Moment::Zone(Zone::parse(&numeric_offset(hours.clamp(-18, 18) * 3600, ":"))?))
         }
-        (Builtin::ZoneId, M::systemDefault) | (Builtin::TimeZone, M::getDefault) => made(Moment::Zone(Zone::utc())),
+        (Builtin::ZoneId, M::systemDefault) | (Builtin::TimeZone, M::getDefault) => {
+            made(Moment::Zone(Zone::utc()))
+        }
+        (Builtin::Period, M::between) if count == 2 => {
+            match (moment_of(&arguments[0]), moment_of(&arguments[1])) {
+                (Some(from @ Moment::LocalDate(_)), Some(to @ Moment::LocalDate(last))) => {
+                    let months = units_between(from, to, "MONTHS")?;
+                    let Moment::LocalDate(reached) = from.plus(0, 1, months)? else { return Ok(None) };
+                    made(Moment::Period { months, days: last - reached })
+                }
+                _ => Ok(None),
+            }
+        }
+        (Builtin::Period, M::ofDays | M::ofWeeks | M::ofMonths | M::ofYears) if count == 1 => {
+            let amount = number(machine, 0)?.clamp(-YEAR_MAX, YEAR_MAX);
+            made(match method {
+                M::ofDays => Moment::Period { months: 0, days: amount },
+                M::ofWeeks => Moment::Period { months: 0, days: amount * 7 },
+                M::ofMonths => Moment::Period { months: amount, days: 0 },
+                _ => Moment::Period { months: amount * 12, days: 0 },
+            })
+        }
+        (Builtin::Period, M::of) if count == 3 => {
+            let (years, months, days) = (number(machine, 0)?, number(machine, 1)?, number(machine, 2)?);
+            let bounded = |amount: i64| amount.clamp(-YEAR_MAX, YEAR_MAX);
+            made(Moment::Period { months: bounded(years) * 12 + bounded(months), days: bounded(days) })
+        }
         (Builtin::Duration, M::between) if count == 2 => {
-            let (Some(from), Some(to)) = (moment_of(&arguments[0]), moment_of(&arguments[1])) else { return Ok(None) };
+            let (Some(from), Some(to)) = (moment_of(&arguments[0]), moment_of(&arguments[1])) else {
+                return Ok(None);
+            };
             made(duration(nanos_between(from, to)?)?)
         }
         (
@@ -1134,7 +1255,8 @@ pub(crate) fn call_static(
 
 /// A point in time as the clocks of a zone show it.
 fn at_zone(instant: &Value, zone: &Value, class: Builtin) -> Run<Option<Value>> {
-    let (Some(instant), Some(Moment::Zone(zone))) = (moment_of(instant).and_then(Moment::instant), moment_of(zone))
+    let (Some(instant), Some(Moment::Zone(zone))) =
+        (moment_of(instant).and_then(Moment::instant), moment_of(zone))
     else {
         return Ok(None);
     };
@@ -1189,14 +1311,19 @@ fn nanos_between(from: &Moment, to: &Moment) -> Run<i128> {
     if !comparable {
         return Err(raise(
             Builtin::DateTimeException,
-            format!("expected two values of the same kind, found {} and {}", from.class().full_name(), to.class().full_name()),
+            format!(
+                "expected two values of the same kind, found {} and {}",
+                from.class().full_name(),
+                to.class().full_name()
+            ),
         ));
     }
     Ok(total(to) - total(from))
 }
 
 fn units_between(from: &Moment, to: &Moment, unit: &str) -> Run<i64> {
-    let (nanos, months) = UNITS.iter().find(|(name, ..)| *name == unit).map_or((1, 0), |(_, nanos, months)| (*nanos, *months));
+    let (nanos, months) =
+        UNITS.iter().find(|(name, ..)| *name == unit).map_or((1, 0), |(_, nanos, months)| (*nanos, *months));
     if months == 0 {
         let units = nanos_between(from, to)? / i128::from(nanos.max(1));
         return Ok(i64::try_from(units).unwrap_or(i64::MAX));
@@ -1244,7 +1371,12 @@ fn unit_amount(unit: &str) -> (i64, i64) {
 }
 
 /// `moment.name(..)`
-pub(crate) fn call(machine: &mut Machine<'_>, this: &Moment, method: M, arguments: &[Value]) -> Run<Option<Value>> {
+pub(crate) fn call(
+    machine: &mut Machine<'_>,
+    this: &Moment,
+    method: M,
+    arguments: &[Value],
+) -> Run<Option<Value>> {
     machine.step(4)?;
     if let (Some((unit, sign)), [amount]) = (shift_of(method), arguments) {
         let (nanos, months) = unit_amount(unit);
@@ -1252,8 +1384,24 @@ pub(crate) fn call(machine: &mut Machine<'_>, this: &Moment, method: M, argument
         return made(this.plus(nanos, months, amount.saturating_mul(sign))?);
     }
     match this {
-        Moment::Duration { seconds, nanos } => return call_duration(machine, this, *seconds, *nanos, method, arguments),
-        Moment::Formatter(pattern, class) => return call_formatter(machine, pattern, *class, method, arguments),
+        Moment::Duration { seconds, nanos } => {
+            return call_duration(machine, this, *seconds, *nanos, method, arguments);
+        }
+        Moment::Period { months, days } => {
+            return Ok(Some(match (method, arguments) {
+                (M::getYears, []) => Value::whole(months / 12),
+                (M::getMonths, []) => Value::whole(months % 12),
+                (M::getDays, []) => Value::whole(*days),
+                (M::toTotalMonths, []) => Value::Long(*months),
+                (M::isNegative, []) => Value::Bool(*months < 0 || *days < 0),
+                (M::isZero, []) => Value::Bool(*months == 0 && *days == 0),
+                (M::toString, []) => machine.new_text(this.to_string())?,
+                _ => return Ok(None),
+            }));
+        }
+        Moment::Formatter(pattern, class) => {
+            return call_formatter(machine, pattern, *class, method, arguments);
+        }
         Moment::Unit(unit) => {
             return Ok(Some(match (method, arguments) {
                 (M::between, [from, to]) => match (moment_of(from), moment_of(to)) {
@@ -1376,7 +1524,12 @@ fn call_formatter(
 }
 
 /// Methods of dates, times and instants.
-fn call_point(machine: &mut Machine<'_>, this: &Moment, method: M, arguments: &[Value]) -> Run<Option<Value>> {
+fn call_point(
+    machine: &mut Machine<'_>,
+    this: &Moment,
+    method: M,
+    arguments: &[Value],
+) -> Run<Option<Value>> {
     let Fields { days, nanos, zone } = this.fields();
     let date = days.map(civil);
     let other = arguments.first().and_then(moment_of);
@@ -1387,10 +1540,12 @@ fn call_point(machine: &mut Machine<'_>, this: &Moment, method: M, arguments: &[
         (M::isAfter | M::after, [_]) => Ok(order.map(|order| Value::Bool(order.is_gt()))),
         (M::isEqual | M::equals, [_]) => Ok(Some(Value::Bool(order == Some(Ordering::Equal)))),
         (M::compareTo, [_]) => Ok(order.map(|order| Value::Int(order as i32))),
-        (M::getTime | M::toEpochMilli, []) => {
-            Ok(this.instant().map(|(seconds, nanos)| Value::Long(seconds.saturating_mul(1000) + nanos / 1_000_000)))
+        (M::getTime | M::toEpochMilli, []) => Ok(this
+            .instant()
+            .map(|(seconds, nanos)| Value::Long(seconds.saturating_mul(1000) + nanos / 1_000_000))),
+        (M::getEpochSecond | M::toEpochSecond, []) => {
+            Ok(this.instant().map(|(seconds, _)| Value::Long(seconds)))
         }
-        (M::getEpochSecond | M::toEpochSecond, []) => Ok(this.instant().map(|(seconds, _)| Value::Long(seconds))),
         (M::toEpochSecond, [zone]) => Ok(match (moment_of(zone), days, nanos) {
             (Some(Moment::Zone(zone)), Some(days), Some(nanos)) => {
                 Some(Value::Long(days * SECONDS_PER_DAY + nanos / NANOS_PER_SECOND - zone.seconds))
@@ -1410,7 +1565,9 @@ fn call_point(machine: &mut Machine<'_>, this: &Moment, method: M, arguments: &[
         },
         (M::getDayOfMonth, []) => number(date.map(|(.., day)| day)),
         (M::getDate, []) => number(date.map(|(.., day)| day)),
-        (M::getDayOfYear, []) => number(days.zip(date).map(|(days, (year, ..))| days - days_of(year, 1, 1) + 1)),
+        (M::getDayOfYear, []) => {
+            number(days.zip(date).map(|(days, (year, ..))| days - days_of(year, 1, 1) + 1))
+        }
         (M::getDayOfWeek, []) => match days {
             Some(days) => made(Moment::Weekday(weekday(days))),
             None => Ok(None),
@@ -1472,19 +1629,25 @@ fn call_point(machine: &mut Machine<'_>, this: &Moment, method: M, arguments: &[
             _ => Ok(None),
         },
         (M::atTime, [time]) => match (moment_of(time), days) {
-            (Some(Moment::LocalTime(nanos)), Some(days)) => made(Moment::LocalDateTime { days, nanos: *nanos }),
+            (Some(Moment::LocalTime(nanos)), Some(days)) => {
+                made(Moment::LocalDateTime { days, nanos: *nanos })
+            }
             _ => Ok(None),
         },
         (M::atTime, [hour, minute, rest @ ..]) => {
             let (hour, minute) = (whole_of(machine, hour)?, whole_of(machine, minute)?);
             let second = rest.first().map_or(Ok(0), |second| whole_of(machine, second))?;
             match days {
-                Some(days) => made(Moment::LocalDateTime { days, nanos: checked_nanos(hour, minute, second, 0)? }),
+                Some(days) => {
+                    made(Moment::LocalDateTime { days, nanos: checked_nanos(hour, minute, second, 0)? })
+                }
                 None => Ok(None),
             }
         }
         (M::atDate, [_]) => match (other, nanos) {
-            (Some(Moment::LocalDate(days)), Some(nanos)) => made(Moment::LocalDateTime { days: *days, nanos }),
+            (Some(Moment::LocalDate(days)), Some(nanos)) => {
+                made(Moment::LocalDateTime { days: *days, nanos })
+            }
             _ => Ok(None),
         },
         (M::atZone | M::atOffset | M::withZoneSameInstant | M::withOffsetSameInstant, [zone]) => {
@@ -1547,7 +1710,11 @@ fn call_point(machine: &mut Machine<'_>, this: &Moment, method: M, arguments: &[
             Some(Moment::Unit(unit)) => {
                 let (nanos, months) = unit_amount(unit);
                 let amount = whole_of(machine, amount)?;
-                made(this.plus(nanos, months, if method == M::plus { amount } else { amount.saturating_neg() })?)
+                made(this.plus(
+                    nanos,
+                    months,
+                    if method == M::plus { amount } else { amount.saturating_neg() },
+                )?)
             }
             _ => Ok(None),
         },
@@ -1557,6 +1724,10 @@ fn call_point(machine: &mut Machine<'_>, this: &Moment, method: M, arguments: &[
                 let moved = this.plus(NANOS_PER_SECOND, 0, seconds.saturating_mul(sign))?;
                 made(moved.plus(*nanos, 0, sign)?)
             }
+            (Some(Moment::Period { months, days }), _) => {
+                let sign = if method == M::plus { 1 } else { -1 };
+                made(this.plus(0, 1, months * sign)?.plus(NANOS_PER_DAY, 0, days * sign)?)
+            }
             (Some(other), Moment::Date(_) | Moment::LocalDate(_)) if method == M::minus => {
                 Ok(Some(Value::whole(units_between(other, this, "DAYS")?)))
             }
@@ -1564,7 +1735,9 @@ fn call_point(machine: &mut Machine<'_>, this: &Moment, method: M, arguments: &[
             (Some(_), _) => Ok(None),
             (None, _) => {
                 // A number counts days of dates, and seconds of all else.
-                let Some(amount) = arguments.first().filter(|amount| amount.is_number()) else { return Ok(None) };
+                let Some(amount) = arguments.first().filter(|amount| amount.is_number()) else {
+                    return Ok(None);
+                };
                 let amount = whole_of(machine, amount)?;
                 let unit = match this {
                     Moment::Date(_) | Moment::LocalDate(_) => NANOS_PER_DAY,

@@ -19,13 +19,14 @@ pub(crate) fn instance_of(value: &Value, class: &Class) -> bool {
         (Builtin::Comparable, Value::GString(_)) => true,
         (Builtin::CharSequence, Value::GString(_)) => true,
         (Builtin::Comparable, Value::Text(_) | Value::Bool(_) | Value::Char(_)) => true,
-        (Builtin::Comparable, Value::Native(native)) => matches!(**native, Native::Moment(_) | Native::Uuid(_)),
+        (Builtin::Comparable, Value::Native(native)) => {
+            matches!(**native, Native::Moment(_) | Native::Uuid(_))
+        }
         (Builtin::Comparable, value) if value.is_number() => true,
         (Builtin::CharSequence, Value::Native(native)) => matches!(**native, Native::StringBuilder(..)),
-        (
-            Builtin::LinkedList | Builtin::ArrayDeque | Builtin::Queue | Builtin::Deque,
-            Value::List(list),
-        ) => list.kind == ListKind::Linked,
+        (Builtin::LinkedList | Builtin::ArrayDeque | Builtin::Queue | Builtin::Deque, Value::List(list)) => {
+            list.kind == ListKind::Linked
+        }
         (Builtin::ArrayList, Value::List(list)) => matches!(list.kind, ListKind::Plain | ListKind::Frozen),
         (Builtin::Stack, Value::List(_)) => false,
         (Builtin::List | Builtin::Collection | Builtin::Iterable, Value::List(list)) => {
@@ -77,7 +78,10 @@ impl Machine<'_> {
     pub(super) fn assigned(&mut self, value: Value, class: &Type) -> Run {
         match (&value, &class.class) {
             (_, None) => Ok(value),
-            (Value::Text(_), Some(Class::Builtin(Builtin::String | Builtin::Object | Builtin::CharSequence)))
+            (
+                Value::Text(_),
+                Some(Class::Builtin(Builtin::String | Builtin::Object | Builtin::CharSequence)),
+            )
             | (Value::Int(_), Some(Class::Builtin(Builtin::Integer | Builtin::Object | Builtin::Number)))
             | (Value::Bool(_), Some(Class::Builtin(Builtin::Boolean)))
                 if class.dimensions == 0 =>
@@ -96,7 +100,7 @@ impl Machine<'_> {
             _ => value.computed_text().unwrap_or(value),
         };
         if class.dimensions > 0 {
-            return self.to_array(value, class);
+            return self.array_of(value, class);
         }
         let Class::Builtin(wanted_) = wanted else { return self.cast_to_own(value, class, wanted) };
         if value.is_null() {
@@ -143,13 +147,22 @@ impl Machine<'_> {
                     Err(cannot_cast(&text, &value, class))
                 }
             },
-            Builtin::Set | Builtin::HashSet | Builtin::LinkedHashSet | Builtin::TreeSet | Builtin::SortedSet
+            Builtin::Set
+            | Builtin::HashSet
+            | Builtin::LinkedHashSet
+            | Builtin::TreeSet
+            | Builtin::SortedSet
                 if matches!(value, Value::List(_) | Value::Range(_) | Value::Set(_)) =>
             {
-                self.to_set(value, *wanted_)
+                self.set_of(value, *wanted_)
             }
-            Builtin::List | Builtin::Collection | Builtin::Iterable | Builtin::ArrayList | Builtin::LinkedList
-            | Builtin::Queue | Builtin::Deque
+            Builtin::List
+            | Builtin::Collection
+            | Builtin::Iterable
+            | Builtin::ArrayList
+            | Builtin::LinkedList
+            | Builtin::Queue
+            | Builtin::Deque
                 if matches!(value, Value::List(_) | Value::Set(_) | Value::Range(_) | Value::Bytes(_)) =>
             {
                 let linked = matches!(wanted_, Builtin::LinkedList | Builtin::Queue | Builtin::Deque);
@@ -158,7 +171,10 @@ impl Machine<'_> {
                 {
                     return Ok(value);
                 }
-                if matches!((&value, wanted_), (Value::Range(_), Builtin::List | Builtin::Collection | Builtin::Iterable)) {
+                if matches!(
+                    (&value, wanted_),
+                    (Value::Range(_), Builtin::List | Builtin::Collection | Builtin::Iterable)
+                ) {
                     return Ok(value);
                 }
                 let items = self.items(&value)?;
@@ -169,11 +185,14 @@ impl Machine<'_> {
                 self.new_list(items)
             }
             Builtin::SortedMap | Builtin::TreeMap => match &value {
-                Value::Map(map) if map.kind != MapKind::Sorted => self.to_sorted_map(map),
+                Value::Map(map) if map.kind != MapKind::Sorted => self.sorted_map_of(map),
                 _ => Ok(value),
             },
             // What stands for an interface with one method, and what cannot be told apart here.
-            Builtin::Iterator | Builtin::SnowplowCollectorPayload | Builtin::Closure | Builtin::Throwable
+            Builtin::Iterator
+            | Builtin::SnowplowCollectorPayload
+            | Builtin::Closure
+            | Builtin::Throwable
             | Builtin::TypeReference
                 if matches!(value, Value::Closure(_) | Value::Map(_) | Value::Native(_)) =>
             {
@@ -214,11 +233,13 @@ impl Machine<'_> {
         }
     }
 
-    fn to_array(&mut self, value: Value, class: &Type) -> Run {
+    fn array_of(&mut self, value: Value, class: &Type) -> Run {
         match &value {
             Value::Null => Ok(value),
             Value::Bytes(_) if &*class.name == "byte" => Ok(value),
-            Value::Text(_) if &*class.name == "char" => self.invoke(&value, &MethodName::new("toCharArray"), &[]),
+            Value::Text(_) if &*class.name == "char" => {
+                self.invoke(&value, &MethodName::new("toCharArray"), &[])
+            }
             Value::Text(text) if &*class.name == "byte" => {
                 self.allocate(text.len())?;
                 Ok(Value::Bytes(text.as_bytes().into()))
@@ -243,7 +264,7 @@ impl Machine<'_> {
         }
     }
 
-    fn to_set(&mut self, value: Value, wanted: Builtin) -> Run {
+    fn set_of(&mut self, value: Value, wanted: Builtin) -> Run {
         let sorted = matches!(wanted, Builtin::TreeSet | Builtin::SortedSet);
         match &value {
             Value::Set(set) if !sorted || set.kind == MapKind::Sorted => Ok(value),
@@ -255,7 +276,7 @@ impl Machine<'_> {
     }
 
     /// A copy whose keys are sorted.
-    pub(crate) fn to_sorted_map(&mut self, map: &Rc<crate::value::Map>) -> Run {
+    pub(crate) fn sorted_map_of(&mut self, map: &Rc<crate::value::Map>) -> Run {
         let entries = map.entries.borrow().clone();
         self.allocate_items(entries.len() * 4)?;
         let sorted = Rc::new(crate::value::Map::new(entries, MapKind::Sorted));
@@ -271,11 +292,12 @@ impl Machine<'_> {
     /// `value as Type`
     pub(super) fn convert(&mut self, value: Value, class: &Type) -> Run {
         if value.is_null() {
-            let is_truth = matches!(class.class, Some(Class::Builtin(Builtin::Boolean))) && class.dimensions == 0;
+            let is_truth =
+                matches!(class.class, Some(Class::Builtin(Builtin::Boolean))) && class.dimensions == 0;
             return Ok(if is_truth { Value::Bool(false) } else { Value::Null });
         }
         if class.dimensions > 0 {
-            return self.to_array(value, class);
+            return self.array_of(value, class);
         }
         let value = match class.class {
             Some(Class::Builtin(Builtin::Object | Builtin::GString | Builtin::CharSequence)) => value,
@@ -306,10 +328,10 @@ impl Machine<'_> {
                 let items = self.items(&value)?;
                 self.new_set(items, MapKind::Plain)
             }
-            (Value::Text(text), Builtin::UUID) => {
-                Ok(Value::native(Native::Uuid(Rc::clone(text))))
+            (Value::Text(text), Builtin::UUID) => Ok(Value::native(Native::Uuid(Rc::clone(text)))),
+            (Value::Text(_), Builtin::Class) => {
+                Err(super::unsupported("a class cannot be looked up by its name here"))
             }
-            (Value::Text(_), Builtin::Class) => Err(super::unsupported("a class cannot be looked up by its name here")),
             (Value::Set(_) | Value::Range(_), Builtin::List) => {
                 let items = self.items(&value)?;
                 self.new_list(items)

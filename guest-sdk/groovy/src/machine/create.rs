@@ -170,15 +170,20 @@ impl Machine<'_> {
         match arguments {
             [] if constructors.is_empty() => return self.init_parent(class, value, &[]),
             [Value::Map(map)] if named || constructors.is_empty() => {
-                let has_plain = constructors.is_empty() || constructors.iter().any(|one| one.parameters.is_empty());
+                let has_plain =
+                    constructors.is_empty() || constructors.iter().any(|one| one.parameters.is_empty());
                 if has_plain {
                     if constructors.is_empty() {
                         self.init_parent(class, value, &[])?;
                     } else {
                         self.init(class, value, &[], false)?;
                     }
-                    let entries: Vec<(Value, Value)> =
-                        map.entries.borrow().iter().map(|(key, value)| (key.0.clone(), value.clone())).collect();
+                    let entries: Vec<(Value, Value)> = map
+                        .entries
+                        .borrow()
+                        .iter()
+                        .map(|(key, value)| (key.0.clone(), value.clone()))
+                        .collect();
                     let is_immutable =
                         class.body.borrow().annotations.iter().any(|(name, _)| &**name == "Immutable");
                     for (key, property) in entries {
@@ -219,7 +224,9 @@ impl Machine<'_> {
 
     fn init_parent(&mut self, class: &Rc<ClassDef>, value: &Value, arguments: &[Value]) -> Run<()> {
         match class.parent() {
-            Some(Class::Script(parent)) => self.deeper(|machine| machine.init(&parent, value, arguments, false)),
+            Some(Class::Script(parent)) => {
+                self.deeper(|machine| machine.init(&parent, value, arguments, false))
+            }
             Some(Class::Builtin(_)) => match value {
                 Value::Object(object) => self.init_throwable(object, arguments),
                 _ => Ok(()),
@@ -297,7 +304,9 @@ impl Machine<'_> {
         for class in class.lineage() {
             let declares = {
                 let body = class.body.borrow();
-                body.fields.iter().any(|field| *field.name == *name && (field.is_static || class.is_interface))
+                body.fields
+                    .iter()
+                    .any(|field| *field.name == *name && (field.is_static || class.is_interface))
                     || body.constants.iter().any(|constant| *constant.name == *name)
             };
             if declares {
@@ -341,7 +350,11 @@ impl Machine<'_> {
             }
             ("iterator", []) => Value::list(constants),
             ("next" | "previous", _) => return Err(missing_property(&name.text, &class.name)),
-            ("collect" | "find" | "findAll" | "each" | "any" | "every" | "collectEntries" | "eachWithIndex", _) => {
+            (
+                "collect" | "find" | "findAll" | "each" | "any" | "every" | "collectEntries"
+                | "eachWithIndex",
+                _,
+            ) => {
                 let list = Value::list(constants);
                 return self.invoke(&list, name, arguments).map(Some);
             }
@@ -367,7 +380,9 @@ impl Machine<'_> {
         let mut counts = Vec::new();
         for length in lengths {
             let length = self.eval(length)?;
-            let Some(length) = crate::number::to_long(&length).and_then(|length| usize::try_from(length).ok()) else {
+            let Some(length) =
+                crate::number::to_long(&length).and_then(|length| usize::try_from(length).ok())
+            else {
                 let length = self.text(&length)?;
                 return Err(raise(Builtin::NegativeArraySizeException, length));
             };

@@ -10,7 +10,8 @@ use super::Machine;
 use crate::class::Builtin;
 use crate::raise::{Run, raise};
 use crate::syntax::{
-    Access, Arguments, Binary, Call, Callee, Expr, Function, Kind, MapItem, MethodName, Piece, PropertyName, Type, Unary,
+    Access, Arguments, Binary, Call, Callee, Expr, Function, Kind, MapItem, MethodName, Piece, PropertyName,
+    Type, Unary,
 };
 use crate::value::{Closure, Code, Entries, Key, Range, Strategy, Value};
 
@@ -62,7 +63,11 @@ impl Machine<'_> {
                 self.assign(target, value)
             }
             Kind::Ternary(condition, then, other) => {
-                if self.condition(condition)? { self.eval(then) } else { self.eval(other) }
+                if self.condition(condition)? {
+                    self.eval(then)
+                } else {
+                    self.eval(other)
+                }
             }
             Kind::Text(pieces) => self.template(pieces),
             Kind::Index { object, index, safe } => self.eval_index(object, index, *safe),
@@ -282,7 +287,8 @@ impl Machine<'_> {
         if open_right {
             end = if down { end.saturating_add(1) } else { end.saturating_sub(1) };
         }
-        let empty = (open_left || open_right) && (first == last || if down { start < end } else { start > end });
+        let empty =
+            (open_left || open_right) && (first == last || if down { start < end } else { start > end });
         let long = matches!(from, Value::Long(_)) || matches!(to, Value::Long(_));
         Ok(Value::Range(Rc::new(Range { from: start, to: end, empty, long, open: open_right })))
     }
@@ -517,7 +523,9 @@ impl Machine<'_> {
     fn count(&mut self, target: &Expr, up: bool, prefix: bool) -> Run {
         let before = self.eval(target)?;
         let after = match &before {
-            Value::Int(number) => Value::Int(if up { number.wrapping_add(1) } else { number.wrapping_sub(1) }),
+            Value::Int(number) => {
+                Value::Int(if up { number.wrapping_add(1) } else { number.wrapping_sub(1) })
+            }
             other if other.is_number() => {
                 let operator = if up { Binary::Add } else { Binary::Subtract };
                 self.binary(operator, other, &Value::Int(1))?
@@ -573,7 +581,13 @@ impl Machine<'_> {
     }
 
     /// `receiver?.name(..)` and `receivers*.name(..)`
-    fn eval_call_by(&mut self, receiver: &Value, name: &MethodName, access: Access, arguments: &Arguments) -> Run {
+    fn eval_call_by(
+        &mut self,
+        receiver: &Value,
+        name: &MethodName,
+        access: Access,
+        arguments: &Arguments,
+    ) -> Run {
         if receiver.is_null() && access != Access::Plain {
             return Ok(Value::Null);
         }

@@ -27,7 +27,8 @@ impl Machine<'_> {
         self.enter(CALL_DEPTH)?;
         let base = self.stack.len();
         self.stack.resize(base + function.slots as usize, Value::Null);
-        if let Some(Closure { code: Code::Function { captured, .. }, .. }) = closure.map(|closure| &**closure) {
+        if let Some(Closure { code: Code::Function { captured, .. }, .. }) = closure.map(|closure| &**closure)
+        {
             for ((_, inner), value) in function.captures.iter().zip(captured) {
                 if let Some(place) = self.stack.get_mut(base + *inner as usize) {
                     *place = value.clone();
@@ -35,7 +36,7 @@ impl Machine<'_> {
             }
         }
         let delegated = closure.is_some_and(|closure| {
-            closure.delegate.borrow().is_some() || closure.owner.as_ref().is_some_and(|owner| delegates(owner))
+            closure.delegate.borrow().is_some() || closure.owner.as_ref().is_some_and(delegates)
         });
         let frame = Frame { base, function: Rc::clone(function), this, closure: closure.cloned(), delegated };
         let outer = std::mem::replace(&mut self.frame, frame);
@@ -72,7 +73,8 @@ impl Machine<'_> {
             }
             return Ok(());
         }
-        let mut defaults_used = (parameters.len() - usize::from(function.variadic)).saturating_sub(arguments.len());
+        let mut defaults_used =
+            (parameters.len() - usize::from(function.variadic)).saturating_sub(arguments.len());
         let defaulted = parameters.iter().filter(|parameter| parameter.default.is_some()).count();
         let mut defaults_given = defaulted.saturating_sub(defaults_used);
         let mut given = arguments.iter();
@@ -119,7 +121,9 @@ impl Machine<'_> {
                 (_, Method::callReversed) => 2,
                 (Value::Class(Class::Builtin(Builtin::Script)), _) => {
                     let mut functions = self.program.functions.iter();
-                    functions.find(|function| function.name == name.text).map_or(1, |one| one.parameters.len())
+                    functions
+                        .find(|function| function.name == name.text)
+                        .map_or(1, |one| one.parameters.len())
                 }
                 _ => 1,
             },
@@ -136,7 +140,9 @@ impl Machine<'_> {
     pub(crate) fn call_closure(&mut self, closure: &Rc<Closure>, arguments: &[Value]) -> Run {
         match &closure.code {
             Code::Function { function, .. } => {
-                if !function.takes(arguments.len()) || function.parameters.iter().any(|one| one.variable.class.is_some()) {
+                if !function.takes(arguments.len())
+                    || function.parameters.iter().any(|one| one.variable.class.is_some())
+                {
                     return self.call_closure_with(closure, function, arguments);
                 }
                 self.call_function(function, closure.this.clone(), Some(closure), arguments)
@@ -146,7 +152,12 @@ impl Machine<'_> {
     }
 
     #[inline(never)]
-    fn call_closure_with(&mut self, closure: &Rc<Closure>, function: &Rc<Function>, arguments: &[Value]) -> Run {
+    fn call_closure_with(
+        &mut self,
+        closure: &Rc<Closure>,
+        function: &Rc<Function>,
+        arguments: &[Value],
+    ) -> Run {
         // A single list is spread over several parameters.
         if let ([Value::List(list)], true) = (arguments, function.parameters.len() > 1) {
             let items = list.items.borrow().clone();
@@ -241,7 +252,9 @@ impl Machine<'_> {
     pub(super) fn call_value(&mut self, value: &Value, arguments: &[Value]) -> Run {
         match value {
             Value::Closure(closure) => self.call_closure(closure, arguments),
-            Value::Null => Err(raise(Builtin::NullPointerException, "Cannot invoke method call() on null object")),
+            Value::Null => {
+                Err(raise(Builtin::NullPointerException, "Cannot invoke method call() on null object"))
+            }
             other => self.invoke(other, &MethodName::new("call"), arguments),
         }
     }
@@ -256,7 +269,8 @@ impl Machine<'_> {
                 return self.call_function(only, Value::Null, None, arguments);
             }
         }
-        let all: Vec<Rc<Function>> = program.functions.iter().filter(|one| one.name == *name).cloned().collect();
+        let all: Vec<Rc<Function>> =
+            program.functions.iter().filter(|one| one.name == *name).cloned().collect();
         match self.select(&all, arguments) {
             Some(function) => self.call_selected(&function, Value::Null, arguments),
             None => Err(self.no_signature("Script1", name, arguments, &all)?),
@@ -265,13 +279,15 @@ impl Machine<'_> {
 
     /// The overload that fits best.
     fn select(&mut self, functions: &[Rc<Function>], arguments: &[Value]) -> Option<Rc<Function>> {
-        let costs = functions.iter().filter(|function| !function.is_abstract).filter_map(|function| {
-            Some((cost(function, arguments)?, function))
-        });
+        let costs = functions
+            .iter()
+            .filter(|function| !function.is_abstract)
+            .filter_map(|function| Some((cost(function, arguments)?, function)));
         let best = costs.min_by_key(|(cost, _)| *cost).map(|(_, function)| Rc::clone(function));
         // `f(null)` is what `f()` means for one parameter.
         best.or_else(|| {
-            let one = functions.iter().find(|function| function.parameters.len() == 1 && arguments.is_empty())?;
+            let one =
+                functions.iter().find(|function| function.parameters.len() == 1 && arguments.is_empty())?;
             Some(Rc::clone(one))
         })
     }
@@ -284,7 +300,12 @@ impl Machine<'_> {
     }
 
     /// A method of an object, once it is selected.
-    pub(super) fn call_method_of(&mut self, function: &Rc<Function>, this: Value, arguments: &[Value]) -> Run {
+    pub(super) fn call_method_of(
+        &mut self,
+        function: &Rc<Function>,
+        this: Value,
+        arguments: &[Value],
+    ) -> Run {
         let this = match (this, function.is_static) {
             (Value::Object(object), true) => Value::Class(object.class.clone()),
             (this, _) => this,
@@ -353,7 +374,9 @@ impl Machine<'_> {
         }
         match self.variable(&name.text) {
             Some(Value::Closure(closure)) => return self.call_closure(&closure, arguments),
-            Some(value @ Value::Object(_)) => return self.invoke(&value, &MethodName::new("call"), arguments),
+            Some(value @ Value::Object(_)) => {
+                return self.invoke(&value, &MethodName::new("call"), arguments);
+            }
             _ => {}
         }
         if let Some(answer) = crate::library::free(self, name, arguments)? {
@@ -363,7 +386,8 @@ impl Machine<'_> {
         if !this.is_null() {
             return self.invoke(&this, name, arguments);
         }
-        let functions: Vec<Rc<str>> = self.program.functions.iter().map(|function| Rc::clone(&function.name)).collect();
+        let functions: Vec<Rc<str>> =
+            self.program.functions.iter().map(|function| Rc::clone(&function.name)).collect();
         let known = functions.iter().map(|name| &**name).chain(crate::scope::FREE_METHODS.iter().copied());
         let hint = nearest(&name.text, known).map(|near| format!("; did you mean `{near}`?"));
         let raised = self.no_signature("Script1", &name.text, arguments, &[])?;
@@ -430,15 +454,25 @@ impl Machine<'_> {
     }
 
     /// The library knows plain texts only; collections keep what they are given.
-    fn call_library(&mut self, receiver: &Value, name: &MethodName, arguments: &[Value]) -> Run<Option<Value>> {
+    fn call_library(
+        &mut self,
+        receiver: &Value,
+        name: &MethodName,
+        arguments: &[Value],
+    ) -> Run<Option<Value>> {
         let receiver = match receiver {
             Value::GString(text) if name.id != Method::getClass => &Value::Text(Rc::clone(text)),
-            Value::Native(native) if matches!(**native, Native::LazyText(_)) && name.id != Method::getClass => {
+            Value::Native(native)
+                if matches!(**native, Native::LazyText(_)) && name.id != Method::getClass =>
+            {
                 &Value::Text(self.text(receiver)?)
             }
             other => other,
         };
-        let keeps = matches!(receiver, Value::List(_) | Value::Map(_) | Value::Set(_) | Value::Closure(_) | Value::Object(_));
+        let keeps = matches!(
+            receiver,
+            Value::List(_) | Value::Map(_) | Value::Set(_) | Value::Closure(_) | Value::Object(_)
+        );
         match Value::plain_texts(arguments).filter(|_| !keeps) {
             Some(plain) => crate::library::call(self, receiver, name, &plain),
             None => crate::library::call(self, receiver, name, arguments),
@@ -538,7 +572,11 @@ impl Machine<'_> {
             Class::Script(class) => {
                 let mut all = Vec::new();
                 for class in class.lineage() {
-                    all.extend(named(&class.body.borrow().methods, &name.text).into_iter().filter(|one| one.is_static));
+                    all.extend(
+                        named(&class.body.borrow().methods, &name.text)
+                            .into_iter()
+                            .filter(|one| one.is_static),
+                    );
                 }
                 if let Some(method) = self.select(&all, arguments) {
                     let this = Value::Class(Class::Script(Rc::clone(class)));
@@ -577,7 +615,9 @@ impl Machine<'_> {
         // A closure stands for an object with one method.
         if let Value::Closure(closure) = receiver {
             let mut interfaces = self.program.classes.iter().filter(|class| class.is_interface);
-            if interfaces.any(|class| class.body.borrow().methods.iter().any(|method| method.name == name.text)) {
+            if interfaces
+                .any(|class| class.body.borrow().methods.iter().any(|method| method.name == name.text))
+            {
                 return self.call_closure(closure, arguments);
             }
         }
@@ -686,27 +726,31 @@ fn fitness(value: &Value, class: &Type) -> Option<u32> {
     let Class::Builtin(expected_) = expected else {
         return actual.is(expected).then_some(1);
     };
-    let rank = |class: Builtin| match class {
-        Builtin::Byte => Some(1),
-        Builtin::Short => Some(2),
-        Builtin::Integer => Some(3),
-        Builtin::Long => Some(4),
-        Builtin::BigInteger => Some(5),
-        Builtin::Float => Some(6),
-        Builtin::Double => Some(7),
-        Builtin::BigDecimal => Some(8),
-        _ => None,
+    let rank = |class: Builtin| -> Option<u32> {
+        match class {
+            Builtin::Byte => Some(1),
+            Builtin::Short => Some(2),
+            Builtin::Integer => Some(3),
+            Builtin::Long => Some(4),
+            Builtin::BigInteger => Some(5),
+            Builtin::Float => Some(6),
+            Builtin::Double => Some(7),
+            Builtin::BigDecimal => Some(8),
+            _ => None,
+        }
     };
     if let (Class::Builtin(actual), Some(wanted)) = (&actual, rank(*expected_)) {
         let own = rank(*actual)?;
         // A decimal goes to a double, and every number to a wider one.
         let converts = own <= wanted || (*actual == Builtin::BigDecimal && wanted >= 6);
-        return converts.then(|| 1 + u32::try_from((wanted as i32 - own as i32).unsigned_abs()).unwrap_or(9));
+        return converts.then(|| 1 + u32::abs_diff(wanted, own));
     }
     match expected_ {
         Builtin::Object => Some(ANY_COST),
         Builtin::String if matches!(value, Value::GString(_)) => Some(1),
-        Builtin::String => matches!(value, Value::Native(native) if matches!(**native, Native::LazyText(_))).then_some(1),
+        Builtin::String => {
+            matches!(value, Value::Native(native) if matches!(**native, Native::LazyText(_))).then_some(1)
+        }
         Builtin::Closure => matches!(value, Value::Closure(_)).then_some(0),
         _ if instance_of(value, expected) => Some(1),
         // Closures are accepted where Java wants an object with one method.

@@ -44,10 +44,13 @@ const ITEM_BYTES: usize = 24;
 /// What an entry of a map takes in bytes, roughly.
 const ENTRY_BYTES: usize = 96;
 
+/// Compiled expressions by their source and flags.
+type Patterns = HashMap<(Rc<str>, i32), Rc<Pattern>>;
+
 /// What stays between records.
 #[derive(Debug, Default)]
 pub(crate) struct Caches {
-    patterns: RefCell<HashMap<(Rc<str>, i32), Rc<Pattern>>>,
+    patterns: RefCell<Patterns>,
 }
 
 /// The function that is running.
@@ -90,7 +93,12 @@ pub(crate) struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     /// A machine that has run nothing yet.
-    pub(crate) fn new(program: &Rc<Program>, caches: &'a Caches, host: &'a mut dyn Host, limits: Limits) -> Self {
+    pub(crate) fn new(
+        program: &Rc<Program>,
+        caches: &'a Caches,
+        host: &'a mut dyn Host,
+        limits: Limits,
+    ) -> Self {
         let frame = Frame {
             base: 0,
             function: Rc::clone(&program.main),
@@ -184,7 +192,6 @@ impl<'a> Machine<'a> {
 
     /// Counts the items of a list.
     pub(crate) fn allocate_items(&mut self, count: usize) -> Run<()> {
-        self.step(count as u64 / 8)?;
         self.allocate(count.saturating_mul(ITEM_BYTES))
     }
 
@@ -260,7 +267,9 @@ impl<'a> Machine<'a> {
     /// Puts an entry into a map.
     pub(crate) fn map_put(&mut self, map: &Rc<Map>, key: Value, value: Value) -> Run<Option<Value>> {
         if map.kind == MapKind::Frozen {
-            return Err(unsupported("the map or set cannot be changed; make a copy with `[*:map]` or `as Set`"));
+            return Err(unsupported(
+                "the map or set cannot be changed; make a copy with `[*:map]` or `as Set`",
+            ));
         }
         self.allocate(ENTRY_BYTES)?;
         let key = self.known_key(map, key)?;

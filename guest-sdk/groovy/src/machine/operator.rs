@@ -46,8 +46,12 @@ impl Machine<'_> {
             Binary::NotIdentical => Ok(Value::Bool(!identical(left, right))),
             Binary::Find | Binary::Match => self.regex(operator, left, right),
             _ => match (operator, left, right) {
-                (Binary::Add, Value::Int(left), Value::Int(right)) => Ok(Value::Int(left.wrapping_add(*right))),
-                (Binary::Subtract, Value::Int(left), Value::Int(right)) => Ok(Value::Int(left.wrapping_sub(*right))),
+                (Binary::Add, Value::Int(left), Value::Int(right)) => {
+                    Ok(Value::Int(left.wrapping_add(*right)))
+                }
+                (Binary::Subtract, Value::Int(left), Value::Int(right)) => {
+                    Ok(Value::Int(left.wrapping_sub(*right)))
+                }
                 _ => self.computed(operator, left, right),
             },
         }
@@ -62,7 +66,9 @@ impl Machine<'_> {
                     self.pattern(&text, 0)?
                 }
             },
-            Value::Null => return Err(raise(Builtin::NullPointerException, "the regular expression is null")),
+            Value::Null => {
+                return Err(raise(Builtin::NullPointerException, "the regular expression is null"));
+            }
             _ => {
                 let text = self.text(right)?;
                 self.pattern(&text, 0)?
@@ -98,7 +104,10 @@ impl Machine<'_> {
             return self.combined(operator, &plain(left), &plain(right));
         }
         Ok(Some(match (operator, left, right) {
-            (Binary::Add, Value::Text(_), _) | (Binary::Add, _, Value::Text(_)) if !left.is_container() || matches!(left, Value::Map(_) | Value::Closure(_) | Value::Object(_)) => {
+            (Binary::Add, Value::Text(_), _) | (Binary::Add, _, Value::Text(_))
+                if !left.is_container()
+                    || matches!(left, Value::Map(_) | Value::Closure(_) | Value::Object(_)) =>
+            {
                 if matches!((left, right), (Value::Object(_), _)) && self.responds(left, "plus") {
                     return Ok(None);
                 }
@@ -125,14 +134,16 @@ impl Machine<'_> {
             }
             (Binary::Add, Value::Map(map), Value::Map(other)) => {
                 let mut entries = map.entries.borrow().clone();
-                entries.extend(other.entries.borrow().iter().map(|(key, value)| (key.clone(), value.clone())));
+                entries
+                    .extend(other.entries.borrow().iter().map(|(key, value)| (key.clone(), value.clone())));
                 self.new_map(entries)?
             }
             (Binary::Subtract, Value::Text(text), _) => {
                 let part = match right {
                     Value::Native(native) => match &**native {
                         Native::Pattern(pattern) => {
-                            let found = pattern.find(text, 0)?.and_then(|groups| groups.first().copied().flatten());
+                            let found =
+                                pattern.find(text, 0)?.and_then(|groups| groups.first().copied().flatten());
                             found.and_then(|(start, end)| text.get(start..end)).unwrap_or_default().into()
                         }
                         _ => self.text(right)?,
@@ -188,8 +199,12 @@ impl Machine<'_> {
             (Binary::ShiftLeft, Value::Map(map), _) => {
                 match right {
                     Value::Map(other) => {
-                        let entries: Vec<(Key, Value)> =
-                            other.entries.borrow().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+                        let entries: Vec<(Key, Value)> = other
+                            .entries
+                            .borrow()
+                            .iter()
+                            .map(|(key, value)| (key.clone(), value.clone()))
+                            .collect();
                         for (key, value) in entries {
                             self.map_put(map, key.0, value)?;
                         }
@@ -272,16 +287,19 @@ impl Machine<'_> {
             (Value::Int(left), Value::Int(right)) => left == right,
             (Value::Null, Value::Null) => true,
             (Value::Null, _) | (_, Value::Null) => false,
-            (Value::GString(left) | Value::Text(left), Value::GString(right) | Value::Text(right)) => left == right,
+            (Value::GString(left) | Value::Text(left), Value::GString(right) | Value::Text(right)) => {
+                left == right
+            }
             (Value::Bool(left), Value::Bool(right)) => left == right,
             (Value::Char(char), Value::Text(text)) | (Value::Text(text), Value::Char(char)) => {
                 let mut chars = text.chars();
                 chars.next() == Some(*char) && chars.next().is_none()
             }
             (Value::Bytes(left), Value::Bytes(right)) => left == right,
-            (Value::List(_) | Value::Range(_) | Value::Bytes(_), Value::List(_) | Value::Range(_) | Value::Bytes(_)) => {
-                self.deeper(|machine| machine.equal_lists(left, right))?
-            }
+            (
+                Value::List(_) | Value::Range(_) | Value::Bytes(_),
+                Value::List(_) | Value::Range(_) | Value::Bytes(_),
+            ) => self.deeper(|machine| machine.equal_lists(left, right))?,
             (Value::Map(one), Value::Map(other)) | (Value::Set(one), Value::Set(other)) => {
                 Rc::ptr_eq(one, other) || self.deeper(|machine| machine.equal_maps(one, other))?
             }
@@ -352,8 +370,10 @@ impl Machine<'_> {
         if one.class != other.class || !crate::compare::compares_properties(one) {
             return Ok(false);
         }
-        let (one, other): (Vec<Value>, Vec<Value>) =
-            (one.fields.borrow().values().cloned().collect(), other.fields.borrow().values().cloned().collect());
+        let (one, other): (Vec<Value>, Vec<Value>) = (
+            one.fields.borrow().values().cloned().collect(),
+            other.fields.borrow().values().cloned().collect(),
+        );
         self.deeper(|machine| {
             for (left, right) in one.iter().zip(&other) {
                 if !machine.equal(left, right)? {
@@ -396,7 +416,9 @@ impl Machine<'_> {
                 }
                 _ => return Err(incomparable(left, right)),
             },
-            (Value::Object(one), Value::Object(other)) if one.ordinal.is_some() && one.class == other.class => {
+            (Value::Object(one), Value::Object(other))
+                if one.ordinal.is_some() && one.class == other.class =>
+            {
                 one.ordinal.cmp(&other.ordinal)
             }
             (Value::Object(_), _) if self.responds(left, "compareTo") => {
@@ -562,7 +584,9 @@ fn incomparable(left: &Value, right: &Value) -> Box<crate::raise::Raise> {
 fn identical(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::List(left), Value::List(right)) => Rc::ptr_eq(left, right),
-        (Value::Map(left), Value::Map(right)) | (Value::Set(left), Value::Set(right)) => Rc::ptr_eq(left, right),
+        (Value::Map(left), Value::Map(right)) | (Value::Set(left), Value::Set(right)) => {
+            Rc::ptr_eq(left, right)
+        }
         (Value::Object(left), Value::Object(right)) => Rc::ptr_eq(left, right),
         (Value::Native(left), Value::Native(right)) => Rc::ptr_eq(left, right),
         (Value::Big(left), Value::Big(right)) => Rc::ptr_eq(left, right),

@@ -17,7 +17,8 @@ pub(crate) fn accessor(prefix: &str, name: &str) -> String {
 
 /// The exception for a property that is not there.
 pub(crate) fn missing_property(name: &str, class: &str) -> Box<Raise> {
-    let raised = raise(Builtin::MissingPropertyException, format!("No such property: {name} for class: {class}"));
+    let raised =
+        raise(Builtin::MissingPropertyException, format!("No such property: {name} for class: {class}"));
     with_field(raised, "property", name)
 }
 
@@ -163,7 +164,9 @@ impl Machine<'_> {
             Value::Object(object_) => self.object_property(object, object_, name),
             Value::List(list) => {
                 match &**name {
-                    "length" if list.kind == ListKind::Array => return Ok(Value::count(list.items.borrow().len())),
+                    "length" if list.kind == ListKind::Array => {
+                        return Ok(Value::count(list.items.borrow().len()));
+                    }
                     "class" => return Ok(Value::Class(object.class())),
                     "empty" => return Ok(Value::Bool(list.items.borrow().is_empty())),
                     "first" | "last" if list.kind == ListKind::Linked => {
@@ -178,7 +181,9 @@ impl Machine<'_> {
             }
             Value::Class(class) => self.static_property(class, name),
             Value::Closure(closure) => self.closure_property(closure, name),
-            Value::GString(text) if &**name != "class" => self.native_property(&Value::Text(Rc::clone(text)), name),
+            Value::GString(text) if &**name != "class" => {
+                self.native_property(&Value::Text(Rc::clone(text)), name)
+            }
             _ => self.native_property(object, name),
         }
     }
@@ -271,7 +276,9 @@ impl Machine<'_> {
         }
         match &**name {
             "class" => return Ok(Value::Class(object.class.clone())),
-            "metaClass" => return Err(super::unsupported("changing classes while the script runs is not supported")),
+            "metaClass" => {
+                return Err(super::unsupported("changing classes while the script runs is not supported"));
+            }
             "properties" => return self.properties(object),
             "name" | "ordinal" if object.ordinal.is_some() => {
                 return self.invoke(value, &MethodName::new(name), &[]);
@@ -283,7 +290,11 @@ impl Machine<'_> {
                 return Ok(value);
             }
             if self.responds(value, "propertyMissing") {
-                return self.invoke(value, &MethodName::new("propertyMissing"), &[Value::Text(Rc::clone(name))]);
+                return self.invoke(
+                    value,
+                    &MethodName::new("propertyMissing"),
+                    &[Value::Text(Rc::clone(name))],
+                );
             }
         }
         Err(missing_property(name, object.class.full_name()))
@@ -327,7 +338,9 @@ impl Machine<'_> {
             "name" | "typeName" | "canonicalName" => Value::text(class.full_name()),
             "simpleName" => Value::text(class.simple_name()),
             "class" => super::class_value(Builtin::Class),
-            "enumConstants" => return self.invoke(&Value::Class(class.clone()), &MethodName::new("values"), &[]),
+            "enumConstants" => {
+                return self.invoke(&Value::Class(class.clone()), &MethodName::new("values"), &[]);
+            }
             "superclass" => Value::Class(match class {
                 Class::Builtin(class) => Class::Builtin(class.parent()),
                 Class::Script(class) => class.parent().unwrap_or(Class::Builtin(Builtin::Object)),
@@ -337,7 +350,13 @@ impl Machine<'_> {
     }
 
     /// `object.name = value`
-    pub(crate) fn set_property(&mut self, object: &Value, name: &Rc<str>, value: Value, own: bool) -> Run<()> {
+    pub(crate) fn set_property(
+        &mut self,
+        object: &Value,
+        name: &Rc<str>,
+        value: Value,
+        own: bool,
+    ) -> Run<()> {
         match object {
             Value::Map(map) => self.map_put(map, Value::Text(Rc::clone(name)), value).map(drop),
             Value::Null => Err(raise(
@@ -422,8 +441,8 @@ impl Machine<'_> {
                     return self.set_property(&class, name, value, own);
                 }
                 kind.clone_from(&field.class);
-                read_only = (field.is_final && !own)
-                    || (body.annotations.iter().any(|(name, _)| &**name == "Immutable") && !own);
+                let is_immutable = body.annotations.iter().any(|(name, _)| &**name == "Immutable");
+                read_only = !own && (field.is_final || is_immutable);
                 break;
             }
         }
@@ -468,7 +487,9 @@ impl Machine<'_> {
             (Value::List(_) | Value::Bytes(_) | Value::Range(_) | Value::Text(_), Value::Int(index)) => {
                 self.item_at(object, *index)
             }
-            (Value::List(_) | Value::Bytes(_) | Value::Range(_) | Value::Text(_), index) if index.is_number() => {
+            (Value::List(_) | Value::Bytes(_) | Value::Range(_) | Value::Text(_), index)
+                if index.is_number() =>
+            {
                 let index = crate::number::to_long(index).and_then(|index| i32::try_from(index).ok());
                 self.item_at(object, index.unwrap_or(i32::MAX))
             }
@@ -502,7 +523,11 @@ impl Machine<'_> {
                 self.new_list(items)
             }
             (Value::List(_), Value::Text(name) | Value::GString(name)) => self.property(object, name),
-            (Value::Object(_), Value::Text(name) | Value::GString(name)) if !self.responds(object, "getAt") => self.property(object, name),
+            (Value::Object(_), Value::Text(name) | Value::GString(name))
+                if !self.responds(object, "getAt") =>
+            {
+                self.property(object, name)
+            }
             _ => self.invoke(object, &MethodName::new("getAt"), std::slice::from_ref(index)),
         }
     }
@@ -546,7 +571,9 @@ impl Machine<'_> {
                     )),
                 }
             }
-            Value::Null => Err(raise(Builtin::NullPointerException, "Cannot invoke method getAt() on null object")),
+            Value::Null => {
+                Err(raise(Builtin::NullPointerException, "Cannot invoke method getAt() on null object"))
+            }
             Value::Object(_) if self.responds(object, "getAt") => {
                 self.invoke(object, &MethodName::new("getAt"), &[Value::Int(index)])
             }
@@ -602,7 +629,9 @@ impl Machine<'_> {
                     }
                 })
             }
-            (Value::Object(_), Value::Text(name) | Value::GString(name)) if !self.responds(object, "putAt") => {
+            (Value::Object(_), Value::Text(name) | Value::GString(name))
+                if !self.responds(object, "putAt") =>
+            {
                 self.set_property(object, name, value, false)
             }
             _ => self.invoke(object, &MethodName::new("putAt"), &[index.clone(), value]).map(drop),
@@ -711,7 +740,9 @@ pub(super) fn is_missing(raise: &Raise) -> bool {
         crate::raise::Reason::Thrown(object) => matches!(
             object.class,
             Class::Builtin(
-                Builtin::MissingPropertyException | Builtin::MissingMethodException | Builtin::ReadOnlyPropertyException
+                Builtin::MissingPropertyException
+                    | Builtin::MissingMethodException
+                    | Builtin::ReadOnlyPropertyException
             )
         ),
         crate::raise::Reason::Exhausted(..) => false,
@@ -728,7 +759,9 @@ fn getter(class: &Rc<ClassDef>, name: &str) -> Option<Rc<Function>> {
         }
         let (get, is) = names.get_or_insert_with(|| (accessor("get", name), accessor("is", name)));
         let method = body.methods.iter().find(|method| {
-            method.parameters.is_empty() && !method.is_abstract && (*method.name == **get || *method.name == **is)
+            method.parameters.is_empty()
+                && !method.is_abstract
+                && (*method.name == **get || *method.name == **is)
         });
         if let Some(method) = method {
             return Some(Rc::clone(method));
@@ -739,10 +772,7 @@ fn getter(class: &Rc<ClassDef>, name: &str) -> Option<Rc<Function>> {
 
 /// An index beyond the items.
 pub(crate) fn out_of_bounds(index: i32, length: usize) -> Box<Raise> {
-    raise(
-        Builtin::ArrayIndexOutOfBoundsException,
-        format!("Index {index} out of bounds for length {length}"),
-    )
+    raise(Builtin::ArrayIndexOutOfBoundsException, format!("Index {index} out of bounds for length {length}"))
 }
 
 /// The places of a range among items: from, behind the last, and whether backwards.

@@ -91,7 +91,9 @@ impl Machine<'_> {
                 self.counting_loop(label.as_ref(), condition.as_ref(), step, body)
             }
             StatementKind::Switch(switch) => self.switch(switch),
-            StatementKind::Try { body, catches, finally } => self.try_block(body, catches, finally.as_deref()),
+            StatementKind::Try { body, catches, finally } => {
+                self.try_block(body, catches, finally.as_deref())
+            }
             StatementKind::Throw(value) => {
                 let value = self.eval(value)?;
                 Err(self.thrown(value))
@@ -161,7 +163,13 @@ impl Machine<'_> {
         }
     }
 
-    fn while_loop(&mut self, label: Option<&Rc<str>>, condition: &Expr, body: &[Statement], first: bool) -> Run<Flow> {
+    fn while_loop(
+        &mut self,
+        label: Option<&Rc<str>>,
+        condition: &Expr,
+        body: &[Statement],
+        first: bool,
+    ) -> Run<Flow> {
         let mut checks = first;
         loop {
             self.step(1)?;
@@ -280,7 +288,12 @@ impl Machine<'_> {
         Ok(Flow::Next)
     }
 
-    fn try_block(&mut self, body: &[Statement], catches: &[Catch], finally: Option<&[Statement]>) -> Run<Flow> {
+    fn try_block(
+        &mut self,
+        body: &[Statement],
+        catches: &[Catch],
+        finally: Option<&[Statement]>,
+    ) -> Run<Flow> {
         let mut answer = self.run(body);
         if let Err(raise) = answer {
             answer = self.catch(raise, catches);
@@ -320,12 +333,17 @@ impl Machine<'_> {
     pub(crate) fn thrown(&mut self, value: Value) -> Box<Raise> {
         match value {
             Value::Object(object) if object.throwable.is_some() => Raise::thrown(object),
-            Value::Null => raise(Builtin::NullPointerException, "Cannot throw exception null; throw an exception, as in `throw new RuntimeException('why')`"),
+            Value::Null => raise(
+                Builtin::NullPointerException,
+                "Cannot throw exception null; throw an exception, as in `throw new RuntimeException('why')`",
+            ),
             other => {
                 let name = other.class().full_name().to_owned();
                 raise(
                     Builtin::GroovyCastException,
-                    format!("only exceptions can be thrown, not a value of class {name}; write `throw new RuntimeException(..)`"),
+                    format!(
+                        "only exceptions can be thrown, not a value of class {name}; write `throw new RuntimeException(..)`"
+                    ),
                 )
             }
         }

@@ -218,11 +218,11 @@ impl Machine<'_> {
             Native::Rounding(rounding) => to.push_str(rounding.name()),
             Native::JsonBuilder(builder) => {
                 let content = builder.content.borrow().clone();
-                let json = self.to_json(&content, crate::library::json::Style::SCRIPT)?;
+                let json = self.json_of(&content, crate::library::json::Style::SCRIPT)?;
                 to.push_str(&json);
             }
             Native::JsonNode(value) => {
-                let json = self.to_json(value, crate::library::json::Style::PLAIN)?;
+                let json = self.json_of(value, crate::library::json::Style::PLAIN)?;
                 to.push_str(&json);
             }
             Native::Deletion { correlation_id, event_id } => {

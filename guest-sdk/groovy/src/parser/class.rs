@@ -139,7 +139,8 @@ impl Parser<'_> {
             if self.begins_class() {
                 self.class(&modifiers)?;
             } else if self.is_sign("{") {
-                return self.refuse(at, "a block among the members of a class is not supported; use a constructor");
+                return self
+                    .refuse(at, "a block among the members of a class is not supported; use a constructor");
             } else if self.is_name_at(0, class) && self.is_sign_at(1, "(") {
                 let at = self.at();
                 self.next();
@@ -148,7 +149,10 @@ impl Parser<'_> {
             } else if let Some(mut method) = self.method(&modifiers, true)? {
                 method.is_static = modifiers.is_static;
                 if method.is_abstract && !modifiers.is_abstract && !is_interface {
-                    return self.refuse(method.at, format!("the method `{}` has no body; add `{{ .. }}`", method.name));
+                    return self.refuse(
+                        method.at,
+                        format!("the method `{}` has no body; add `{{ .. }}`", method.name),
+                    );
                 }
                 body.methods.push(Rc::new(method));
             } else {
@@ -213,7 +217,7 @@ impl Parser<'_> {
                 return Ok(None);
             }
         };
-        let typed = class.as_ref().is_some_and(|class| Self::looks_like_type(class));
+        let typed = class.as_ref().is_some_and(Self::looks_like_type);
         let is_method = self.is_sign_at(1, "(") && (untyped || typed) && {
             // Of a script's method the body tells it from a call.
             let end = self.token_at(1).partner;

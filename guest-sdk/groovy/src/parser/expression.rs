@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::{KEYWORDS, Parsed, Parser, described, function};
 use crate::diagnostic::Position;
 use crate::syntax::{
-    Access, Arguments, Binary, Call, Callee, Declared, Expr, Function, Kind, MapItem, MethodName, Parameter, Piece,
-    PropertyName, Statement, StatementKind, Unary,
+    Access, Arguments, Binary, Call, Callee, Declared, Expr, Function, Kind, MapItem, MethodName, Parameter,
+    Piece, PropertyName, Statement, StatementKind, Unary,
 };
 use crate::token::{Part, Token, Word};
 use crate::value::Value;
@@ -123,7 +123,8 @@ impl Parser<'_> {
             && token.spaced
             && match &token.word {
                 Word::Name(name) => {
-                    !KEYWORDS.contains(&&**name) || matches!(&**name, "new" | "this" | "null" | "true" | "false")
+                    !KEYWORDS.contains(&&**name)
+                        || matches!(&**name, "new" | "this" | "null" | "true" | "false")
                 }
                 Word::Number(_) | Word::Text(_) | Word::Template(_) => true,
                 _ => false,
@@ -368,7 +369,8 @@ impl Parser<'_> {
                 // A chain goes on in the next line with a dot.
                 let ahead = usize::from(matches!(self.token().word, Word::Newline));
                 let continues =
-                    matches!(self.token_at(ahead).word, Word::Sign("." | "?." | "*." | ".&" | "::")) && ahead == 1;
+                    matches!(self.token_at(ahead).word, Word::Sign("." | "?." | "*." | ".&" | "::"))
+                        && ahead == 1;
                 if continues {
                     self.skip_newlines();
                     continue;
@@ -422,7 +424,10 @@ impl Parser<'_> {
                 "++" | "--" => {
                     self.assignable(&expr, sign)?;
                     self.next();
-                    return Ok(make(Kind::Step { target: Box::new(expr), up: sign == "++", prefix: false }, at));
+                    return Ok(make(
+                        Kind::Step { target: Box::new(expr), up: sign == "++", prefix: false },
+                        at,
+                    ));
                 }
                 _ => return Ok(expr),
             };
@@ -437,11 +442,10 @@ impl Parser<'_> {
 
     /// Whether a brace behind an expression begins its last argument.
     fn takes_closure(&self, expr: &Expr) -> bool {
-        match &expr.kind {
-            Kind::Name(_) | Kind::Call(_) => true,
-            Kind::Property { name: PropertyName::Known(_), .. } => true,
-            _ => false,
-        }
+        matches!(
+            &expr.kind,
+            Kind::Name(_) | Kind::Call(_) | Kind::Property { name: PropertyName::Known(_), .. }
+        )
     }
 
     /// Adds a closure as the last argument of a call.
@@ -556,7 +560,8 @@ impl Parser<'_> {
 
     /// Whether a name, a text or a number stands here with a colon behind it.
     fn is_map_key(&self) -> bool {
-        self.is_sign_at(1, ":") && matches!(self.token().word, Word::Name(_) | Word::Text(_) | Word::Number(_))
+        self.is_sign_at(1, ":")
+            && matches!(self.token().word, Word::Name(_) | Word::Text(_) | Word::Number(_))
     }
 
     fn map_item(&mut self) -> Parsed<MapItem> {
@@ -757,7 +762,10 @@ impl Parser<'_> {
         }
         self.expect_sign("]", "or `,` after an item")?;
         if !items.is_empty() && !entries.is_empty() {
-            return self.refuse(at, "a literal is either a list or a map; write every item as `key: value`, or none");
+            return self.refuse(
+                at,
+                "a literal is either a list or a map; write every item as `key: value`, or none",
+            );
         }
         Ok(make(if entries.is_empty() { Kind::List(items) } else { Kind::Map(entries) }, at))
     }
@@ -836,7 +844,9 @@ impl Parser<'_> {
                     index += 1;
                     continue;
                 }
-                Word::Name(name) if matches!(&**name, "return" | "if" | "for" | "while" | "case" | "switch") => {
+                Word::Name(name)
+                    if matches!(&**name, "return" | "if" | "for" | "while" | "case" | "switch") =>
+                {
                     return false;
                 }
                 _ => {}

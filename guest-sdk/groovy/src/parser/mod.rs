@@ -10,7 +10,9 @@ mod statement;
 use std::rc::Rc;
 
 use crate::diagnostic::{Position, Refusal};
-use crate::syntax::{ClassDef, Expr, Function, Import, Kind, Parameter, Program, Statement, StatementKind, Type};
+use crate::syntax::{
+    ClassDef, Expr, Function, Import, Kind, Parameter, Program, Statement, StatementKind, Type,
+};
 use crate::token::{Token, Word};
 
 /// Brackets and blocks inside of each other.
@@ -24,11 +26,61 @@ pub(crate) type Parsed<T> = Result<T, Refusal>;
 
 /// Words that are no names.
 const KEYWORDS: &[&str] = &[
-    "abstract", "as", "assert", "boolean", "break", "byte", "case", "catch", "char", "class", "continue", "def", "default",
-    "do", "double", "else", "enum", "extends", "false", "final", "finally", "float", "for", "goto", "if", "implements",
-    "import", "in", "instanceof", "int", "interface", "long", "native", "new", "null", "package", "private", "protected",
-    "public", "return", "short", "static", "strictfp", "super", "switch", "synchronized", "this", "throw", "throws",
-    "transient", "true", "try", "void", "volatile", "while",
+    "abstract",
+    "as",
+    "assert",
+    "boolean",
+    "break",
+    "byte",
+    "case",
+    "catch",
+    "char",
+    "class",
+    "continue",
+    "def",
+    "default",
+    "do",
+    "double",
+    "else",
+    "enum",
+    "extends",
+    "false",
+    "final",
+    "finally",
+    "float",
+    "for",
+    "goto",
+    "if",
+    "implements",
+    "import",
+    "in",
+    "instanceof",
+    "int",
+    "interface",
+    "long",
+    "native",
+    "new",
+    "null",
+    "package",
+    "private",
+    "protected",
+    "public",
+    "return",
+    "short",
+    "static",
+    "strictfp",
+    "super",
+    "switch",
+    "synchronized",
+    "this",
+    "throw",
+    "throws",
+    "transient",
+    "true",
+    "try",
+    "void",
+    "volatile",
+    "while",
 ];
 
 /// Types that cannot be null.
@@ -36,13 +88,34 @@ const PRIMITIVES: &[&str] = &["boolean", "byte", "char", "double", "float", "int
 
 /// Annotations that change nothing here.
 const ANNOTATIONS_IGNORED: &[&str] = &[
-    "CompileStatic", "CompileDynamic", "TypeChecked", "Override", "SuppressWarnings", "Deprecated", "PackageScope",
-    "AutoClone", "Newify", "NonNull", "Nullable", "DelegatesTo", "ClosureParams", "FunctionalInterface", "Memoized",
+    "CompileStatic",
+    "CompileDynamic",
+    "TypeChecked",
+    "Override",
+    "SuppressWarnings",
+    "Deprecated",
+    "PackageScope",
+    "AutoClone",
+    "Newify",
+    "NonNull",
+    "Nullable",
+    "DelegatesTo",
+    "ClosureParams",
+    "FunctionalInterface",
+    "Memoized",
 ];
 
 /// Annotations of classes and fields that are understood.
-const ANNOTATIONS_KNOWN: &[&str] =
-    &["Canonical", "ToString", "EqualsAndHashCode", "TupleConstructor", "Immutable", "MapConstructor", "Field", "Sortable"];
+const ANNOTATIONS_KNOWN: &[&str] = &[
+    "Canonical",
+    "ToString",
+    "EqualsAndHashCode",
+    "TupleConstructor",
+    "Immutable",
+    "MapConstructor",
+    "Field",
+    "Sortable",
+];
 
 /// Builds the tree of a script.
 pub(crate) fn program(tokens: &[Token], source: &[char]) -> Parsed<Program> {
@@ -125,7 +198,8 @@ fn answer_last(body: &mut Vec<Statement>) {
         StatementKind::Switch(switch) => {
             let count = switch.cases.len();
             for (index, case) in switch.cases.iter_mut().enumerate() {
-                let breaks = matches!(case.body.last(), Some(Statement { kind: StatementKind::Break(None), .. }));
+                let breaks =
+                    matches!(case.body.last(), Some(Statement { kind: StatementKind::Break(None), .. }));
                 if breaks {
                     case.body.pop();
                     answer_last(&mut case.body);
@@ -176,7 +250,7 @@ impl<'a> Parser<'a> {
             spaced: true,
             span: (0, 0),
         };
-        self.tokens.get(self.index + ahead).or(self.tokens.last()).unwrap_or(END)
+        self.tokens.get(self.index + ahead).or_else(|| self.tokens.last()).unwrap_or(END)
     }
 
     fn at(&self) -> Position {
@@ -281,7 +355,8 @@ impl<'a> Parser<'a> {
         if self.height <= HEIGHT_MAX {
             return Ok(());
         }
-        let message = format!("more than {HEIGHT_MAX} operations apply to each other's answers; use variables");
+        let message =
+            format!("more than {HEIGHT_MAX} operations apply to each other's answers; use variables");
         self.refuse(self.at(), message)
     }
 
@@ -402,7 +477,9 @@ impl<'a> Parser<'a> {
         if !ANNOTATIONS_KNOWN.contains(&&*name) && !ANNOTATIONS_IGNORED.contains(&&*name) {
             return self.refuse(
                 at,
-                format!("the annotation `@{name}` is not supported; remove it, or write what it does as code"),
+                format!(
+                    "the annotation `@{name}` is not supported; remove it, or write what it does as code"
+                ),
             );
         }
         Ok((name, words))

@@ -100,16 +100,26 @@ impl Parser<'_> {
                     }
                     None => None,
                 };
-                Ok(if &**word == "break" { StatementKind::Break(label) } else { StatementKind::Continue(label) })
+                Ok(if &**word == "break" {
+                    StatementKind::Break(label)
+                } else {
+                    StatementKind::Continue(label)
+                })
             }
             "assert" => self.assert_statement(),
             "class" | "interface" | "enum" | "trait" => self.refuse(
                 at,
-                format!("a {word} inside of other code is not supported; move it to the top level of the script"),
+                format!(
+                    "a {word} inside of other code is not supported; move it to the top level of the script"
+                ),
             ),
-            "synchronized" => self.refuse(at, "`synchronized` is not supported: a script runs alone; remove it"),
+            "synchronized" => {
+                self.refuse(at, "`synchronized` is not supported: a script runs alone; remove it")
+            }
             "goto" => self.refuse(at, "`goto` is not supported; use loops with `break` and `continue`"),
-            "import" => self.refuse(at, "an import inside of other code is not supported; move it to the top"),
+            "import" => {
+                self.refuse(at, "an import inside of other code is not supported; move it to the top")
+            }
             "case" | "default" if !self.is_sign_at(1, "(") && !self.is_sign_at(1, ".") => {
                 self.refuse(at, format!("`{word}` stands outside of a `switch`"))
             }
@@ -132,9 +142,8 @@ impl Parser<'_> {
         let at = self.at();
         let end = self.token().partner;
         let after = end.checked_sub(self.index).map(|distance| distance + 1);
-        let is_it = self.is_sign("(")
-            && end > self.index
-            && after.is_some_and(|ahead| self.is_sign_at(ahead, "="));
+        let is_it =
+            self.is_sign("(") && end > self.index && after.is_some_and(|ahead| self.is_sign_at(ahead, "="));
         if !is_it {
             return Ok(None);
         }
@@ -151,7 +160,8 @@ impl Parser<'_> {
         self.skip_newlines();
         let value = self.command()?;
         if let [only] = &targets[..] {
-            return self.refuse(only.at, "expected at least two variables in `(a, b) = ..`; remove the parentheses");
+            return self
+                .refuse(only.at, "expected at least two variables in `(a, b) = ..`; remove the parentheses");
         }
         Ok(Some(Expr { kind: Kind::MultiAssign(targets, Box::new(value)), at }))
     }
@@ -220,8 +230,8 @@ impl Parser<'_> {
             return Ok(StatementKind::For { label, variable, index, items, body });
         }
         let mut start = Vec::new();
-        if !self.is_sign(";") {
-            if !self.declaration(&mut start)? {
+        if !self.is_sign(";")
+            && !self.declaration(&mut start)? {
                 loop {
                     let at = self.at();
                     let kind = self.expression_statement()?;
@@ -231,7 +241,6 @@ impl Parser<'_> {
                     }
                 }
             }
-        }
         self.expect_sign(";", "or `in` after the variable of `for`, as in `for (x in list)`")?;
         let condition = if self.is_sign(";") { None } else { Some(self.expression()?) };
         self.expect_sign(";", "after the condition of `for`")?;
@@ -328,7 +337,11 @@ impl Parser<'_> {
                 self.skip_newlines();
             }
             let is_default = self.is_name("default") && (self.is_sign_at(1, ":") || self.is_sign_at(1, "->"));
-            if self.is_sign("}") || self.is_name("case") || is_default || matches!(self.token().word, Word::End) {
+            if self.is_sign("}")
+                || self.is_name("case")
+                || is_default
+                || matches!(self.token().word, Word::End)
+            {
                 return Ok(Case { values, body, arrow: false });
             }
             self.statement_into(&mut body)?;
@@ -366,7 +379,8 @@ impl Parser<'_> {
             }
         }
         if catches.is_empty() && finally.is_none() {
-            return self.refuse(at, "expected `catch (Exception e) { .. }` or `finally { .. }` after `try { .. }`");
+            return self
+                .refuse(at, "expected `catch (Exception e) { .. }` or `finally { .. }` after `try { .. }`");
         }
         Ok(StatementKind::Try { body, catches, finally })
     }
@@ -376,7 +390,8 @@ impl Parser<'_> {
         self.take_name("final");
         let mut classes: Vec<Type> = Vec::new();
         // `catch (e)` and `catch (def e)` take every exception.
-        if !self.take_name("def") && !(self.plain_name_at(0).is_some() && self.is_sign_at(1, ")")) {
+        let untyped = self.take_name("def") || (self.plain_name_at(0).is_some() && self.is_sign_at(1, ")"));
+        if !untyped {
             loop {
                 let Some(class) = self.type_name() else {
                     return self.unexpected("the class of an exception, as in `catch (Exception e)`");
@@ -399,7 +414,8 @@ impl Parser<'_> {
         self.next();
         let from = self.token().span.0;
         let condition = self.expression()?;
-        let until = self.index.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(from, |last| last.span.1);
+        let until =
+            self.index.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(from, |last| last.span.1);
         let text: String = self.source.get(from..until).unwrap_or_default().iter().collect();
         let message = if self.take_sign(":") || self.take_sign(",") {
             self.skip_newlines();
@@ -451,7 +467,10 @@ impl Parser<'_> {
             };
             statements.push(Statement { kind, at });
             if count == DECLARED_MAX {
-                return self.refuse(at, format!("a declaration of more than {DECLARED_MAX} variables; write several"));
+                return self.refuse(
+                    at,
+                    format!("a declaration of more than {DECLARED_MAX} variables; write several"),
+                );
             }
             if !self.take_sign(",") {
                 break;

@@ -88,7 +88,11 @@ pub fn cases() -> Vec<Case> {
                 cases.push(Case {
                     title: format!("{name}: {}", title.trim_start_matches('#').trim()),
                     script: script.join("\n"),
-                    expected: expected.strip_prefix("=>").unwrap_or_else(|| panic!("{title}: no `=>`")).trim().to_owned(),
+                    expected: expected
+                        .strip_prefix("=>")
+                        .unwrap_or_else(|| panic!("{title}: no `=>`"))
+                        .trim()
+                        .to_owned(),
                 });
             }
             block.clear();
