@@ -112,6 +112,8 @@ classes! {
     // Time.
     Date "java.util.Date" Object,
     TimeZone "java.util.TimeZone" Object,
+    Calendar "java.util.Calendar" Object,
+    GregorianCalendar "java.util.GregorianCalendar" Calendar,
     SimpleDateFormat "java.text.SimpleDateFormat" Object,
     DecimalFormat "java.text.DecimalFormat" Object,
     Instant "java.time.Instant" Object,

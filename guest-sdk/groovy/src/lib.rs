@@ -26,6 +26,7 @@ mod pattern;
 mod raise;
 mod scope;
 mod show;
+pub mod subset;
 mod syntax;
 mod token;
 mod value;

@@ -35,6 +35,11 @@ impl Method {
         found.ok().and_then(|index| Self::ALL.get(index)).map_or(Self::Other, |(_, method)| *method)
     }
 
+    /// All names of the library.
+    pub(crate) fn all() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().map(|(name, _)| plain(name))
+    }
+
     /// The known name that differs least, if there is one that differs little.
     pub(crate) fn nearest(name: &str) -> Option<&'static str> {
         nearest(name, Self::ALL.iter().map(|(known, _)| plain(known)))

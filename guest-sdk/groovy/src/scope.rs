@@ -71,10 +71,7 @@ const ABSENT: &[(&[&str], &str)] = &[
         &["Random", "SecureRandom", "ThreadLocalRandom"],
         "random numbers are not supported; use `UUID.randomUUID()` for a random id",
     ),
-    (
-        &["Calendar", "GregorianCalendar", "DateTime"],
-        "use java.time, for example `ZonedDateTime.now()` or `Instant.ofEpochMilli(ms)`",
-    ),
+    (&["DateTime"], "use java.time, for example `ZonedDateTime.now()` or `Instant.ofEpochMilli(ms)`"),
     (
         &["XmlSlurper", "XmlParser", "MarkupBuilder", "YamlSlurper", "Yaml", "ConfigSlurper"],
         "of the data formats JSON is supported: `new JsonSlurper().parseText(text)`",
@@ -91,11 +88,13 @@ pub(crate) struct Known {
     assigned: HashSet<Rc<str>>,
     /// Names that may be methods of values, since the script uses them as keys, properties or methods.
     members: HashSet<Rc<str>>,
+    /// Whether values may answer to any name, as builders do.
+    open: bool,
 }
 
 /// Gathers names from the tokens: one look at each, so that the order of definitions means nothing.
 pub(crate) fn known(tokens: &[Token]) -> Known {
-    let mut known = Known { assigned: HashSet::new(), members: HashSet::new() };
+    let mut known = Known { assigned: HashSet::new(), members: HashSet::new(), open: false };
     gather(tokens, &mut known);
     known
 }
@@ -104,6 +103,7 @@ fn gather(tokens: &[Token], known: &mut Known) {
     for (index, token) in tokens.iter().enumerate() {
         let next = tokens.get(index + 1).map(|token| &token.word);
         match &token.word {
+            Word::Name(name) if matches!(&**name, "JsonBuilder" | "methodMissing") => known.open = true,
             Word::Name(name) => match next {
                 Some(Word::Sign("=" | "?=")) => {
                     known.assigned.insert(Rc::clone(name));
@@ -881,7 +881,8 @@ impl Pass<'_> {
 
     /// Whether the script itself may define a method or a closure of that name.
     fn may_be_member(&self, name: &Rc<str>) -> bool {
-        self.known.members.contains(name)
+        self.known.open
+            || self.known.members.contains(name)
             || crate::library::snowplow::getter(name).is_some()
             || crate::library::native::NAMED.contains(&&**name)
             || self.functions.contains(name)

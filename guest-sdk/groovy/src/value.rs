@@ -211,6 +211,8 @@ pub(crate) enum Native {
     Binding,
     Digest(Rc<str>, RefCell<Vec<u8>>),
     Rounding(crate::decimal::Rounding),
+    /// Milliseconds since the epoch, which can be changed.
+    Calendar(Cell<i64>),
     /// A pattern for numbers.
     DecimalFormat(Rc<str>, Cell<crate::decimal::Rounding>),
     Precision(u32, crate::decimal::Rounding),
@@ -429,6 +431,7 @@ impl Native {
             Self::Binding => Builtin::Binding,
             Self::Digest(..) => Builtin::MessageDigest,
             Self::Rounding(_) => Builtin::RoundingMode,
+            Self::Calendar(_) => Builtin::Calendar,
             Self::DecimalFormat(..) => Builtin::DecimalFormat,
             Self::Precision(..) => Builtin::MathContext,
             Self::Base64 { .. } => Builtin::Base64,

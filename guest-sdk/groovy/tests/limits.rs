@@ -41,6 +41,7 @@ fn exhaustion_cannot_be_caught() {
             ("('a' * 30) ==~ /(a|aa)+$x/", "MissingPropertyException"),
             ("('a' * 40 + 'b') ==~ /(a+)+\\1c/", "StackOverflowError"),
             ("class A { A a = new A() }\nnew A()", "StackOverflowError"),
+            ("class A { boolean equals() { true } }\nnew A() == new A()", "StackOverflowError"),
             ("def l = (1..12).toList()\nl.permutations()", "OutOfMemoryError"),
             ("2G ** 1000000000", "ArithmeticException"),
             ("def x = 2G\nwhile (true) { x = x * x }", "ArithmeticException"),

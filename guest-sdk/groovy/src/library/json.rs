@@ -488,6 +488,10 @@ impl Machine<'_> {
                 }
                 Ok(())
             }
+            Native::Calendar(ms) => {
+                let date = Value::native(Native::Moment(super::time::Moment::Date(ms.get())));
+                self.write_json(&date, style, to)
+            }
             Native::Iterator(_) | Native::Matcher(_) => {
                 let items = self.items(value)?;
                 self.write_json_array(&items, style, to)

@@ -159,7 +159,9 @@ pub(crate) fn create(machine: &mut Machine<'_>, class: Builtin, arguments: &[Val
             Value::native(Native::Helper(class))
         }
         (Builtin::SnowplowCollectorPayload, []) => Value::native(Native::Snowplow(Rc::default())),
-        (Builtin::Date | Builtin::SimpleDateFormat, _) => time::create(machine, class, arguments)?,
+        (Builtin::Date | Builtin::SimpleDateFormat | Builtin::GregorianCalendar, _) => {
+            time::create(machine, class, arguments)?
+        }
         (Builtin::DecimalFormat, [pattern, ..]) => {
             let pattern = machine.text(pattern)?;
             let rounding = crate::decimal::Rounding::HalfEven.into();

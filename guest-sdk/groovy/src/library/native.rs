@@ -185,6 +185,7 @@ pub(crate) fn call(
             (M::name | M::toString | M::displayName | M::getID, []) => Value::Text(Rc::clone(named)),
             _ => return Ok(None),
         })),
+        Native::Calendar(ms) => time::call_calendar(machine, this, ms, method, arguments),
         Native::DecimalFormat(pattern, rounding) => Ok(Some(match (method, arguments) {
             (M::format, [number]) => {
                 let Some(number) = crate::number::to_decimal(number) else { return Ok(None) };

@@ -680,6 +680,15 @@ pub(crate) fn is_unit(name: &str) -> bool {
 pub(crate) fn constant(class: Builtin, name: &str) -> Option<Value> {
     let moment = match class {
         Builtin::ChronoUnit => Moment::Unit(UNITS.iter().find(|(unit, ..)| *unit == name)?.0),
+        Builtin::Calendar => {
+            let field = CALENDAR_FIELDS.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
+            // Months count from 0, days of the week from 1, Sunday.
+            let month =
+                MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name)).map(|index| index as i64);
+            let day = WEEKDAYS.iter().position(|day| day.eq_ignore_ascii_case(name));
+            let day = day.map(|index| (index as i64 + 1) % 7 + 1);
+            return field.or(month).or(day).map(Value::whole);
+        }
         Builtin::ZoneOffset if name == "UTC" => Moment::Zone(Zone::utc()),
         Builtin::Instant if name == "EPOCH" => Moment::Instant { seconds: 0, nanos: 0 },
         Builtin::LocalDate if name == "EPOCH" => Moment::LocalDate(0),
@@ -704,6 +713,9 @@ pub(crate) fn constant(class: Builtin, name: &str) -> Option<Value> {
 /// `new Date(..)` and `new SimpleDateFormat(..)`
 pub(crate) fn create(machine: &mut Machine<'_>, class: Builtin, arguments: &[Value]) -> Run {
     let moment = match (class, arguments) {
+        (Builtin::GregorianCalendar, []) => {
+            return Ok(Value::native(Native::Calendar(machine.host.now_ms().into())));
+        }
         (Builtin::Date, []) => Moment::Date(machine.host.now_ms()),
         (Builtin::Date, [ms]) if ms.is_number() => Moment::Date(whole_of(machine, ms)?),
         (Builtin::SimpleDateFormat, [pattern, ..]) => {
@@ -723,6 +735,141 @@ pub(crate) fn create(machine: &mut Machine<'_>, class: Builtin, arguments: &[Val
         }
     };
     Ok(Value::native(Native::Moment(moment)))
+}
+
+/// Fields of calendars with their numbers.
+const CALENDAR_FIELDS: [(&str, i64); 12] = [
+    ("YEAR", 1),
+    ("MONTH", 2),
+    ("DATE", 5),
+    ("DAY_OF_MONTH", 5),
+    ("DAY_OF_YEAR", 6),
+    ("DAY_OF_WEEK", 7),
+    ("AM_PM", 9),
+    ("HOUR", 10),
+    ("HOUR_OF_DAY", 11),
+    ("MINUTE", 12),
+    ("SECOND", 13),
+    ("MILLISECOND", 14),
+];
+
+/// A field of a calendar, in UTC. Months count from 0, days of the week from 1, Sunday.
+pub(crate) fn calendar_field(ms: i64, field: i64) -> Option<i64> {
+    let days = ms.div_euclid(MS_PER_DAY);
+    let rest = ms.rem_euclid(MS_PER_DAY);
+    let (year, month, day) = civil(days);
+    Some(match field {
+        1 => year,
+        2 => month - 1,
+        5 => day,
+        6 => days - days_of(year, 1, 1) + 1,
+        7 => weekday(days) % 7 + 1,
+        9 => rest / (MS_PER_DAY / 2),
+        10 => rest / 3_600_000 % 12,
+        11 => rest / 3_600_000,
+        12 => rest / 60_000 % 60,
+        13 => rest / 1000 % 60,
+        14 => rest % 1000,
+        _ => return None,
+    })
+}
+
+/// `calendar.name(..)`
+pub(crate) fn call_calendar(
+    machine: &mut Machine<'_>,
+    this: &Value,
+    ms: &std::cell::Cell<i64>,
+    method: M,
+    arguments: &[Value],
+) -> Run<Option<Value>> {
+    let shift = |field: i64| match field {
+        1 => (0, 12),
+        2 => (0, 1),
+        5..=7 => (NANOS_PER_DAY, 0),
+        10 | 11 => (3600 * NANOS_PER_SECOND, 0),
+        12 => (60 * NANOS_PER_SECOND, 0),
+        13 => (NANOS_PER_SECOND, 0),
+        14 => (1_000_000, 0),
+        _ => (0, 0),
+    };
+    let moved = |field: i64, count: i64| -> Run<()> {
+        let (nanos, months) = shift(field);
+        if let Moment::Date(moved) = Moment::Date(ms.get()).plus(nanos, months, count)? {
+            ms.set(moved);
+        }
+        Ok(())
+    };
+    Ok(Some(match (method, arguments) {
+        (M::getTime, []) => return made(Moment::Date(ms.get())),
+        (M::getTimeInMillis, []) => Value::Long(ms.get()),
+        (M::setTimeInMillis, [value]) => {
+            ms.set(whole_of(machine, value)?);
+            Value::Null
+        }
+        (M::setTime, [value]) => match moment_of(value) {
+            Some(Moment::Date(value)) => {
+                ms.set(*value);
+                Value::Null
+            }
+            _ => return Ok(None),
+        },
+        (M::get | M::getAt, [field]) => {
+            let field = whole_of(machine, field)?;
+            match calendar_field(ms.get(), field) {
+                Some(value) => Value::whole(value),
+                None => return Err(invalid(format!("the field {field} of a calendar is not supported"))),
+            }
+        }
+        (M::add, [field, count]) => {
+            let (field, count) = (whole_of(machine, field)?, whole_of(machine, count)?);
+            moved(field, count)?;
+            Value::Null
+        }
+        (M::set | M::putAt, [field, value]) => {
+            let (field, value) = (whole_of(machine, field)?, whole_of(machine, value)?);
+            let before = calendar_field(ms.get(), field).unwrap_or(value);
+            moved(field, value.saturating_sub(before))?;
+            Value::Null
+        }
+        (M::set, [year, month, day, time @ ..]) => {
+            let (year, month, day) =
+                (whole_of(machine, year)?, whole_of(machine, month)?, whole_of(machine, day)?);
+            let mut total = checked_days(year, month + 1, day)? * MS_PER_DAY + ms.get().rem_euclid(1000);
+            for (value, unit) in time.iter().zip([3_600_000, 60_000, 1000]) {
+                total = total.saturating_add(whole_of(machine, value)?.saturating_mul(unit));
+            }
+            ms.set(total);
+            Value::Null
+        }
+        (M::setTimeZone | M::setLenient, [_]) => Value::Null,
+        (M::format, [pattern, ..]) => {
+            let pattern = machine.text(pattern)?;
+            machine.new_text(Moment::Date(ms.get()).format(&pattern)?)?
+        }
+        (M::before | M::after | M::compareTo, [other]) => {
+            let Value::Native(other) = other else { return Ok(None) };
+            let Native::Calendar(other) = &**other else { return Ok(None) };
+            let order = ms.get().cmp(&other.get());
+            match method {
+                M::before => Value::Bool(order.is_lt()),
+                M::after => Value::Bool(order.is_gt()),
+                _ => Value::Int(order as i32),
+            }
+        }
+        (M::clone, []) => Value::native(Native::Calendar(ms.clone())),
+        (M::toInstant, []) => {
+            let ms = ms.get();
+            return made(Moment::Instant {
+                seconds: ms.div_euclid(1000),
+                nanos: ms.rem_euclid(1000) * 1_000_000,
+            });
+        }
+        (M::clearTime, []) => {
+            ms.set(ms.get().div_euclid(MS_PER_DAY) * MS_PER_DAY);
+            this.clone()
+        }
+        _ => return Ok(None),
+    }))
 }
 
 /// Reads a text by its pattern.
@@ -1166,6 +1313,9 @@ pub(crate) fn call_static(
         }
         (Builtin::ZoneId, M::systemDefault) | (Builtin::TimeZone, M::getDefault) => {
             made(Moment::Zone(Zone::utc()))
+        }
+        (Builtin::Calendar, M::getInstance) => {
+            Ok(Some(Value::native(Native::Calendar(machine.host.now_ms().into()))))
         }
         (Builtin::Period, M::between) if count == 2 => {
             match (moment_of(&arguments[0]), moment_of(&arguments[1])) {
@@ -1755,6 +1905,18 @@ fn call_point(
         }
         (M::until, [to, unit]) => match (moment_of(to), moment_of(unit)) {
             (Some(to), Some(Moment::Unit(unit))) => Ok(Some(Value::Long(units_between(this, to, unit)?))),
+            _ => Ok(None),
+        },
+        (M::getAt, [field]) => match this {
+            // `date[Calendar.YEAR]`
+            Moment::Date(ms) => {
+                let field = whole_of(machine, field)?;
+                Ok(calendar_field(*ms, field).map(Value::whole))
+            }
+            _ => Ok(None),
+        },
+        (M::toCalendar, []) => match this {
+            Moment::Date(ms) => Ok(Some(Value::native(Native::Calendar((*ms).into())))),
             _ => Ok(None),
         },
         (M::clearTime, []) => made(this.with(days.unwrap_or(0), 0)?),

@@ -432,7 +432,14 @@ impl Machine<'_> {
 
     /// `receiver.name(..)`
     pub(crate) fn invoke(&mut self, receiver: &Value, name: &MethodName, arguments: &[Value]) -> Run {
-        self.step(1)?;
+        // Methods of the library call each other through here, so this bounds how deep they do.
+        self.enter(1)?;
+        let answer = self.invoke_on(receiver, name, arguments);
+        self.leave(1);
+        answer
+    }
+
+    fn invoke_on(&mut self, receiver: &Value, name: &MethodName, arguments: &[Value]) -> Run {
         match receiver {
             Value::Null => return self.invoke_null(name, arguments),
             Value::Object(object) => {

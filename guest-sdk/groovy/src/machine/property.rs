@@ -528,6 +528,9 @@ impl Machine<'_> {
             {
                 self.property(object, name)
             }
+            (Value::List(_) | Value::Bytes(_) | Value::Range(_) | Value::Text(_) | Value::Set(_), _) => {
+                Err(no_index(object, index, "getAt"))
+            }
             _ => self.invoke(object, &MethodName::new("getAt"), std::slice::from_ref(index)),
         }
     }
@@ -633,6 +636,9 @@ impl Machine<'_> {
                 if !self.responds(object, "putAt") =>
             {
                 self.set_property(object, name, value, false)
+            }
+            (Value::List(_) | Value::Bytes(_) | Value::Range(_) | Value::Text(_) | Value::Set(_), _) => {
+                Err(no_index(object, index, "putAt"))
             }
             _ => self.invoke(object, &MethodName::new("putAt"), &[index.clone(), value]).map(drop),
         }
@@ -768,6 +774,17 @@ fn getter(class: &Rc<ClassDef>, name: &str) -> Option<Rc<Function>> {
         }
     }
     None
+}
+
+/// An index of a class that the value does not take.
+fn no_index(object: &Value, index: &Value, method: &str) -> Box<Raise> {
+    let (object, index) = (object.class(), index.class());
+    let message = format!(
+        "No signature of method: {}.{method}() is applicable for argument types: ({}); expected a number or a range",
+        object.full_name(),
+        index.simple_name()
+    );
+    with_field(raise(Builtin::MissingMethodException, message), "method", method)
 }
 
 /// An index beyond the items.

@@ -230,17 +230,16 @@ impl Parser<'_> {
             return Ok(StatementKind::For { label, variable, index, items, body });
         }
         let mut start = Vec::new();
-        if !self.is_sign(";")
-            && !self.declaration(&mut start)? {
-                loop {
-                    let at = self.at();
-                    let kind = self.expression_statement()?;
-                    start.push(Statement { kind, at });
-                    if !self.take_sign(",") {
-                        break;
-                    }
+        if !self.is_sign(";") && !self.declaration(&mut start)? {
+            loop {
+                let at = self.at();
+                let kind = self.expression_statement()?;
+                start.push(Statement { kind, at });
+                if !self.take_sign(",") {
+                    break;
                 }
             }
+        }
         self.expect_sign(";", "or `in` after the variable of `for`, as in `for (x in list)`")?;
         let condition = if self.is_sign(";") { None } else { Some(self.expression()?) };
         self.expect_sign(";", "after the condition of `for`")?;
