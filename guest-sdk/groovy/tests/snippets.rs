@@ -5,6 +5,9 @@ mod support;
 use granary_groovy::{Limits, Script};
 use support::{Case, TestHost, cases};
 
+/// Cases outside of the subset, which are refused when the script is compiled.
+const REFUSED: &[&str] = &["classes: anonymous inner class"];
+
 /// What a case answers, in the form of the data files.
 fn answer(case: &Case) -> String {
     let script = match Script::compile(&case.script) {
@@ -41,6 +44,10 @@ fn snippets_answer_what_the_documentation_says() {
     let mut wrong = Vec::new();
     for case in &cases {
         let answer = answer(case);
+        if REFUSED.iter().any(|title| case.title.starts_with(title)) {
+            assert!(answer.starts_with("refused: "), "{} is not refused any more", case.title);
+            continue;
+        }
         if !is_same(&case.expected, &answer) {
             wrong.push(format!(
                 "{}\n{}\n  expected {}\n  answered {answer}",

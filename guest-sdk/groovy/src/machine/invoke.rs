@@ -12,6 +12,9 @@ use crate::value::{Closure, Code, Key, Native, Value};
 use super::property::{accessor, is_missing, with_field};
 use super::statement::Flow;
 
+/// What a method of the library takes from the depth: its frames are large.
+const LIBRARY_DEPTH: u32 = 4;
+
 /// How badly an argument fits a parameter that takes everything.
 const ANY_COST: u32 = 10;
 
@@ -480,10 +483,13 @@ impl Machine<'_> {
             receiver,
             Value::List(_) | Value::Map(_) | Value::Set(_) | Value::Closure(_) | Value::Object(_)
         );
-        match Value::plain_texts(arguments).filter(|_| !keeps) {
+        self.enter(LIBRARY_DEPTH)?;
+        let answer = match Value::plain_texts(arguments).filter(|_| !keeps) {
             Some(plain) => crate::library::call(self, receiver, name, &plain),
             None => crate::library::call(self, receiver, name, arguments),
-        }
+        };
+        self.leave(LIBRARY_DEPTH);
+        answer
     }
 
     fn invoke_null(&mut self, name: &MethodName, arguments: &[Value]) -> Run {
