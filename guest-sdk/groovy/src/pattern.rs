@@ -308,7 +308,7 @@ fn property(
         (false, false, false) => to.push_str(&format!("[{ascii}]")),
         (false, true, _) => to.push_str(&format!("[^{ascii}]")),
         (true, ..) => {
-            let name = name.strip_prefix("Is").or(name.strip_prefix("In")).unwrap_or(&name);
+            let name = name.strip_prefix("Is").or_else(|| name.strip_prefix("In")).unwrap_or(&name);
             to.push_str(&format!("\\{}{{{name}}}", if negated { 'P' } else { 'p' }));
         }
     }

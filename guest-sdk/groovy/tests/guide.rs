@@ -1,5 +1,7 @@
 //! The scripts of the guide and of the documentation, in plain and in escaped form.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use granary_groovy::{Failure, Level, Limits, Outcome, Script};

@@ -1,5 +1,7 @@
 //! The cases of `tests/snippets`: scripts with the values that the documentation of the language gives.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use granary_groovy::{Limits, Script};

@@ -498,45 +498,62 @@ impl Machine<'_> {
         }
     }
 
-    /// `target op= value`. The parts of the target are evaluated twice, as they have no effects in most scripts; where
-    /// they are calls, they are evaluated once.
+    /// `target op= value`
     fn update(&mut self, operator: Binary, target: &Expr, value: &Expr) -> Run {
+        let (_, after) = self.change(target, &mut |machine, before| {
+            let value = machine.eval(value)?;
+            machine.binary(operator, before, &value)
+        })?;
+        Ok(after)
+    }
+
+    fn count(&mut self, target: &Expr, up: bool, prefix: bool) -> Run {
+        let (before, after) = self.change(target, &mut |machine, before| match before {
+            Value::Int(number) => {
+                Ok(Value::Int(if up { number.wrapping_add(1) } else { number.wrapping_sub(1) }))
+            }
+            other if other.is_number() => {
+                let operator = if up { Binary::Add } else { Binary::Subtract };
+                machine.binary(operator, other, &Value::Int(1))
+            }
+            other => {
+                let name = MethodName::new(if up { "next" } else { "previous" });
+                machine.invoke(other, &name, &[])
+            }
+        })?;
+        Ok(if prefix { after } else { before })
+    }
+
+    /// Assigns what is made of the value before; the values before and after. Parts of the target are evaluated once.
+    fn change(
+        &mut self,
+        target: &Expr,
+        make: &mut dyn FnMut(&mut Self, &Value) -> Run,
+    ) -> Run<(Value, Value)> {
         match &target.kind {
             Kind::Index { object, index, .. } => {
                 let object = self.eval(object)?;
                 let index = self.index_of(index)?;
                 let before = self.get_at(&object, &index)?;
-                let value = self.eval(value)?;
-                let after = self.binary(operator, &before, &value)?;
+                let after = make(self, &before)?;
                 self.put_at(&object, &index, after.clone())?;
-                Ok(after)
+                Ok((before, after))
+            }
+            Kind::Property { object, name: PropertyName::Known(name), access: Access::Plain } => {
+                let own = matches!(object.kind, Kind::This);
+                let object = self.eval(object)?;
+                let before = self.property_by(&object, name, Access::Plain, own)?;
+                let after = make(self, &before)?;
+                self.set_property(&object, name, after.clone(), own)?;
+                Ok((before, after))
             }
             _ => {
                 let before = self.eval(target)?;
-                let value = self.eval(value)?;
-                let after = self.binary(operator, &before, &value)?;
-                self.assign(target, after)
+                let after = make(self, &before)?;
+                let after = self.assign(target, after)?;
+                Ok((before, after))
             }
         }
-    }
-
-    fn count(&mut self, target: &Expr, up: bool, prefix: bool) -> Run {
-        let before = self.eval(target)?;
-        let after = match &before {
-            Value::Int(number) => {
-                Value::Int(if up { number.wrapping_add(1) } else { number.wrapping_sub(1) })
-            }
-            other if other.is_number() => {
-                let operator = if up { Binary::Add } else { Binary::Subtract };
-                self.binary(operator, other, &Value::Int(1))?
-            }
-            other => {
-                let name = MethodName::new(if up { "next" } else { "previous" });
-                self.invoke(other, &name, &[])?
-            }
-        };
-        self.assign(target, after.clone())?;
-        Ok(if prefix { after } else { before })
     }
 
     fn eval_call(&mut self, call: &Call) -> Run {
