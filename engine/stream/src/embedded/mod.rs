@@ -14,8 +14,9 @@
 //! | `retention` | what may be dropped |
 //!
 //! Promises beyond those of [`StreamLog`]: the queue of appends, the cache and the disk are bounded (see [`Options`]);
-//! what exceeds a bound is refused at once with [`Error::Busy`], what comes from outside sooner than what stages have made. A failed write or sync makes the log fail for good,
-//! since nobody can tell what is on the disk then; reopening it finds out.
+//! what exceeds a bound is refused at once with [`Error::Busy`], what comes from outside sooner than what stages have
+//! made. A failed write or sync makes the log fail for good, since nobody can tell what is on the disk then; reopening it
+//! finds out.
 //!
 //! Key and payload of a record that was read share a buffer of up to a mebibyte with its neighbours: who keeps a few
 //! of them for long copies them.

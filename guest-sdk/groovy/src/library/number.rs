@@ -41,6 +41,7 @@ pub(crate) fn create(machine: &mut Machine<'_>, class: Builtin, arguments: &[Val
 /// A number in another type.
 pub(crate) fn convert(value: &Value, class: Builtin) -> Option<Value> {
     Some(match class {
+        // Doubles beyond the bounds stay at them.
         Builtin::Integer => match value {
             Value::Double(number) => Value::Int(*number as i32),
             Value::Float(number) => Value::Int(*number as i32),

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Machine;
 use crate::class::{Builtin, Class};
+use crate::library::number::convert;
 use crate::raise::{Raise, Run, raise};
 use crate::syntax::{MethodName, Type};
 use crate::value::{ListKind, MapKind, Native, Value};
@@ -124,9 +125,9 @@ impl Machine<'_> {
             | Builtin::BigInteger => match &value {
                 Value::Text(text) if text.chars().count() == 1 => {
                     let char = text.chars().next().unwrap_or_default();
-                    Ok(to_number(&Value::Char(char), *wanted_).unwrap_or_default())
+                    Ok(convert(&Value::Char(char), *wanted_).unwrap_or_default())
                 }
-                _ => match to_number(&value, *wanted_) {
+                _ => match convert(&value, *wanted_) {
                     Some(number) => Ok(number),
                     None => {
                         let text = self.text(&value)?;
@@ -358,25 +359,4 @@ impl Machine<'_> {
 pub(crate) fn not_a_number(text: &str) -> Box<Raise> {
     let shown: String = text.chars().take(60).collect();
     raise(Builtin::NumberFormatException, format!("For input string: \"{shown}\""))
-}
-
-/// A number in another type.
-pub(crate) fn to_number(value: &Value, class: Builtin) -> Option<Value> {
-    use crate::number;
-    Some(match class {
-        // Doubles beyond the bounds stay at them.
-        Builtin::Integer => match value {
-            Value::Double(number) => Value::Int(*number as i32),
-            Value::Float(number) => Value::Int(*number as i32),
-            other => Value::Int(number::to_long(other)? as i32),
-        },
-        Builtin::Long => Value::Long(number::to_long(value)?),
-        Builtin::Short => Value::Int(i32::from(number::to_long(value)? as i16)),
-        Builtin::Byte => Value::Int(i32::from(number::to_long(value)? as i8)),
-        Builtin::Double => Value::Double(number::to_double(value)?),
-        Builtin::Float => Value::Float(number::to_double(value)? as f32),
-        Builtin::BigInteger => Value::Big(Rc::new(number::to_big(value)?)),
-        Builtin::BigDecimal => Value::decimal(number::to_decimal(value)?),
-        _ => return None,
-    })
 }
