@@ -206,11 +206,11 @@ async fn a_broker_that_never_answers_is_given_up_and_the_queue_is_bounded() {
     log.reached().await;
     log.create_topic("t", ONE).await.unwrap();
     cluster.swallow_produce(true);
+    let before = cluster.produce_requests();
     let waiting = tokio::spawn({
         let log = Arc::clone(&log);
         async move { append(&*log, vec![Message::of(vec![1; 900])]).await }
     });
-    let before = cluster.produce_requests();
     while cluster.produce_requests() == before {
         tokio::task::yield_now().await;
     }
