@@ -2,7 +2,7 @@
 # Arranges what a fresh Linux machine lacks to build and run Granary. Idempotent, safe to interrupt, needs no root.
 #
 #   scripts/setup.sh                    everything
-#   scripts/setup.sh --only STEP        one step; may be repeated: python, javascript, postgres, rust
+#   scripts/setup.sh --only STEP        one step; may be repeated: python, javascript, postgres, rust, groovy
 #   scripts/setup.sh --force            does the steps again even where they are done
 #
 # | step       | makes                                                                                          |
@@ -11,6 +11,7 @@
 # | javascript | .granary/node with componentize-js, and target/guest/javascript.wasm: that of JavaScript belts |
 # | postgres   | .granary/postgres with a server, where the machine has none of version 14 or later             |
 # | rust       | .granary/toolchain: a Rust compiler for the target wasm32-wasip2, where rustup has none        |
+# | groovy     | target/guest/groovy.wasm: the runtime of Groovy transforms                                     |
 #
 # Everything lies in the checkout: .granary and target. A step writes under a temporary name and renames at its end, so
 # what bears its final name is whole. A stamp in .granary/stamps holds the hash of the inputs that a result was made of.
@@ -235,10 +236,39 @@ step_rust() {
     mark_done rust "$hash"
 }
 
+# Sets `guest_rustc`: a compiler for the guests' target.
+step_guest_rustc() {
+    if [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
+        guest_rustc=rustc
+    else
+        step_rust
+        guest_rustc=$state/toolchain/bin/rustc
+    fi
+}
+
+step_groovy() {
+    local crate="$root/guest-sdk/groovy-runtime" hash
+    hash=$(inputs_hash "$crate" "$root/guest-sdk/groovy/src" "$root/guest-sdk/groovy/Cargo.toml" "$root/guest-sdk/rust" \
+        "$root/wit/script.wit")
+    if is_done groovy "$hash" "$guest/groovy.wasm"; then
+        say "groovy runtime component: up to date"
+        return
+    fi
+    step_guest_rustc
+    say "groovy runtime component: building target/guest/groovy.wasm (about 1 min)"
+    # A target folder of the guests': two compilers in one folder would rebuild everything in turn.
+    quietly "the Groovy runtime component could not be built: see above" \
+        env "RUSTC=$guest_rustc" "CARGO_TARGET_DIR=$root/target/wasm" \
+        cargo build --release --locked --target "$target" --manifest-path "$crate/Cargo.toml"
+    cp "$root/target/wasm/$target/release/groovy_runtime.wasm" "$work/groovy.wasm"
+    replace "$work/groovy.wasm" "$guest/groovy.wasm"
+    mark_done groovy "$hash"
+}
+
 while [ $# -gt 0 ]; do
     case $1 in
         --only)
-            [ $# -gt 1 ] || fail "--only needs a step: python, javascript, postgres or rust"
+            [ $# -gt 1 ] || fail "--only needs a step: python, javascript, postgres, rust or groovy"
             steps+=("$2")
             shift
             ;;
@@ -252,9 +282,9 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#steps[@]} -gt 0 ] || steps=(python javascript postgres rust)
+[ ${#steps[@]} -gt 0 ] || steps=(python javascript postgres rust groovy)
 for step in "${steps[@]}"; do
-    case $step in python | javascript | postgres | rust) ;; *) fail "unknown step '$step', expected python, javascript, postgres or rust" ;; esac
+    case $step in python | javascript | postgres | rust | groovy) ;; *) fail "unknown step '$step', expected python, javascript, postgres, rust or groovy" ;; esac
 done
 
 need sha256sum "install coreutils"

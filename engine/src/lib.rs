@@ -21,6 +21,7 @@ pub mod api;
 
 pub mod clock;
 pub mod config;
+mod lines;
 pub mod node;
 pub mod object_log;
 pub mod outbound;

@@ -14,6 +14,8 @@ pub struct Places {
     pub python: Option<PathBuf>,
     /// The JavaScript runtime.
     pub javascript: Option<PathBuf>,
+    /// The Groovy runtime.
+    pub groovy: Option<PathBuf>,
 }
 
 /// The sandbox and its runtimes.
@@ -22,13 +24,15 @@ pub struct Runtimes {
     places: Places,
     python: OnceCell<Arc<Component>>,
     javascript: OnceCell<Arc<Component>>,
+    groovy: OnceCell<Arc<Component>>,
 }
 
 impl Runtimes {
     /// Runtimes that are looked for when they are needed.
     #[must_use]
     pub fn new(sandbox: Sandbox, places: Places) -> Self {
-        Self { sandbox, places, python: OnceCell::new(), javascript: OnceCell::new() }
+        let (python, javascript, groovy) = Default::default();
+        Self { sandbox, places, python, javascript, groovy }
     }
 
     /// What runs them.
@@ -53,6 +57,7 @@ impl Runtimes {
         let (cell, given, name, title) = match language {
             Language::Python => (&self.python, &self.places.python, "python", "Python"),
             Language::JavaScript => (&self.javascript, &self.places.javascript, "javascript", "JavaScript"),
+            Language::Groovy => (&self.groovy, &self.places.groovy, "groovy", "Groovy"),
             Language::Component => return Err("a component runs without a script runtime".to_owned()),
         };
         cell.get_or_try_init(|| async {

@@ -8,6 +8,7 @@ mod damage;
 mod dead_letters;
 mod defects;
 mod documents;
+mod dry_run;
 mod fluvio;
 mod guide;
 mod hostility;

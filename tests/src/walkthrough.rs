@@ -23,9 +23,11 @@ pub const OUTPUT_BODY: &str = fixture!("fixed-step3-create-output-event-type.jso
 /// The schema of step 3 as printed.
 pub const SCHEMA_AS_PRINTED: &str = fixture!("step3-schema.json");
 /// Step 4 as printed: the transform is Groovy.
-pub const HARVESTER_BODY_GROOVY: &str = fixture!("step4-create-harvester.json");
+pub const HARVESTER_BODY: &str = fixture!("step4-create-harvester.json");
 /// Step 4 with the transform in Python.
-pub const HARVESTER_BODY: &str = fixture!("python-step4-create-harvester.json");
+pub const HARVESTER_BODY_PYTHON: &str = fixture!("python-step4-create-harvester.json");
+/// The transform of step 4 by itself.
+pub const TRANSFORM_GROOVY: &str = fixture!("step4-transform.groovy");
 /// The transform of step 4 in Python.
 pub const TRANSFORM: &str = fixture!("step4-transform.py");
 /// Step 5 as printed: not JSON.

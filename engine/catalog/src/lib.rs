@@ -33,7 +33,7 @@ mod audit;
 
 pub use audit::{Audit, Person};
 pub use belt::Belt;
-pub use event_type::{EventKind, EventType, VersionChoice, VersionRef};
+pub use event_type::{EventKind, EventType, Metadata, VersionChoice, VersionRef};
 pub use harvester::Harvester;
 pub use object::{Action, Object, StartPosition, Status, Wanted};
 pub use outbound::HostPattern;

@@ -52,7 +52,9 @@ impl Instance {
         spec: &ScriptSpec,
     ) -> Result<(Self, Vec<Diagnostic>), Error> {
         match spec.language {
-            Language::Python | Language::JavaScript => Self::script(sandbox, component, spec).await,
+            Language::Python | Language::JavaScript | Language::Groovy => {
+                Self::script(sandbox, component, spec).await
+            }
             Language::Component => Ok((Self::component(sandbox, component, spec).await?, Vec::new())),
         }
     }
@@ -162,48 +164,37 @@ impl Instance {
             Guest::Script { script, language: Language::JavaScript } => {
                 let mut question = Vec::with_capacity(batch.len() * EVENT_BYTES_TYPICAL);
                 let unsent = frame::json::encode(batch, &mut question);
-                let answer = call(sandbox, store, *call_timeout, async |store| {
-                    script.granary_script_runtime().call_execute(store, &question).await
-                });
-                let answer = answer.await?;
+                let answer = ask(sandbox, store, *call_timeout, script, &question).await?;
                 // The engine of JavaScript is out of memory sooner than its instance.
                 let limit = store.data().limits.memory_bytes_max();
-                answer.map_err(|wrong| match wrong.contains("out of memory") {
+                let answer = answer.map_err(|wrong| match wrong.contains("out of memory") {
                     true => CallError::Memory { limit, stack: String::new() },
                     false => text(wrong),
                 })?;
-                let answer = answered(store).map_err(text)?;
-                let good = |updates| {
-                    F::of_updates(updates).ok_or_else(|| text("JavaScript runs only as a belt".to_owned()))
-                };
-                let outcome = |outcome| match outcome {
-                    Ok(updates) => good(updates).map(Ok),
-                    Err(failure) => Ok(Err(failure)),
-                };
                 let outcomes = frame::json::decode(&answer, unsent).map_err(text)?;
-                outcomes.into_iter().map(outcome).collect::<Result<_, _>>()?
+                of_kind(outcomes, F::of_updates).ok_or_else(|| text("JavaScript runs only as a belt".to_owned()))?
+            }
+            Guest::Script { script, language: Language::Groovy } => {
+                let mut question = Vec::new();
+                frame::counted::encode(batch, &mut question).map_err(text)?;
+                let answer = ask(sandbox, store, *call_timeout, script, &question).await?.map_err(text)?;
+                let outcomes = frame::messages::decode(&answer, batch.len()).map_err(text)?;
+                let good = |messages| F::of_component(uploaded::Answer::Messages(messages));
+                of_kind(outcomes, good).ok_or_else(|| text("Groovy runs only as a transform".to_owned()))?
             }
             Guest::Script { script, .. } => {
                 let unsent = frame::encode::<F>(batch, encoder);
-                let answer = call(sandbox, store, *call_timeout, async |store| {
-                    script.granary_script_runtime().call_execute(store, encoder.bytes()).await
-                });
-                answer.await?.map_err(text)?;
-                let answer = bytes(&answered(store).map_err(text)?).map_err(text)?;
+                let answer = ask(sandbox, store, *call_timeout, script, encoder.bytes()).await?;
+                let answer = answer.and_then(|answer| bytes(&answer)).map_err(text)?;
                 frame::decode::<F>(&answer, unsent).map_err(|e| text(e.to_string()))?
             }
             Guest::Component(component) => {
                 let answer = call(sandbox, store, *call_timeout, async |store| {
                     uploaded::run(store, component, batch).await
                 });
-                let good = |good| {
-                    F::of_component(good).ok_or_else(|| text("a component of another world runs".to_owned()))
-                };
-                let outcome = |outcome| match outcome {
-                    Ok(answer) => good(answer).map(Ok),
-                    Err(failure) => Ok(Err(failure)),
-                };
-                answer.await?.map_err(text)?.into_iter().map(outcome).collect::<Result<_, _>>()?
+                let outcomes = answer.await?.map_err(text)?;
+                of_kind(outcomes, F::of_component)
+                    .ok_or_else(|| text("a component of another world runs".to_owned()))?
             }
         };
         self.alive = true;
@@ -211,9 +202,32 @@ impl Instance {
     }
 }
 
-/// What the runtime answered in the call that has just ended.
-fn answered(store: &mut Store<State>) -> Result<Vec<u8>, String> {
-    store.data_mut().answer.take().ok_or_else(|| "it ended without an answer".to_owned())
+/// Asks a script runtime for the outcomes of a batch. The inner error is what it, or the host, did not understand.
+async fn ask(
+    sandbox: &Sandbox,
+    store: &mut Store<State>,
+    limit: Duration,
+    script: &Script,
+    question: &[u8],
+) -> Result<Result<Vec<u8>, String>, CallError> {
+    let done = call(sandbox, store, limit, async |store| {
+        script.granary_script_runtime().call_execute(store, question).await
+    });
+    let done = done.await?;
+    let answer = store.data_mut().answer.take();
+    Ok(done.and_then(|()| answer.ok_or_else(|| "it ended without an answer".to_owned())))
+}
+
+/// Outcomes as those of the kind of program that runs; `None` where they are those of another.
+fn of_kind<T, U>(
+    outcomes: Vec<Result<T, Failure>>,
+    good: impl Fn(T) -> Option<U>,
+) -> Option<Vec<Result<U, Failure>>> {
+    let of_kind = |outcome| match outcome {
+        Ok(outcome) => good(outcome).map(Ok),
+        Err(failure) => Some(Err(failure)),
+    };
+    outcomes.into_iter().map(of_kind).collect()
 }
 
 /// The bytes that a text in UTF-8 stands for whose characters are one byte each.

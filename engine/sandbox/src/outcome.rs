@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wasmtime::{Trap, WasmBacktrace};
 
+use crate::frame::split_text;
 use crate::host::State;
 use crate::limits::{Refused, TABLE_ELEMENTS_MAX};
 use crate::stack;
@@ -82,6 +83,22 @@ pub enum Transformed {
     Skip,
     /// At least one message.
     Messages(Vec<TransformMessage>),
+}
+
+impl Transformed {
+    /// What a script that returns this text has made: JSON, and of an array each element by itself.
+    ///
+    /// # Errors
+    /// Where the text is not JSON.
+    pub fn of_text(text: &str) -> TransformOutcome {
+        let mut messages = Vec::new();
+        split_text(text, &mut messages)?;
+        Ok(Self::of(messages))
+    }
+
+    pub(crate) fn of(messages: Vec<TransformMessage>) -> Self {
+        if messages.is_empty() { Self::Skip } else { Self::Messages(messages) }
+    }
 }
 
 /// What a belt made of one event.

@@ -36,6 +36,8 @@ pub enum Language {
     Python,
     /// Source text, JavaScript or TypeScript, run by the JavaScript runtime component.
     JavaScript,
+    /// Source text, run by the Groovy runtime component; only transforms are written in it.
+    Groovy,
     /// A component that the user compiled: the program is the component itself.
     Component,
 }

@@ -1,5 +1,7 @@
 //! Records of a stream for an answer: which ones are asked for, and how they are shown.
 
+use std::sync::Arc;
+
 use granary_catalog::StartPosition;
 use granary_stream::{ReadLimit, Record, StreamLog};
 use serde_json::{Value, json};
@@ -11,6 +13,7 @@ use super::{
     query::Params,
     runtime::{ErrorKind, RuntimeError},
 };
+use crate::harvester::trial::Sample;
 use crate::stage::DAMAGE_ADVICE;
 use crate::stage::book::{Book, Step};
 
@@ -58,6 +61,12 @@ impl Wanted {
         })
     }
 
+    /// The newest records of all partitions.
+    pub(super) fn newest(state: &ApiState, topic: &str, limit: usize) -> Self {
+        let partitions = state.log.topics().get(topic).map_or(0, |spec| spec.partitions);
+        Self { from: None, partitions, only: None, limit }
+    }
+
     /// Reads it: the newest records where nothing says from where on.
     ///
     /// # Errors
@@ -103,6 +112,16 @@ impl Wanted {
 }
 
 impl Found {
+    /// As something to try a harvester on.
+    pub(super) fn sample(self, stream: &Arc<str>) -> Sample {
+        let Record { offset, message } = self.record;
+        Sample {
+            place: (Arc::clone(stream), self.partition, offset),
+            headers: message.headers,
+            payload: message.payload,
+        }
+    }
+
     /// As an event.
     pub(super) fn render(&self) -> Value {
         let message = &self.record.message;

@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use granary_catalog::{Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status};
 
+use crate::harvester::trial::{Trial, Tried};
+
 /// A state, and why it is what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusReport {
@@ -124,6 +126,10 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Loads the transform of a harvester if its language runs; its warnings.
     async fn check_transform(&self, harvester: &Harvester) -> Result<Vec<String>, CheckError>;
+
+    /// Tries the transform of a harvester and its event type's expressions on samples, and writes nothing: the warnings,
+    /// and what came of each sample, in order. Fewer than there were samples when it takes too long.
+    async fn try_harvester(&self, trial: Trial) -> Result<(Vec<String>, Vec<Tried>), CheckError>;
 
     /// A project was stored: makes its schema and roles.
     async fn project_created(&self, project: &Project) -> Result<(), RuntimeError>;

@@ -26,7 +26,7 @@ impl Compile {
             Sandbox::new(Options { cache_dir: folder.clone(), compiled_dir: None, count_fuel: false })?;
         let runtimes = Runtimes::new(sandbox, Places::default());
         let mut kept = Vec::new();
-        for language in [Language::Python, Language::JavaScript] {
+        for language in [Language::Python, Language::JavaScript, Language::Groovy] {
             let runtime = runtimes.of(language).await.map_err(|e| anyhow!(e))?;
             kept.extend([runtime.entry().to_owned(), format!("{}.sha256", runtime.entry())]);
         }

@@ -5,6 +5,7 @@ mod client;
 mod compile;
 mod config;
 mod dlq;
+mod harvester;
 mod node;
 mod remote;
 mod secret;
@@ -38,6 +39,8 @@ enum Commands {
     Belt(Box<belt::Belt>),
     /// List, inspect, retry and discard what could not be processed
     Dlq(Box<dlq::Dlq>),
+    /// Try a harvester's transform and expressions before they run
+    Harvester(Box<harvester::Harvester>),
     /// Show the processes of an installation, and who works on what
     Node(node::Node),
     /// Set, list and delete secrets, which belts get as variables
@@ -80,6 +83,7 @@ pub fn run() -> ExitCode {
         match Commands::from_arg_matches(&matches) {
             Ok(Commands::Belt(belt)) => block_on(belt.run()),
             Ok(Commands::Dlq(dlq)) => block_on(dlq.run()),
+            Ok(Commands::Harvester(harvester)) => block_on(harvester.run()),
             Ok(Commands::Node(node)) => block_on(node.run()),
             Ok(Commands::Secret(secret)) => block_on(secret.run()),
             Ok(Commands::Sql(sql)) => block_on(sql.run()),

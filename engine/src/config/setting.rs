@@ -70,6 +70,12 @@ pub const SETTINGS: &[Setting] = &[
         help: "The JavaScript runtime component. The default looks for javascript.wasm in the same places",
     },
     Setting {
+        name: "groovy-runtime",
+        value: "FILE",
+        default: "",
+        help: "The Groovy runtime component. The default looks for groovy.wasm in the same places",
+    },
+    Setting {
         name: "stream",
         value: "WHERE",
         default: "embedded",

@@ -1,12 +1,13 @@
 //! The metadata extractor: an event type's expressions into `grnry-*` headers.
 
 use bytes::Bytes;
-use granary_catalog::EventType;
+use granary_catalog::Metadata;
 use granary_expression::{Context, DerivedChance, Expression, Value};
 use granary_sandbox::TransformMessage;
 use granary_stream::Headers;
 use uuid::Uuid;
 
+use super::RECORD_BYTES_MAX;
 use crate::clock::now_ms;
 use crate::stage::Refusal;
 
@@ -54,32 +55,29 @@ impl Extractor {
     /// # Errors
     /// The name of the expression and what is wrong with it. Does not happen for stored event types, which were
     /// checked when they were made.
-    pub fn new(log_id: Uuid, harvester: &str, event_type: &EventType) -> Result<Self, String> {
+    pub fn new(log_id: Uuid, harvester: &str, metadata: &Metadata) -> Result<Self, String> {
         let parse =
             |name: &str, text: &str| granary_expression::parse(text).map_err(|e| format!("{name}: {e}"));
-        let optional = |name: &str, text: Option<&str>| {
-            text.filter(|t| !t.trim().is_empty()).map(|t| parse(name, t)).transpose()
+        let optional = |name: &str, text: &Option<String>| {
+            text.as_deref().filter(|t| !t.trim().is_empty()).map(|t| parse(name, t)).transpose()
         };
-        let mandatory = |name: &str, text: Option<&str>| {
+        let mandatory = |name: &str, text: &Option<String>| {
             optional(name, text)?.ok_or_else(|| format!("{name}: the event type has none"))
         };
         Ok(Self {
             log_id,
             stage: format!("harvester:{harvester}"),
             harvester: harvester.to_owned(),
-            event_type: event_type.name.clone(),
-            version: event_type.version.to_string(),
-            correlation_id: mandatory(
-                "correlationIdExpression",
-                event_type.correlation_id_expression.as_deref(),
-            )?,
-            event_id: mandatory("eventIdExpression", event_type.event_id_expression.as_deref())?,
-            timestamp: optional("timestampExpression", event_type.timestamp_expression.as_deref())?,
-            deletion: optional("deletionExpression", event_type.deletion_expression.as_deref())?,
+            event_type: metadata.event_type.clone(),
+            version: metadata.version.to_string(),
+            correlation_id: mandatory("correlationIdExpression", &metadata.correlation_id)?,
+            event_id: mandatory("eventIdExpression", &metadata.event_id)?,
+            timestamp: optional("timestampExpression", &metadata.timestamp)?,
+            deletion: optional("deletionExpression", &metadata.deletion)?,
         })
     }
 
-    /// Sets the headers of one message.
+    /// Sets the headers of one message, which must not be too large for a record.
     ///
     /// # Errors
     /// The refusal that sends the original record to the dead letters.
@@ -148,6 +146,12 @@ impl Extractor {
             headers.set("grnry-deletion-flag", "true");
         } else {
             headers.remove("grnry-deletion-flag");
+        }
+        let bytes = payload.len();
+        if bytes > RECORD_BYTES_MAX {
+            let text =
+                format!("an event of {bytes} bytes is larger than a record may be ({RECORD_BYTES_MAX} bytes)");
+            return Err(Refusal::new("record_too_large", "RecordTooLarge", text));
         }
         Ok(Event { key: Bytes::from(correlation_id.into_bytes()), headers, payload })
     }

@@ -4,15 +4,19 @@
 //! deletion; each resulting payload gets its `grnry-*` headers from the event type's expressions and is appended to
 //! the event type's stream. Whatever goes wrong with a record sends the *original* bytes to the dead letters.
 //!
-//! To add a transform language: load it as a script of the sandbox and give [`transform::Transform`] a variant.
+//! [`trial`] does the same to samples, and writes nothing.
+//!
+//! To add a transform language: a runtime component on the world of `wit/script.wit`, a `Language` of the sandbox that knows
+//! its frame, and a `Program` of the catalog.
 
 pub mod extractor;
 pub mod transform;
+pub mod trial;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use granary_sandbox::{TransformMessage, Transformed};
+use granary_sandbox::{EventIn, TransformMessage, Transformed};
 use granary_stream::{Message, Source};
 
 use crate::object_log::Ring;
@@ -62,13 +66,6 @@ impl Harvester {
                 index,
             };
             let event = self.extractor.extract(made, &delivered.record.message.headers, &position)?;
-            let bytes = event.payload.len();
-            if bytes > RECORD_BYTES_MAX {
-                let text = format!(
-                    "an event of {bytes} bytes is larger than a record may be ({RECORD_BYTES_MAX} bytes)"
-                );
-                return Err(Refusal::new("record_too_large", "RecordTooLarge", text));
-            }
             let mut message =
                 Message { key: Some(event.key), headers: event.headers, ..Message::of(event.payload) };
             message.system.trace_id = delivered.record.message.system.trace_id;
@@ -84,10 +81,17 @@ impl Harvester {
     }
 }
 
+/// A message as a transform sees it.
+fn event_in(message: &Message) -> EventIn<'_> {
+    EventIn { headers: &message.headers.0, payload: &message.payload }
+}
+
 #[async_trait]
 impl Process for Harvester {
     async fn process(&mut self, batch: Vec<Delivered>) -> Result<Outcome, Error> {
-        let results = self.transform.run(&batch).await?;
+        let records: Vec<EventIn<'_>> = batch.iter().map(|delivered| event_in(&delivered.record.message)).collect();
+        let results = self.transform.run(&records).await?;
+        drop(records);
         if results.len() != batch.len() {
             return Err(Error::Final(
                 "the sandbox answered another number of outcomes than there were records".to_owned(),

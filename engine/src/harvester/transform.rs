@@ -1,19 +1,17 @@
 //! What runs between the source and the metadata extractor.
 
-use granary_sandbox::{
-    EventIn, Failure, FailureKind, Runner, TransformMessage, TransformOutcome, Transformed,
-};
+use granary_sandbox::{EventIn, Failure, FailureKind, Runner, TransformOutcome, Transformed};
 
 use crate::belt::broken;
 use crate::belt::meter::Meter;
-use crate::stage::{Delivered, Error};
+use crate::stage::Error;
 
 /// A loaded transform.
 pub enum Transform {
     /// No script: the payload, which must be JSON text, goes through as it is.
     PassThrough,
-    /// A script of a language runtime, or an uploaded component.
-    Guest(Box<Runner>, Meter),
+    /// A script of a language runtime, or an uploaded component; metered where it belongs to a running harvester.
+    Guest(Box<Runner>, Option<Meter>),
 }
 
 impl Transform {
@@ -21,19 +19,14 @@ impl Transform {
     ///
     /// # Errors
     /// When the script cannot be loaded again after its instance was given up.
-    pub async fn run(&mut self, batch: &[Delivered]) -> Result<Vec<TransformOutcome>, Error> {
+    pub async fn run(&mut self, records: &[EventIn<'_>]) -> Result<Vec<TransformOutcome>, Error> {
         match self {
-            Self::PassThrough => Ok(batch.iter().map(|d| pass_through(&d.record.message.payload)).collect()),
+            Self::PassThrough => Ok(records.iter().map(|record| pass_through(record.payload)).collect()),
             Self::Guest(runner, meter) => {
-                let records: Vec<EventIn<'_>> = batch
-                    .iter()
-                    .map(|d| EventIn {
-                        headers: &d.record.message.headers.0,
-                        payload: &d.record.message.payload,
-                    })
-                    .collect();
-                let outcomes = runner.run_transform(&records).await.map_err(broken)?;
-                meter.show(&runner.stats(), 1);
+                let outcomes = runner.run_transform(records).await.map_err(broken)?;
+                if let Some(meter) = meter {
+                    meter.show(&runner.stats(), 1);
+                }
                 Ok(outcomes)
             }
         }
@@ -41,13 +34,15 @@ impl Transform {
 }
 
 fn pass_through(payload: &[u8]) -> TransformOutcome {
-    match serde_json::from_slice::<&serde_json::value::RawValue>(payload) {
-        Ok(_) => Ok(Transformed::Messages(vec![TransformMessage::Text(payload.to_vec())])),
-        Err(e) => Err(Failure {
+    let json = serde_json::from_slice::<&serde_json::value::RawValue>(payload);
+    let text = json.map_err(|e| e.to_string()).and_then(|_| str::from_utf8(payload).map_err(|e| e.to_string()));
+    match text {
+        Ok(text) => Transformed::of_text(text),
+        Err(why) => Err(Failure {
             kind: FailureKind::Output,
             type_name: "NotJson".to_owned(),
             message: format!(
-                "the payload is not JSON ({e}), and the harvester has no transform that would make JSON of it"
+                "the payload is not JSON ({why}), and the harvester has no transform that would make JSON of it"
             ),
             traceback: String::new(),
             retryable: false,
@@ -57,6 +52,8 @@ fn pass_through(payload: &[u8]) -> TransformOutcome {
 
 #[cfg(test)]
 mod tests {
+    use granary_sandbox::TransformMessage;
+
     use super::*;
 
     #[test]
@@ -64,6 +61,9 @@ mod tests {
         let text = br#" {"a": 1.10, "b":"\u00e9"} "#;
         let made = pass_through(text).expect("JSON goes through");
         assert_eq!(made, Transformed::Messages(vec![TransformMessage::Text(text.to_vec())]));
+        let elements = [&b"{\"a\": 1}"[..], b"2.0"].map(|element| TransformMessage::Text(element.to_vec()));
+        assert_eq!(pass_through(b"[{\"a\": 1}, 2.0]"), Ok(Transformed::Messages(elements.to_vec())));
+        assert_eq!(pass_through(b"[]"), Ok(Transformed::Skip));
         for bad in [&b"hello"[..], b"", b"\xff", b"{}{}"] {
             assert!(pass_through(bad).is_err());
         }

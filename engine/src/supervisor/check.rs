@@ -1,17 +1,26 @@
 //! Programs are loaded once when they are stored, so that a mistake is an answer and not a stage that fails later.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use granary_catalog::harvester::Program;
 use granary_catalog::{Belt, EventKind, Harvester, SecretValues, belt};
-use granary_sandbox::{Component, Diagnostic, Error, Kind, Language, ScriptSpec};
+use granary_sandbox::{Component, Diagnostic, Error, Kind, LogSink, Runner, ScriptSpec};
 
 use super::Inner;
 use super::launch::{RingSink, belt_spec, transform_spec};
 use crate::api::runtime::{CheckError, ComponentKind, ErrorKind, RuntimeError, ScriptProblem};
+use crate::harvester::transform::Transform;
+use crate::harvester::trial::{Bench, Trial, Tried};
+use crate::lines::Lines;
 use crate::object_log::Ring;
 use crate::secrets::{self, Mask};
+
+/// So many dry runs at a time.
+pub(super) const TRIALS: usize = 2;
+/// After so long, the rest of a dry run's records are left out.
+const TRIAL_TIME_MAX: Duration = Duration::from_secs(30);
 
 impl Inner {
     pub(super) async fn check_belt(
@@ -58,18 +67,48 @@ impl Inner {
             ComponentKind::Belt => Kind::Belt,
             ComponentKind::Transform => Kind::Transform,
         };
-        let spec = ScriptSpec { kind, language: Language::Component, ..transform_spec(String::new(), log) };
+        let spec = ScriptSpec { kind, ..transform_spec(&Program::Component(""), log) };
         self.check(Ok(component), spec).await.map(drop)
     }
 
     pub(super) async fn check_transform(&self, harvester: &Harvester) -> Result<Vec<String>, CheckError> {
-        match harvester.transform.program() {
-            Program::Python(source) => {
-                let spec = transform_spec(source, Arc::new(RingSink::new(Ring::default())));
-                self.check(self.runtimes.of(Language::Python).await, spec).await
-            }
-            Program::Identity | Program::Component(_) | Program::Unsupported(_) => Ok(Vec::new()),
+        let Harvester { project, transform, .. } = harvester;
+        // What does not run yet is stored, and a component was checked when it was uploaded.
+        if matches!(transform.program(), Program::Unsupported(_) | Program::Component(_)) {
+            return Ok(Vec::new());
         }
+        let log = Arc::new(RingSink::new(Ring::default()));
+        match self.transform(project, transform, log).await.map_err(failed)? {
+            Some((component, spec)) => self.check(Ok(component), spec).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub(super) async fn try_harvester(&self, trial: Trial) -> Result<(Vec<String>, Vec<Tried>), CheckError> {
+        let lines = Arc::new(Lines::default());
+        let log = Arc::clone(&lines) as Arc<dyn LogSink>;
+        let program = self.transform(&trial.project, &trial.transform, log).await.map_err(failed)?;
+        // So that tries do not take the processors from what runs.
+        let _turn = self.trials.acquire().await;
+        let (transform, warnings) = match program {
+            None => (Transform::PassThrough, Vec::new()),
+            Some((component, spec)) => {
+                let warnings = self.check(Ok(Arc::clone(&component)), spec.clone()).await?;
+                let runner = Runner::new(self.runtimes.sandbox().clone(), component, spec).await;
+                let runner = runner.map_err(|error| failed(error.to_string()))?;
+                (Transform::Guest(Box::new(runner), None), warnings)
+            }
+        };
+        let name = (self.shared.log.id(), trial.harvester.as_str());
+        let mut bench = Bench::new(transform, lines, name, trial.metadata.as_ref()).map_err(failed)?;
+        let (begun, mut tried) = (Instant::now(), Vec::with_capacity(trial.samples.len()));
+        for sample in &trial.samples {
+            if begun.elapsed() > TRIAL_TIME_MAX {
+                break;
+            }
+            tried.push(bench.run(sample).await.map_err(|error| failed(error.to_string()))?);
+        }
+        Ok((warnings, tried))
     }
 
     async fn check(

@@ -11,7 +11,7 @@ use granary_catalog::{
 };
 use granary_db::definitions;
 use granary_sandbox::{
-    Crew, HttpClient, Kind, Language, Level, LogSink, NoHttp, NoMetrics, Runner, ScriptSpec,
+    Component, Crew, HttpClient, Kind, Language, Level, LogSink, NoHttp, NoMetrics, Runner, ScriptSpec,
 };
 use granary_stream::{StreamLog, TopicSpec};
 use serde_json::json;
@@ -88,30 +88,16 @@ async fn build_harvester(
         .map(|t| t.partitions)
         .ok_or_else(|| Error::Final(format!("the source topic '{input}' does not exist")))?;
     let transform_log = inner.logs.ring(&object.stage_id(), "transform");
-    let transform = match stored.transform.program() {
-        Program::Identity => Transform::PassThrough,
-        Program::Python(source) => {
-            let spec = transform_spec(source, Arc::new(RingSink::new(transform_log.clone())));
-            let runtime = inner.runtimes.of(Language::Python).await.map_err(Error::Final)?;
-            let runner =
-                Runner::new(inner.runtimes.sandbox().clone(), runtime, spec).await.map_err(script_error)?;
-            Transform::Guest(Box::new(runner), Meter::new("harvester", &stored.project, name))
-        }
-        Program::Component(hash) => {
-            let component = inner.component(&stored.project, hash).await.map_err(Error::Final)?;
-            let spec = ScriptSpec {
-                language: Language::Component,
-                ..transform_spec(String::new(), Arc::new(RingSink::new(transform_log.clone())))
-            };
+    let sink = Arc::new(RingSink::new(transform_log.clone()));
+    let transform = match inner.transform(&stored.project, &stored.transform, sink).await.map_err(Error::Final)? {
+        None => Transform::PassThrough,
+        Some((component, spec)) => {
             let runner =
                 Runner::new(inner.runtimes.sandbox().clone(), component, spec).await.map_err(script_error)?;
-            Transform::Guest(Box::new(runner), Meter::new("harvester", &stored.project, name))
-        }
-        Program::Unsupported(language) => {
-            return Err(Error::Final(format!("the transform language '{language}' does not run yet")));
+            Transform::Guest(Box::new(runner), Some(Meter::new("harvester", &stored.project, name)))
         }
     };
-    let extractor = Extractor::new(log.id(), name, &target).map_err(Error::Final)?;
+    let extractor = Extractor::new(log.id(), name, &(&target).into()).map_err(Error::Final)?;
     let spec = Spec {
         id: object.stage_id(),
         kind: "harvester",
@@ -357,11 +343,46 @@ pub(crate) fn belt_spec(
     }
 }
 
-/// The script of a transform.
-pub(super) fn transform_spec(source: String, log: Arc<dyn LogSink>) -> ScriptSpec {
+impl Inner {
+    /// What runs a transform, and how; `None` where nothing has to run. The error is for the user.
+    pub(super) async fn transform(
+        &self,
+        project: &str,
+        transform: &granary_catalog::harvester::Transform,
+        log: Arc<dyn LogSink>,
+    ) -> Result<Option<(Arc<Component>, ScriptSpec)>, String> {
+        if let Some(obstacle) = transform.obstacle() {
+            return Err(obstacle);
+        }
+        let program = transform.program();
+        let component = match &program {
+            Program::Identity | Program::Unsupported(_) => return Ok(None),
+            Program::Component(hash) => self.component(project, hash).await?,
+            Program::Python(_) | Program::Groovy(_) => self.runtimes.of(language(&program)).await?,
+        };
+        Ok(Some((component, transform_spec(&program, log))))
+    }
+}
+
+/// What the program of a transform is written in.
+pub(crate) fn language(program: &Program<'_>) -> Language {
+    match program {
+        Program::Python(_) => Language::Python,
+        Program::Groovy(_) => Language::Groovy,
+        Program::Component(_) | Program::Identity | Program::Unsupported(_) => Language::Component,
+    }
+}
+
+/// The program of a transform, with its limits.
+pub(crate) fn transform_spec(program: &Program<'_>, log: Arc<dyn LogSink>) -> ScriptSpec {
+    let source = match program {
+        Program::Python(source) => source.clone(),
+        Program::Groovy(source) => (*source).to_owned(),
+        Program::Component(_) | Program::Identity | Program::Unsupported(_) => String::new(),
+    };
     ScriptSpec {
         kind: Kind::Transform,
-        language: Language::Python,
+        language: language(program),
         source,
         config: json!({}),
         packages: Arc::default(),

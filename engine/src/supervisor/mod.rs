@@ -18,7 +18,7 @@ mod launch;
 mod runtime;
 mod together;
 
-pub(crate) use launch::belt_spec;
+pub(crate) use launch::{belt_spec, language, transform_spec};
 pub(crate) use together::Together;
 
 use std::collections::HashMap;
@@ -80,6 +80,8 @@ struct Inner {
     logs: ObjectLogs,
     objects: Mutex<HashMap<Object, Arc<Running>>>,
     tasks: TaskTracker,
+    /// Turns of dry runs.
+    trials: tokio::sync::Semaphore,
     /// Set where several processes share the stages.
     together: std::sync::OnceLock<Arc<Together>>,
 }
@@ -101,6 +103,7 @@ impl Supervisor {
             objects: Mutex::default(),
             tasks: TaskTracker::new(),
             together: std::sync::OnceLock::new(),
+            trials: tokio::sync::Semaphore::new(check::TRIALS),
         }))
     }
 

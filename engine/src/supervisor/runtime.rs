@@ -9,6 +9,7 @@ use granary_db::{definitions, eventstore, live_segment, roles};
 use tracing::info;
 
 use super::{Supervisor, launch};
+use crate::harvester::trial::{Trial, Tried};
 use crate::api::runtime::{CheckError, ComponentKind, ErrorKind, Runtime, RuntimeError, StatusReport};
 use crate::stage::Error;
 
@@ -92,6 +93,10 @@ impl Runtime for Supervisor {
 
     async fn check_transform(&self, harvester: &Harvester) -> Result<Vec<String>, CheckError> {
         self.0.check_transform(harvester).await
+    }
+
+    async fn try_harvester(&self, trial: Trial) -> Result<(Vec<String>, Vec<Tried>), CheckError> {
+        self.0.try_harvester(trial).await
     }
 
     async fn project_created(&self, project: &Project) -> Result<(), RuntimeError> {

@@ -7,6 +7,10 @@ use utoipa::ToSchema;
 
 use crate::{duration::IsoDuration, fields::Fields, name, report::Report, schema::LiveSegmentSchema};
 
+mod metadata;
+
+pub use metadata::Metadata;
+
 /// Partitions of a stream when the body names no number.
 pub const PARTITIONS_DEFAULT: u32 = 32;
 const PARTITIONS_MAX: u64 = 1_024;

@@ -13,8 +13,10 @@ use crate::{
     source_type::{self, SourceType},
 };
 
+mod dry_run;
 mod script;
 
+pub use dry_run::{DryRunBody, ExpressionsBody, SampleBody, StreamBody};
 pub use script::unescape;
 
 /// The script of a harvester that gives none: hands the payload on as text.
@@ -134,6 +136,8 @@ pub enum Program<'a> {
     Identity,
     /// A Python script, un-escaped.
     Python(String),
+    /// A Groovy script, as it was given: its runtime un-escapes it, going by what compiles.
+    Groovy(&'a str),
     /// An uploaded component, by the SHA-256 of its bytes in hex.
     Component(&'a str),
     /// A language that does not run yet.
@@ -228,6 +232,26 @@ pub struct AppBody {
     pub app_configuration: Option<Map<String, Value>>,
 }
 
+impl TransformBody {
+    fn of(fields: &mut Fields<'_>) -> Self {
+        Self {
+            app: fields.text("app"),
+            version: fields.scalar("version"),
+            language: fields.text("language"),
+            script: fields.text("script"),
+            component: fields.text("component"),
+            deployment_configuration: deployment(fields),
+            app_configuration: fields.map("appConfiguration"),
+        }
+    }
+}
+
+impl EventTypeRefBody {
+    fn of(fields: &mut Fields<'_>) -> Self {
+        Self { name: fields.text("name"), version: read_version(fields) }
+    }
+}
+
 /// Both spellings of the deployment's map.
 fn deployment(fields: &mut Fields<'_>) -> Option<Map<String, Value>> {
     let documented = fields.map("deploymentConfiguration");
@@ -264,19 +288,8 @@ impl HarvesterBody {
                 deployment_configuration: deployment(source),
                 app_configuration: source.map("appConfiguration"),
             }),
-            event_type: fields.object("eventType", |event_type| EventTypeRefBody {
-                name: event_type.text("name"),
-                version: read_version(event_type),
-            }),
-            transform: fields.object("transform", |transform| TransformBody {
-                app: transform.text("app"),
-                version: transform.scalar("version"),
-                language: transform.text("language"),
-                script: transform.text("script"),
-                component: transform.text("component"),
-                deployment_configuration: deployment(transform),
-                app_configuration: transform.map("appConfiguration"),
-            }),
+            event_type: fields.object("eventType", EventTypeRefBody::of),
+            transform: fields.object("transform", TransformBody::of),
             metadata_extractor: fields.object("metadataExtractor", |app| AppBody {
                 app: app.text("app"),
                 version: app.scalar("version"),
@@ -364,15 +377,7 @@ impl Harvester {
                 name: event_type.name.unwrap_or_default(),
                 version: event_type.version.unwrap_or(VersionChoice::Latest),
             },
-            transform: Transform {
-                app: TRANSFORM_APP.to_owned(),
-                version: "latest".to_owned(),
-                language: "groovy".to_owned(),
-                script: DEFAULT_SCRIPT.to_owned(),
-                component: None,
-                deployment_configuration: Map::new(),
-                app_configuration: Map::new(),
-            },
+            transform: Transform::default(),
             metadata_extractor: App {
                 app: EXTRACTOR_APP.to_owned(),
                 version: "latest".to_owned(),
@@ -433,7 +438,7 @@ impl Harvester {
             self.check_event_type(event_types, report);
         }
         if let Some(transform) = body.transform {
-            self.apply_transform(transform, report);
+            self.transform.apply(transform, report);
         }
         if let Some(app) = body.metadata_extractor {
             set_app("metadataExtractor.app", &self.metadata_extractor.app, app.app, report);
@@ -504,48 +509,6 @@ impl Harvester {
         }
         event_types.check_version("eventType.version", entry, self.event_type.version, report);
         self.event_type.name = entry.name.clone();
-    }
-
-    fn apply_transform(&mut self, given: TransformBody, report: &mut Report) {
-        let transform = &mut self.transform;
-        set_app("transform.app", TRANSFORM_APP, given.app, report);
-        set(&mut transform.version, given.version);
-        if given.component.is_some() {
-            transform.component = given.component;
-            // A component needs no script and no word on its language.
-            transform.language = "component".to_owned();
-            transform.script = String::new();
-        }
-        if let Some(language) = given.language {
-            transform.language = language.to_ascii_lowercase();
-            if transform.language != "component" {
-                transform.component = None;
-            }
-        }
-        set(&mut transform.script, given.script);
-        set(&mut transform.deployment_configuration, given.deployment_configuration);
-        set(&mut transform.app_configuration, given.app_configuration);
-        if !LANGUAGES.contains(&transform.language.as_str()) {
-            let (known, came) = (LANGUAGES.join(", "), &transform.language);
-            report.problem("transform.language", format!("must be one of {known} but is '{came}'"));
-        }
-        let hex = |text: &str| text.len() == 64 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
-        match (&transform.component, transform.language.as_str()) {
-            (Some(hash), "component") if !hex(hash) => {
-                report.problem(
-                    "transform.component",
-                    format!("must be the SHA-256 of an uploaded component, 64 lower-case hex digits, but is '{hash}'"),
-                );
-            }
-            (None, "component") => {
-                report.problem("transform.component", "must not be null with the language 'component'");
-            }
-            (_, "component") => {}
-            _ if transform.script.trim().is_empty() => {
-                report.problem("transform.script", "must not be empty");
-            }
-            _ => {}
-        }
     }
 
     fn apply_sessionizing(&mut self, mut settings: Map<String, Value>, report: &mut Report) {
@@ -646,13 +609,7 @@ impl Harvester {
                 "sessionizing does not run in this version of the engine; set 'sessionizing.enabled' to false".into(),
             );
         }
-        match self.transform.program() {
-            Program::Unsupported(language) => Some(format!(
-                "the transform's language '{language}' does not run in this version of the engine; \
-                 those that run are 'python' and 'component' (an uploaded WebAssembly component)"
-            )),
-            Program::Identity | Program::Python(_) | Program::Component(_) => None,
-        }
+        self.transform.obstacle()
     }
 }
 
@@ -695,13 +652,82 @@ impl Harvester {
     }
 }
 
+impl Default for Transform {
+    /// Hands the payload on as text.
+    fn default() -> Self {
+        Self {
+            app: TRANSFORM_APP.to_owned(),
+            version: "latest".to_owned(),
+            language: "groovy".to_owned(),
+            script: DEFAULT_SCRIPT.to_owned(),
+            component: None,
+            deployment_configuration: Map::new(),
+            app_configuration: Map::new(),
+        }
+    }
+}
+
 impl Transform {
+    /// Takes over what a body gives; what is wrong with it goes to the report.
+    pub fn apply(&mut self, given: TransformBody, report: &mut Report) {
+        set_app("transform.app", TRANSFORM_APP, given.app, report);
+        set(&mut self.version, given.version);
+        if given.component.is_some() {
+            self.component = given.component;
+            // A component needs no script and no word on its language.
+            self.language = "component".to_owned();
+            self.script = String::new();
+        }
+        if let Some(language) = given.language {
+            self.language = language.to_ascii_lowercase();
+            if self.language != "component" {
+                self.component = None;
+            }
+        }
+        set(&mut self.script, given.script);
+        set(&mut self.deployment_configuration, given.deployment_configuration);
+        set(&mut self.app_configuration, given.app_configuration);
+        if !LANGUAGES.contains(&self.language.as_str()) {
+            let (known, came) = (LANGUAGES.join(", "), &self.language);
+            report.problem("transform.language", format!("must be one of {known} but is '{came}'"));
+        }
+        let hex = |text: &str| text.len() == 64 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+        match (&self.component, self.language.as_str()) {
+            (Some(hash), "component") if !hex(hash) => {
+                report.problem(
+                    "transform.component",
+                    format!("must be the SHA-256 of an uploaded component, 64 lower-case hex digits, but is '{hash}'"),
+                );
+            }
+            (None, "component") => {
+                report.problem("transform.component", "must not be null with the language 'component'");
+            }
+            (_, "component") => {}
+            _ if self.script.trim().is_empty() => {
+                report.problem("transform.script", "must not be empty");
+            }
+            _ => {}
+        }
+    }
+
+    /// Why it can not run in this engine, if so.
+    pub fn obstacle(&self) -> Option<String> {
+        match self.program() {
+            Program::Unsupported(language) => Some(format!(
+                "the transform's language '{language}' does not run in this version of the engine; \
+                 those that run are 'groovy', 'python' and 'component' (an uploaded WebAssembly component)"
+            )),
+            Program::Identity | Program::Python(_) | Program::Groovy(_) | Program::Component(_) => None,
+        }
+    }
+
     /// What it runs as.
     pub fn program(&self) -> Program<'_> {
         match (self.language.as_str(), &self.component) {
             ("component", Some(hash)) => Program::Component(hash),
             ("python", _) => Program::Python(unescape(&self.script)),
             ("groovy", _) if self.script.trim() == DEFAULT_SCRIPT => Program::Identity,
+            ("groovy", _) => Program::Groovy(&self.script),
             (language, _) => Program::Unsupported(language),
         }
     }

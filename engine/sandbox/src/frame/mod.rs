@@ -1,10 +1,12 @@
 //! The batch frames between the host and the script runtimes: what is asked, and what came back.
 //!
-//! That of JavaScript is in [`json`]. For Python, the shapes are written down beside the runtime, in `guest-sdk/python-runtime/FRAME.md`; [`crate::marshal`] is the
-//! alphabet. One event that cannot be sent, or one answer that cannot be used, is a failure of that event alone.
+//! That of JavaScript is in [`json`], those of Groovy and of compiled belts in [`counted`]. For Python, the shapes are
+//! written down beside the runtime, in `guest-sdk/python-runtime/FRAME.md`; [`crate::marshal`] is the alphabet. One event that cannot be sent, or one answer that cannot be used, is a failure of that event alone.
 
 mod belt;
+pub(crate) mod counted;
 pub(crate) mod json;
+pub(crate) mod messages;
 #[cfg(test)]
 mod tests;
 mod transform;
@@ -15,7 +17,7 @@ use crate::session;
 use crate::uploaded::Answer;
 
 pub(crate) use belt::Belt;
-pub(crate) use transform::Transform;
+pub(crate) use transform::{Transform, split_text};
 
 /// One value of an answer may become at most this many bytes of JSON. Far above what one record of the log may hold:
 /// the bound keeps memory in check, the stage tells the user about record sizes.
@@ -168,6 +170,7 @@ pub(crate) fn decode_hostile(data: &[u8]) {
     let _ = Decoder::new(data, JSON_BYTES_MAX).skip();
     for events in 0..3 {
         let _ = json::decode(data, vec![None; events]);
+        let _ = messages::decode(data, events);
     }
     // A session may be the work of a belt.
     let _ = session::read("1", data);

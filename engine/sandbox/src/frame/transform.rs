@@ -52,8 +52,7 @@ impl Frame for Transform {
         }
         Ok(match failed {
             Some(failure) => Err(failure),
-            None if messages.is_empty() => Ok(Transformed::Skip),
-            None => Ok(Transformed::Messages(messages)),
+            None => Ok(Transformed::of(messages)),
         })
     }
 }
@@ -104,7 +103,7 @@ pub(crate) fn split_text(text: &str, messages: &mut Vec<TransformMessage>) -> Re
             start.push_str("...");
         }
         let text = format!(
-            "the transform must return JSON (text, a dict, a list of them, or None to skip the record), \
+            "the transform must return JSON (text, an object, a list of them, or nothing to skip the record), \
              but it returned the text {start:?}: {error}"
         );
         Failure::new(FailureKind::Output, "OutputError", text)

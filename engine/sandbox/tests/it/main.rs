@@ -7,6 +7,7 @@ mod cache;
 mod component;
 mod corpus;
 mod crew;
+mod groovy;
 mod hostile;
 mod javascript;
 mod limits;

@@ -1,6 +1,7 @@
 //! `/projects/{project}/harvesters/instances`.
 
 mod component;
+mod dry_run;
 mod read;
 mod state;
 mod write;
@@ -27,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(read::get, write::create_named, write::update, write::delete))
         .routes(routes!(state::get_state, state::set_state))
         .routes(routes!(state::logs))
+        .routes(routes!(dry_run::dry_run))
 }
 
 /// The routes of uploaded components, which only exist within a project.

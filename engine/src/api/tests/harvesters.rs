@@ -14,19 +14,19 @@ const INSTANCES: &str = "/projects/p/harvesters/instances";
 async fn languages_that_do_not_run_are_stored_and_refused_at_start() {
     let api = Api::with_guide().await;
     let mut body = harvester();
-    body["displayName"] = json!("groovy one");
-    body["transform"] = json!({"language": "groovy", "script": "return null"});
+    body["displayName"] = json!("ruby one");
+    body["transform"] = json!({"language": "ruby", "script": "nil"});
     let made = api.post(INSTANCES, body).await.ok();
-    assert!(made["warnings"].to_string().contains("groovy"), "{made:#}");
+    assert!(made["warnings"].to_string().contains("ruby"), "{made:#}");
     let message = api
-        .post(&format!("{INSTANCES}/groovy-one/state"), json!({"action": "START"}))
+        .post(&format!("{INSTANCES}/ruby-one/state"), json!({"action": "START"}))
         .await
         .refused(400, "bad_parameter_value");
-    for word in ["'START'", "'groovy'", "'python'", "'component'"] {
+    for word in ["'START'", "'ruby'", "'groovy'", "'python'", "'component'"] {
         assert!(message.contains(word), "{message}");
     }
     assert_eq!(
-        api.post(&format!("{INSTANCES}/groovy-one/state"), json!({"action": "STOP"})).await.ok()["status"],
+        api.post(&format!("{INSTANCES}/ruby-one/state"), json!({"action": "STOP"})).await.ok()["status"],
         "STOPPED"
     );
 }
@@ -154,4 +154,61 @@ async fn harvesters_are_listed_with_their_state() {
         (&json!(1), &json!("STOPPED"))
     );
     assert_eq!(api.get(&format!("{INSTANCES}?search=zzz")).await.ok()["totalCount"], 0);
+}
+
+#[tokio::test]
+async fn a_dry_run_tries_what_it_is_given_in_place_of_what_is_stored() {
+    let api = Api::with_guide().await;
+    let path = "/projects/p/harvesters/dry-run";
+    let taken = || std::mem::take(&mut *api.runtime.trials.lock().unwrap()).remove(0);
+
+    let records = json!([{"payload": "a"}, {"payload": {"b": 1}}, {"payload": "//8=", "payloadEncoding": "base64"}]);
+    let answer = api.post(path, json!({"harvester": "harvesterforlivesegm", "records": records})).await.ok();
+    assert_eq!(answer["warnings"], json!(["The dry run took too long: the last 3 of 3 records were left out."]));
+    let trial = taken();
+    assert_eq!((trial.harvester.as_str(), trial.transform.language.as_str()), ("harvesterforlivesegm", "python"));
+    let payloads: Vec<&[u8]> = trial.samples.iter().map(|sample| &*sample.payload).collect();
+    assert_eq!(payloads, [&b"a"[..], b"{\"b\":1}", b"\xff\xff"]);
+    assert_eq!(trial.metadata.unwrap().event_type, "livesegment-datain");
+
+    let transform = json!({"language": "groovy", "script": "null"});
+    let expressions = json!({"eventIdExpression": "'fixed'"});
+    api.post(path, json!({"transform": transform, "expressions": expressions, "records": [{"body": "{}"}]})).await.ok();
+    let trial = taken();
+    assert_eq!((trial.transform.script.as_str(), trial.harvester.as_str()), ("null", "dry-run"));
+    let metadata = trial.metadata.unwrap();
+    assert_eq!(metadata.event_id.as_deref(), Some("'fixed'"));
+    assert_eq!(metadata.correlation_id.as_deref(), Some("#randomUUID()"));
+    let record = granary_collector::CollectorPayload::decode(&trial.samples[0].payload).unwrap();
+    assert_eq!(record.body.as_deref(), Some(&b"{}"[..]));
+
+    api.post(path, json!({"records": []})).await.ok();
+    assert!(taken().metadata.is_none(), "without expressions, no headers are made");
+}
+
+#[tokio::test]
+async fn a_dry_run_names_what_is_wrong_with_its_body() {
+    let api = Api::with_guide().await;
+    let path = "/projects/p/harvesters/dry-run";
+    for (body, fields) in [
+        (json!({"records": [{}]}), &["records[0]"][..]),
+        (json!({"records": [{"payload": "a", "body": "b"}]}), &["records[0]"]),
+        (json!({"records": [{"payload": "%", "payloadEncoding": "base64"}]}), &["records[0].payload"]),
+        (json!({"records": [{"payload": "a", "payloadEncoding": "hex"}]}), &["records[0].payloadEncoding"]),
+        (json!({"records": [{"payload": "a", "headers": {"n": 1}}]}), &["records[0].headers.n"]),
+        (json!({"records": [], "stream": {}}), &["records"]),
+        (json!({"stream": {"last": 0}}), &["stream.last"]),
+        (json!({"transform": {"language": "cobol"}, "records": []}), &["transform.language"]),
+        (json!({"transform": {"language": "ruby", "script": "nil"}, "records": []}), &["transform.language"]),
+        (json!({"eventType": {"name": "nope"}, "records": []}), &["eventType.name"]),
+        (json!({"expressions": {"eventIdExpression": "#no("}, "records": []}), &["expressions.eventIdExpression"]),
+    ] {
+        assert_eq!(api.post(path, body.clone()).await.invalid(), fields, "{body}");
+    }
+    api.post(path, json!({"harvester": "harvesterforlivesegment"})).await.refused(404, "entity_not_found");
+    let message =
+        api.post(path, json!({"stream": {"name": "snowplough"}})).await.refused(404, "entity_not_found");
+    assert!(message.contains("snowplough"), "{message}");
+    *api.runtime.check.lock().unwrap() = Err(CheckError::Script(vec![ScriptProblem::default()]));
+    assert_eq!(api.post(path, json!({"records": []})).await.invalid(), ["transform.script"]);
 }

@@ -28,6 +28,7 @@ use crate::{
         ApiState,
         runtime::{CheckError, ComponentKind, ErrorKind, Runtime, RuntimeError, StatusReport},
     },
+    harvester::trial::{Trial, Tried},
     secrets::Secrets,
     stage::book::Book,
 };
@@ -42,6 +43,8 @@ pub(super) struct Recorder {
     states: Mutex<HashMap<Object, Status>>,
     /// The answer to script checks.
     pub(super) check: Mutex<Result<Vec<String>, CheckError>>,
+    /// What was to be tried.
+    pub(super) trials: Mutex<Vec<Trial>>,
     /// Calls that begin like this fail.
     pub(super) failing: Mutex<Option<(&'static str, ErrorKind)>>,
 }
@@ -142,6 +145,12 @@ impl Runtime for Recorder {
         self.check.lock().unwrap().clone()
     }
 
+    async fn try_harvester(&self, trial: Trial) -> Result<(Vec<String>, Vec<Tried>), CheckError> {
+        self.calls.lock().unwrap().push(format!("try {} on {} records", trial.harvester, trial.samples.len()));
+        self.trials.lock().unwrap().push(trial);
+        self.check.lock().unwrap().clone().map(|warnings| (warnings, Vec::new()))
+    }
+
     async fn project_created(&self, project: &Project) -> Result<(), RuntimeError> {
         self.call(format!("project {}", project.name))?;
         roles::create_project_schema(&self.db, &project.name).await.expect("a schema can be made");
@@ -219,6 +228,7 @@ impl Api {
             calls: Mutex::default(),
             states: Mutex::default(),
             check: Mutex::new(Ok(Vec::new())),
+            trials: Mutex::default(),
             failing: Mutex::default(),
         });
         let streams = tempfile::tempdir().unwrap();

@@ -1,43 +1,25 @@
 //! A belt that runs here, in the same sandbox as the engine's.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use granary_catalog::belt::Requirement;
 use granary_catalog::{Belt, EventKind, SecretValues};
 use granary_db::definitions::component;
-use granary_sandbox::{BeltOutcome, Error, EventIn, Language, Level, LogSink, Options, Runner, Sandbox};
+use granary_sandbox::{BeltOutcome, Error, EventIn, Language, LogSink, Options, Runner, Sandbox};
 
 use super::build::Program;
 use super::folder::Folder;
 use super::samples::Sample;
 use super::{Failure, Sandboxed, secrets};
+use crate::lines::Lines;
 use crate::outbound::Outbound;
 use crate::packages;
 use crate::runtimes::{Places, Runtimes};
 use crate::secrets::Mask;
 use crate::supervisor::belt_spec;
-
-/// What the program logged since it was last asked, without the secrets that it was given.
-struct Lines {
-    lines: Mutex<Vec<String>>,
-    mask: Mask,
-}
-
-impl Lines {
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl LogSink for Lines {
-    fn line(&self, level: Level, logger: &str, message: &str) {
-        let line = format!("{} [{logger}] {}", level.as_str(), self.mask.hide(message));
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-    }
-}
 
 /// What came of one event, and what it took.
 pub(super) struct Ran {
@@ -95,7 +77,7 @@ impl Local {
         secrets: &SecretValues,
         sandboxed: &Sandboxed,
     ) -> Result<Self, Failure> {
-        let cache = cache_dir(sandboxed)?;
+        let cache = cache_dir(sandboxed.cache_dir.as_deref())?;
         // As an engine does: the same text keeps the archive that there is.
         let packages = match installed {
             Some(installed) if installed.requirements == belt.requirements_py => installed.archive.clone(),
@@ -106,12 +88,13 @@ impl Local {
         let places = Places {
             python: sandboxed.python_runtime.clone(),
             javascript: sandboxed.javascript_runtime.clone(),
+            groovy: None,
         };
         let runtimes = Runtimes::new(sandbox.clone(), places);
         // On the user's own machine only the belt's own grants decide.
         let outbound = Outbound::new(belt.outbound().into())?;
         let mask = Mask::of(secrets);
-        let lines = Arc::new(Lines { lines: Mutex::default(), mask: mask.clone() });
+        let lines = Arc::new(Lines::new(mask.clone()));
         let log = Arc::clone(&lines) as Arc<dyn LogSink>;
         let spec = granary_sandbox::ScriptSpec {
             metrics: Arc::new(granary_sandbox::NoMetrics),
@@ -158,8 +141,8 @@ impl Local {
         let took = begun.elapsed();
         let mut outcome = outcomes.pop().ok_or_else(|| anyhow!("the sandbox answered nothing"))?;
         if let Err(failure) = &mut outcome {
-            self.lines.mask.hide_in(&mut failure.message);
-            self.lines.mask.hide_in(&mut failure.traceback);
+            self.lines.mask().hide_in(&mut failure.message);
+            self.lines.mask().hide_in(&mut failure.traceback);
         }
         let stats = self.runner.stats();
         Ok(Ran {
@@ -194,9 +177,10 @@ async fn archive(belt: &Belt, cache: &Path) -> Result<Vec<u8>, Failure> {
     Ok(archive)
 }
 
-fn cache_dir(sandboxed: &Sandboxed) -> Result<std::path::PathBuf, Failure> {
-    if let Some(given) = &sandboxed.cache_dir {
-        return Ok(given.clone());
+/// Where compiled WebAssembly of commands is kept.
+pub(in crate::cli) fn cache_dir(given: Option<&Path>) -> Result<std::path::PathBuf, Failure> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
     }
     let home = std::env::var_os("XDG_CACHE_HOME")
         .map(std::path::PathBuf::from)

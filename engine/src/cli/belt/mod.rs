@@ -12,7 +12,7 @@
 mod build;
 mod dev;
 mod folder;
-mod local;
+pub(super) mod local;
 mod logs;
 mod new;
 mod push;
