@@ -11,7 +11,7 @@ export GRANARY_CACHE_DIR ?= $(CURDIR)/target/granary-cache
 # Where the machine has no Postgres server, the set-up unpacks one there; one of the machine comes first.
 export PATH := $(PATH):$(CURDIR)/.granary/postgres/bin
 
-.PHONY: help setup build demo test test-groovy lint bench bench-belts bench-stream kill-test faults simulate fmt
+.PHONY: help setup build demo test test-groovy lint bench bench-belts bench-transforms bench-stream kill-test faults simulate fmt
 
 help: ## Show what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ demo: build ## Run the live-segment guide with 10,000 events; KEEP=1 leaves it r
 test: setup ## Run every test against the real binary, a real Postgres and the real runtime
 	@scripts/test.sh
 
-test-groovy: ## Run the tests of the Groovy interpreter, which the engine does not load yet
+test-groovy: ## Run the tests of the Groovy interpreter and of its runtime component
 	@CARGO_TARGET_DIR=$(CURDIR)/target/groovy $(CARGO) test --locked --manifest-path guest-sdk/groovy/Cargo.toml
 	@CARGO_TARGET_DIR=$(CURDIR)/target/groovy $(CARGO) test --locked --manifest-path guest-sdk/groovy-runtime/Cargo.toml
 
@@ -48,6 +48,10 @@ bench: build ## Print the figures; QUICK=1 for a smoke run
 bench-belts: build ## Print the figures of belts in each language; QUICK=1 for a smoke run
 	@scripts/guests.sh
 	@QUICK=$(QUICK) target/release/bench --belts
+
+bench-transforms: build ## Print the figures of transforms in each language; QUICK=1 for a smoke run
+	@scripts/guests.sh
+	@QUICK=$(QUICK) target/release/bench --transforms
 
 bench-stream: build ## Print the figures of the stream layer; QUICK=1 for a smoke run
 	@QUICK=$(QUICK) target/release/bench --stream

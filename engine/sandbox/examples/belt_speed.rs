@@ -31,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1).map(PathBuf::from);
     let runtime = arguments.next().context("usage: belt_speed <python.wasm> [cache folder]")?;
     let cache_dir = arguments.next().unwrap_or_else(|| std::env::temp_dir().join("granary-belt-speed"));
-    let sandbox = Sandbox::new(Options { cache_dir, compiled_dir: None, count_fuel: false })?;
+    let sandbox = Sandbox::new(Options::of(cache_dir))?;
     let runtime = sandbox.load_runtime(runtime).await?;
     let spec = ScriptSpec {
         kind: Kind::Belt,

@@ -111,12 +111,12 @@ impl Instance {
 
     /// Runs a belt on a batch: one outcome per event, in order.
     pub async fn run_belt(&mut self, batch: &[EventIn<'_>]) -> Result<Vec<BeltOutcome>, CallError> {
-        self.run::<Belt>(batch).await
+        self.run::<Belt>(batch, self.call_timeout).await
     }
 
     /// Runs a transform on a batch: one outcome per record, in order.
     pub async fn run_transform(&mut self, batch: &[EventIn<'_>]) -> Result<Vec<TransformOutcome>, CallError> {
-        self.run::<Transform>(batch).await
+        self.run::<Transform>(batch, self.call_timeout).await
     }
 
     /// Whether it can be called.
@@ -150,25 +150,27 @@ impl Instance {
         self.store.data().log.dropped_total()
     }
 
+    /// Runs a batch, which may take longer or shorter than what the program's specification says.
     pub(crate) async fn run<F: Frame>(
         &mut self,
         batch: &[EventIn<'_>],
+        limit: Duration,
     ) -> Result<Vec<Result<F::Good, Failure>>, CallError> {
         // Dead until proven alive: the future may be dropped while the guest runs.
         if !std::mem::take(&mut self.alive) {
             return Err(CallError::Dead);
         }
-        let Self { sandbox, store, guest, encoder, call_timeout, .. } = self;
+        let Self { sandbox, store, guest, encoder, .. } = self;
         let text = |text: String| CallError::Frame { text };
         let outcomes = match guest {
             Guest::Script { script, language: Language::JavaScript } => {
                 let mut question = Vec::with_capacity(batch.len() * EVENT_BYTES_TYPICAL);
                 let unsent = frame::json::encode(batch, &mut question);
-                let answer = ask(sandbox, store, *call_timeout, script, &question).await?;
+                let answer = ask(sandbox, store, limit, script, &question).await?;
                 // The engine of JavaScript is out of memory sooner than its instance.
-                let limit = store.data().limits.memory_bytes_max();
+                let memory = store.data().limits.memory_bytes_max();
                 let answer = answer.map_err(|wrong| match wrong.contains("out of memory") {
-                    true => CallError::Memory { limit, stack: String::new() },
+                    true => CallError::Memory { limit: memory, stack: String::new() },
                     false => text(wrong),
                 })?;
                 let outcomes = frame::json::decode(&answer, unsent).map_err(text)?;
@@ -177,19 +179,19 @@ impl Instance {
             Guest::Script { script, language: Language::Groovy } => {
                 let mut question = Vec::new();
                 frame::counted::encode(batch, &mut question).map_err(text)?;
-                let answer = ask(sandbox, store, *call_timeout, script, &question).await?.map_err(text)?;
+                let answer = ask(sandbox, store, limit, script, &question).await?.map_err(text)?;
                 let outcomes = frame::messages::decode(&answer, batch.len()).map_err(text)?;
                 let good = |messages| F::of_component(uploaded::Answer::Messages(messages));
                 of_kind(outcomes, good).ok_or_else(|| text("Groovy runs only as a transform".to_owned()))?
             }
             Guest::Script { script, .. } => {
                 let unsent = frame::encode::<F>(batch, encoder);
-                let answer = ask(sandbox, store, *call_timeout, script, encoder.bytes()).await?;
+                let answer = ask(sandbox, store, limit, script, encoder.bytes()).await?;
                 let answer = answer.and_then(|answer| bytes(&answer)).map_err(text)?;
                 frame::decode::<F>(&answer, unsent).map_err(|e| text(e.to_string()))?
             }
             Guest::Component(component) => {
-                let answer = call(sandbox, store, *call_timeout, async |store| {
+                let answer = call(sandbox, store, limit, async |store| {
                     uploaded::run(store, component, batch).await
                 });
                 let outcomes = answer.await?.map_err(text)?;

@@ -83,6 +83,19 @@ impl Quota {
     }
 }
 
+/// Runs `work` and tells the time that it was busy: what it waited for others does not count.
+pub(crate) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let (mut work, mut busy) = (pin!(work), Duration::ZERO);
+    let done = poll_fn(|context| {
+        let begun = Instant::now();
+        let polled = work.as_mut().poll(context);
+        busy += begun.elapsed();
+        polled
+    });
+    let done = done.await;
+    (done, busy)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use crate::component::Component;
 use crate::frame::{Belt, EventIn, Frame, Transform};
 use crate::instance::Instance;
 use crate::outcome::{BeltOutcome, CallError, Failure, FailureKind, TransformOutcome};
-use crate::quota::Quota;
+use crate::quota::{Quota, timed};
 use crate::sandbox::{Error, Sandbox};
 use crate::script::ScriptSpec;
 
@@ -21,6 +21,11 @@ const BYTES_PER_CALL_MAX: usize = 4 << 20;
 /// lately: a call that is long then has an event that is.
 const DEADLINE_SHARE: u32 = 4;
 const LONG_SHARE: u32 = 2;
+
+/// How long a program is held back after it wasted time ([`crate::Options::probation_millicpu`]).
+const PROBATION: Duration = Duration::from_secs(10);
+/// To waste time is to be busy for so long in a call that the sandbox has to end, or in which memory runs out.
+const WASTE: Duration = Duration::from_millis(100);
 
 /// What a runner has done so far, and how large it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,7 +48,7 @@ pub struct Stats {
     pub fuel: u64,
     /// Log lines dropped because calls wrote too many.
     pub log_lines_dropped: u64,
-    /// The time it had to rest because of [`ScriptSpec::millicpu`].
+    /// The time it had to rest because of [`ScriptSpec::millicpu`], or because it wasted time.
     pub throttled: Duration,
 }
 
@@ -77,9 +82,19 @@ pub struct Runner {
     spec: ScriptSpec,
     instance: Option<Instance>,
     quota: Option<Quota>,
+    probation: Option<Probation>,
     stats: Stats,
     /// What an event took lately.
     pace: Duration,
+}
+
+/// The state of a program that wasted time.
+#[derive(Debug)]
+struct Probation {
+    quota: Quota,
+    /// Deadlines are so many times as far away, because the program is made to rest in between.
+    stretch: u32,
+    until: Instant,
 }
 
 impl Runner {
@@ -87,7 +102,8 @@ impl Runner {
     pub async fn new(sandbox: Sandbox, component: Arc<Component>, spec: ScriptSpec) -> Result<Self, Error> {
         let (stats, pace) = (Stats::default(), Duration::ZERO);
         let quota = spec.millicpu.map(Quota::new);
-        let mut runner = Self { sandbox, component, spec, instance: None, quota, stats, pace };
+        let probation = None;
+        let mut runner = Self { sandbox, component, spec, instance: None, quota, probation, stats, pace };
         runner.ready().await?;
         Ok(runner)
     }
@@ -112,7 +128,8 @@ impl Runner {
             stats.log_lines_dropped += instance.log_lines_dropped();
             stats.fuel += instance.fuel();
         }
-        stats.throttled = self.quota.as_ref().map_or(Duration::ZERO, Quota::rested);
+        stats.throttled += self.quota.as_ref().map_or(Duration::ZERO, Quota::rested);
+        stats.throttled += self.probation.as_ref().map_or(Duration::ZERO, |probation| probation.quota.rested());
         stats
     }
 
@@ -198,12 +215,14 @@ impl Runner {
         &mut self,
         events: &[EventIn<'_>],
     ) -> Result<Result<Vec<Result<F::Good, Failure>>, CallError>, Error> {
+        self.end_probation();
         self.ready().await?;
-        let Self { instance, quota, .. } = self;
+        let limit = self.spec.call_timeout * self.probation.as_ref().map_or(1, |probation| probation.stretch);
+        let Self { instance, quota, probation, .. } = self;
         let instance = instance.as_mut().expect("it was made sure of a moment ago");
         let started = Instant::now();
-        let call = instance.run::<F>(events);
-        let result = match quota {
+        let call = timed(instance.run::<F>(events, limit));
+        let (mut result, busy) = match probation.as_mut().map(|probation| &mut probation.quota).or(quota.as_mut()) {
             Some(quota) => quota.run(call).await,
             None => call.await,
         };
@@ -214,6 +233,14 @@ impl Runner {
         self.pace = took.max(self.pace / 2);
         self.stats.calls += 1;
         self.stats.events += events.len() as u64;
+        if let Err(CallError::Deadline { limit, .. }) = &mut result {
+            // The author knows of this one; what probation adds is rest.
+            *limit = self.spec.call_timeout;
+        }
+        let wasted = result.as_ref().map_or(true, |all| all.iter().any(out_of_memory));
+        if wasted && busy >= WASTE {
+            self.begin_probation();
+        }
         match &result {
             Err(_) => {
                 self.stats.instances_failed += 1;
@@ -228,12 +255,35 @@ impl Runner {
         Ok(result.map(|all| all.into_iter().map(|outcome| self.explain(outcome)).collect()))
     }
 
+    /// From now on, or further on, the program gets little of the processors. One whose own share is smaller keeps that.
+    fn begin_probation(&mut self) {
+        let Some(share) = self.sandbox.probation_millicpu().map(|share| share.clamp(1, 1_000)) else { return };
+        if self.spec.millicpu.is_some_and(|own| own <= share) {
+            return;
+        }
+        let until = Instant::now() + PROBATION;
+        match &mut self.probation {
+            Some(probation) => probation.until = until,
+            None => {
+                let (quota, stretch) = (Quota::new(share), 1_000_u32.div_ceil(share));
+                self.probation = Some(Probation { quota, stretch, until });
+            }
+        }
+    }
+
+    fn end_probation(&mut self) {
+        if let Some(over) = self.probation.take_if(|probation| probation.until <= Instant::now()) {
+            self.stats.throttled += over.quota.rested();
+        }
+    }
+
     /// Makes an instance where there is none that can be called.
     async fn ready(&mut self) -> Result<(), Error> {
         if !self.instance.as_ref().is_some_and(Instance::is_alive) {
             self.give_up();
             let made = self.sandbox.instantiate(&self.component, &self.spec);
-            let made = match &mut self.quota {
+            let probation = self.probation.as_mut().map(|probation| &mut probation.quota);
+            let made = match probation.or(self.quota.as_mut()) {
                 Some(quota) => quota.run(made).await,
                 None => made.await,
             };

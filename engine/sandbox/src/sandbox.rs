@@ -37,6 +37,18 @@ pub struct Options {
     pub compiled_dir: Option<PathBuf>,
     /// Count what guests execute ([`crate::Stats::fuel`]). It costs them about a fifth of their speed.
     pub count_fuel: bool,
+    /// What a program gets of one processor, in thousandths, for ten seconds after it wasted time: was busy for 100 ms or
+    /// more in a call that had to be ended, or in which it ran out of memory. Its deadline is as much further away. For
+    /// engines whose programs are neighbours; `None` leaves it alone.
+    pub probation_millicpu: Option<u32>,
+}
+
+impl Options {
+    /// Options for that cache directory; nothing is compiled ahead, counted or held back.
+    #[must_use]
+    pub fn of(cache_dir: PathBuf) -> Self {
+        Self { cache_dir, compiled_dir: None, count_fuel: false, probation_millicpu: None }
+    }
 }
 
 /// Why something could not be set up. What a script does wrong in a call is a [`CallError`] or a
@@ -91,6 +103,7 @@ struct Inner {
     runtimes: Side,
     ticker: Ticker,
     count_fuel: bool,
+    probation_millicpu: Option<u32>,
 }
 
 /// What runs one sort of component: they differ in how a guest is made to give way.
@@ -126,7 +139,8 @@ impl Sandbox {
     pub fn new(options: Options) -> Result<Self, Error> {
         let (programs, runtimes) = (Side::new(&options, false)?, Side::new(&options, true)?);
         let ticker = Ticker::start(programs.engine.clone()).map_err(|e| Error::Engine(e.to_string()))?;
-        Ok(Self { inner: Arc::new(Inner { programs, runtimes, ticker, count_fuel: options.count_fuel }) })
+        let Options { count_fuel, probation_millicpu, .. } = options;
+        Ok(Self { inner: Arc::new(Inner { programs, runtimes, ticker, count_fuel, probation_millicpu }) })
     }
 
     /// Loads a script runtime of the engine's own from a file; compiled on first sight, which takes seconds.
@@ -168,6 +182,10 @@ impl Sandbox {
 
     pub(crate) fn counts_fuel(&self) -> bool {
         self.inner.count_fuel
+    }
+
+    pub(crate) fn probation_millicpu(&self) -> Option<u32> {
+        self.inner.probation_millicpu
     }
 
     pub(crate) fn ticker(&self) -> &Ticker {

@@ -23,7 +23,7 @@ impl Compile {
         let folder = runtimes::compiled_dir();
         // What a cache keeps and what is shipped are the same files.
         let sandbox =
-            Sandbox::new(Options { cache_dir: folder.clone(), compiled_dir: None, count_fuel: false })?;
+            Sandbox::new(Options::of(folder.clone()))?;
         let runtimes = Runtimes::new(sandbox, Places::default());
         let mut kept = Vec::new();
         for language in [Language::Python, Language::JavaScript, Language::Groovy] {

@@ -218,7 +218,7 @@ async fn load(program: &Program<'_>, lines: &Arc<Lines>, cache_dir: PathBuf) -> 
         return Ok(Transform::PassThrough);
     }
     let compiled_dir = Some(runtimes::compiled_dir());
-    let sandbox = Sandbox::new(Options { cache_dir, compiled_dir, count_fuel: false })?;
+    let sandbox = Sandbox::new(Options { compiled_dir, ..Options::of(cache_dir) })?;
     let runtimes = Runtimes::new(sandbox.clone(), Places::default());
     let runtime = runtimes.of(language(program)).await.map_err(|e| anyhow!(e))?;
     let log = Arc::clone(lines) as Arc<dyn granary_sandbox::LogSink>;

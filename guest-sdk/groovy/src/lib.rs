@@ -12,6 +12,7 @@ mod class;
 mod compare;
 mod decimal;
 mod diagnostic;
+mod document;
 mod escape;
 mod host;
 mod lexer;
@@ -34,6 +35,7 @@ mod value;
 use std::rc::Rc;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use document::document;
 pub use host::{Host, Level, SnowplowFields};
 pub use limits::Limits;
 pub use outcome::{Failure, Outcome};

@@ -11,13 +11,13 @@ use granary_sandbox::{Error, Options, Sandbox};
 const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 
 fn sandbox(dir: &Path) -> Sandbox {
-    Sandbox::new(Options { cache_dir: dir.to_owned(), compiled_dir: None, count_fuel: false }).unwrap()
+    Sandbox::new(Options::of(dir.to_owned())).unwrap()
 }
 
 /// A sandbox with what came with the program.
 fn installed(cache: &Path, compiled: &Path) -> Sandbox {
     let compiled_dir = Some(compiled.to_owned());
-    Sandbox::new(Options { cache_dir: cache.to_owned(), compiled_dir, count_fuel: false }).unwrap()
+    Sandbox::new(Options { compiled_dir, ..Options::of(cache.to_owned()) }).unwrap()
 }
 
 fn entries(dir: &Path, extension: &str) -> Vec<PathBuf> {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use granary_sandbox::{CallError, EventIn, FailureKind};
+use granary_sandbox::{CallError, EventIn, FailureKind, Runner, ScriptSpec};
 
-use crate::support::{answer_to, belt_spec, headers, python, run, runner};
+use crate::support::{answer_to, belt_spec, headers, python, run, runner, runtime_path, sandbox_with};
 
 /// Behaves well unless told otherwise.
 const MOODY: &str = "\
@@ -48,6 +48,32 @@ async fn an_endless_loop_ends_with_its_deadline_and_the_others_are_unharmed() {
         );
         assert_eq!(run(&mut runner, &[b"1"]).await, [Ok(vec![])], "the belt goes on");
     }
+}
+
+#[tokio::test]
+async fn who_wastes_time_is_held_back_and_who_fails_at_once_is_not() {
+    let runner_with = async |probation_millicpu| {
+        let spec = ScriptSpec { call_timeout: Duration::from_secs(1), ..belt_spec(MOODY).0 };
+        let sandbox = sandbox_with(probation_millicpu);
+        let runtime = sandbox.load_runtime(runtime_path()).await.unwrap();
+        Runner::new(sandbox, runtime, spec).await.unwrap()
+    };
+    let mut held = runner_with(Some(500)).await;
+    assert!(run(&mut held, &[b"\"exit\""]).await[0].is_err());
+    assert!(run(&mut held, &[b"\"exit\""]).await[0].is_err());
+    assert!(held.stats().throttled.is_zero(), "{:?}", held.stats());
+    for _ in 0..2 {
+        let failure = run(&mut held, &[b"\"spin\""]).await[0].clone().unwrap_err();
+        assert!(failure.message.contains("1s"), "the limit is the belt's own: {failure}");
+    }
+    assert!(!held.stats().throttled.is_zero(), "{:?}", held.stats());
+    assert_eq!(run(&mut held, &[b"1"]).await, [Ok(vec![])], "the belt goes on");
+
+    let mut free = runner_with(None).await;
+    for _ in 0..2 {
+        assert!(run(&mut free, &[b"\"spin\""]).await[0].is_err());
+    }
+    assert!(free.stats().throttled.is_zero(), "{:?}", free.stats());
 }
 
 #[tokio::test]

@@ -47,14 +47,15 @@ pub(crate) fn guest_path(name: &str) -> PathBuf {
     path
 }
 
+/// A sandbox that keeps its compiled components in the target folder.
+pub(crate) fn sandbox_with(probation_millicpu: Option<u32>) -> Sandbox {
+    let cache_dir = target().join("test-cache");
+    Sandbox::new(Options { probation_millicpu, ..Options::of(cache_dir) }).unwrap()
+}
+
 /// A sandbox that keeps its compiled components in the target folder, and the Python runtime.
 pub(crate) async fn python() -> (Sandbox, Arc<Component>) {
-    let sandbox = Sandbox::new(Options {
-        cache_dir: target().join("test-cache"),
-        compiled_dir: None,
-        count_fuel: false,
-    })
-    .unwrap();
+    let sandbox = sandbox_with(None);
     let runtime = sandbox.load_runtime(runtime_path()).await.unwrap();
     (sandbox, runtime)
 }

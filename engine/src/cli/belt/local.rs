@@ -84,7 +84,7 @@ impl Local {
             _ => archive(&belt, &cache).await?,
         }
         .into();
-        let sandbox = Sandbox::new(Options { cache_dir: cache, compiled_dir: None, count_fuel: true })?;
+        let sandbox = Sandbox::new(Options { count_fuel: true, ..Options::of(cache) })?;
         let places = Places {
             python: sandboxed.python_runtime.clone(),
             javascript: sandboxed.javascript_runtime.clone(),

@@ -1,4 +1,4 @@
-//! `make bench`, `make bench-belts`, `make bench-stream`: the figures that the project is held against.
+//! `make bench`, `make bench-belts`, `make bench-transforms`, `make bench-stream`: the figures that the project is held against.
 //!
 //! One line each, `figure <name> <value> <unit> [bar <op> <value> pass|fail]`. Where a figure is a comparison, baseline
 //! and subject alternate, so that a machine that gets slower for a while slows both; every figure is a median of at
@@ -24,6 +24,7 @@ mod resident;
 mod sandboxed;
 mod tail;
 mod takeover;
+mod transforms;
 mod workers;
 
 use std::path::PathBuf;
@@ -47,6 +48,9 @@ struct Arguments {
     /// Measure the stream layer (`make bench-stream`) and not the engine
     #[arg(long, conflicts_with = "belts")]
     stream: bool,
+    /// Measure transforms (`make bench-transforms`) and not the engine
+    #[arg(long, conflicts_with_all = ["belts", "stream"])]
+    transforms: bool,
     /// Measure only these parts
     #[arg(long, value_enum)]
     only: Vec<Part>,
@@ -73,6 +77,7 @@ enum Mode {
     Engine,
     Belts,
     Stream,
+    Transforms,
 }
 
 impl Mode {
@@ -80,6 +85,7 @@ impl Mode {
         match (arguments.belts, arguments.stream) {
             (true, _) => Self::Belts,
             (_, true) => Self::Stream,
+            _ if arguments.transforms => Self::Transforms,
             _ => Self::Engine,
         }
     }
@@ -89,6 +95,7 @@ impl Mode {
             Self::Engine => ENGINE,
             Self::Belts => BELTS,
             Self::Stream => STREAM,
+            Self::Transforms => &[Part::Transforms],
         }
     }
 }
@@ -130,6 +137,8 @@ enum Part {
     ColdRead,
     /// The whole path on a Fluvio cluster.
     FluvioPath,
+    /// The guide's transform in each language.
+    Transforms,
 }
 
 const ENGINE: &[Part] = &[Part::Ingest, Part::Python, Part::Log, Part::EndToEnd];
@@ -169,6 +178,7 @@ impl Part {
             Self::Tail => tail::measure(size).await,
             Self::ColdRead => cold_read::measure(size).await,
             Self::FluvioPath => fluvio_path::measure(size).await,
+            Self::Transforms => transforms::measure(size).await,
         }
     }
 }
@@ -192,7 +202,7 @@ impl Size {
         if quick {
             Self { runs: 1, run: Duration::from_secs(1), events: 2_000 }
         } else {
-            let runs = if mode == Mode::Belts { 5 } else { 3 };
+            let runs = if matches!(mode, Mode::Belts | Mode::Transforms) { 5 } else { 3 };
             Self { runs, run: Duration::from_secs(6), events: 50_000 }
         }
     }

@@ -54,6 +54,7 @@ pub(crate) fn headers(n: u64) -> Vec<(String, String)> {
 pub(crate) enum Program<'a> {
     Python(&'a str),
     JavaScript(&'a str),
+    Groovy(&'a str),
     /// A component of `target/guest`.
     Component(&'a str),
 }
@@ -64,6 +65,7 @@ impl Program<'_> {
         let name = match self {
             Self::Python(_) => "python.wasm",
             Self::JavaScript(_) => "javascript.wasm",
+            Self::Groovy(_) => "groovy.wasm",
             Self::Component(name) => name,
         };
         target_dir().join("guest").join(name)
@@ -73,6 +75,7 @@ impl Program<'_> {
         let (language, source) = match self {
             Self::Python(source) => (Language::Python, source),
             Self::JavaScript(source) => (Language::JavaScript, source),
+            Self::Groovy(source) => (Language::Groovy, source),
             Self::Component(_) => (Language::Component, ""),
         };
         let outputs = json!([{ "name": OUTPUT, "kind": "live_segment" }]);
@@ -134,9 +137,9 @@ impl Belt {
 
 /// A sandbox and the component of a program.
 pub(crate) async fn load(program: Program<'_>, cache: PathBuf) -> Result<(Sandbox, Arc<Component>)> {
-    let sandbox = Sandbox::new(Options { cache_dir: cache, compiled_dir: None, count_fuel: false })?;
+    let sandbox = Sandbox::new(Options::of(cache))?;
     let component = match program {
-        Program::Python(_) | Program::JavaScript(_) => sandbox.load_runtime(program.file()).await,
+        Program::Python(_) | Program::JavaScript(_) | Program::Groovy(_) => sandbox.load_runtime(program.file()).await,
         Program::Component(_) => sandbox.load_file(program.file()).await,
     };
     let component = component.context("run `make setup` and scripts/guests.sh")?;
