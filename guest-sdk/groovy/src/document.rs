@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::limits::Limits;
-use crate::subset::{CONSTRUCTS, classes, methods};
+use crate::subset::{CONSTRUCTS, Construct, classes, methods};
 
 /// Lines of names are broken before this column.
 const COLUMNS: usize = 120;
@@ -52,7 +52,8 @@ records of a stream, and shows the headers that the event type's expressions mak
 #[must_use]
 pub fn document() -> String {
     let mut page = BEGINNING.to_owned();
-    let (works, refused): (Vec<_>, Vec<_>) = CONSTRUCTS.iter().partition(|construct| construct.instead.is_none());
+    let (works, refused): (Vec<&Construct>, Vec<&Construct>) =
+        CONSTRUCTS.iter().partition(|construct| construct.instead.is_none());
     page.push_str("\n## What works\n\n| construct | for example |\n|---|---|\n");
     for construct in works {
         let _ = writeln!(page, "| {} | {} |", construct.name, code(construct.example));
