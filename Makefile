@@ -11,7 +11,7 @@ export GRANARY_CACHE_DIR ?= $(CURDIR)/target/granary-cache
 # Where the machine has no Postgres server, the set-up unpacks one there; one of the machine comes first.
 export PATH := $(PATH):$(CURDIR)/.granary/postgres/bin
 
-.PHONY: help setup build demo test test-groovy lint bench bench-belts bench-transforms bench-stream kill-test faults simulate fmt
+.PHONY: help setup build demo test test-groovy lint bench bench-belts bench-transforms bench-stream kill-test harvest-test faults simulate fmt
 
 help: ## Show what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-transforms: build ## Print the figures of transforms in each language; QUI
 
 bench-stream: build ## Print the figures of the stream layer; QUICK=1 for a smoke run
 	@QUICK=$(QUICK) target/release/bench --stream
+
+harvest-test: build ## Put a million records through a harvester of which a thousand fail, then audit the dead letters
+	@target/release/harvest
 
 kill-test: build ## Kill the engine 20 times while 20,000 events are posted, then audit every write
 	@target/release/kill

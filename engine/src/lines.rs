@@ -1,6 +1,6 @@
 //! What a program logs while somebody tries it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use granary_sandbox::{Level, LogSink};
 
@@ -12,14 +12,20 @@ const LINES_MAX: usize = 1_000;
 /// What a program logged since it was last asked, without the secrets that it was given.
 #[derive(Default)]
 pub(crate) struct Lines {
-    lines: Mutex<Vec<String>>,
+    kept: Mutex<Kept>,
     mask: Mask,
+}
+
+#[derive(Default)]
+struct Kept {
+    lines: Vec<String>,
+    dropped: u64,
 }
 
 impl Lines {
     /// For a program that was given these secrets.
     pub(crate) fn new(mask: Mask) -> Self {
-        Self { lines: Mutex::default(), mask }
+        Self { kept: Mutex::default(), mask }
     }
 
     /// Hides the secrets.
@@ -29,22 +35,25 @@ impl Lines {
 
     /// The lines, each with its level and logger in front; beyond a thousand only their number.
     pub(crate) fn take(&self) -> Vec<String> {
-        let mut lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(more @ 1..) = lines.len().checked_sub(LINES_MAX) {
-            lines.truncate(LINES_MAX);
-            lines.push(format!("... and {more} more lines"));
+        let Kept { mut lines, dropped } = std::mem::take(&mut *self.kept());
+        if dropped > 0 {
+            lines.push(format!("... and {dropped} more lines"));
         }
         lines
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl LogSink for Lines {
     fn line(&self, level: Level, logger: &str, message: &str) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those that are only counted need no text.
-        lines.push(match lines.len() < LINES_MAX {
-            true => format!("{} [{logger}] {}", level.as_str(), self.mask.hide(message)),
-            false => String::new(),
-        });
+        let mut kept = self.kept();
+        if kept.lines.len() < LINES_MAX {
+            kept.lines.push(format!("{} [{logger}] {}", level.as_str(), self.mask.hide(message)));
+        } else {
+            kept.dropped += 1;
+        }
     }
 }

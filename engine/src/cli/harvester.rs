@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use granary_catalog::harvester::{ExpressionsBody, Program, Transform as Definition, TransformBody};
-use granary_catalog::{Metadata, Problem, Report};
+use granary_catalog::{Problem, Report};
 use granary_sandbox::{Error, Options, Runner, Sandbox};
 use granary_stream::Headers;
 use serde_json::{Map, Value, json};

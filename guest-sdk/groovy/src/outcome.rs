@@ -2,7 +2,7 @@
 
 use crate::class::{Builtin, Class};
 use crate::diagnostic::Position;
-use crate::library::json::{Style, parse};
+use crate::library::json::Style;
 use crate::machine::Machine;
 use crate::raise::{Raise, Reason, Run, raise};
 use crate::value::{Native, Value};
@@ -100,30 +100,7 @@ pub(crate) fn outcome_of(machine: &mut Machine<'_>, value: &Value) -> Run<Outcom
             Native::JsonNode(list @ Value::List(_)) => outcome_of(machine, list),
             _ => one(machine, value),
         },
-        Value::Text(text) | Value::GString(text) if text.trim_start().starts_with('[') => {
-            split(machine, text)
-        }
         other => one(machine, other),
-    }
-}
-
-/// A text that begins as an array does: one message for each item, where it is one.
-fn split(machine: &mut Machine<'_>, text: &str) -> Run<Outcome> {
-    match parse(machine, text) {
-        Ok(list @ Value::List(_)) => {
-            let mut all = Vec::new();
-            for item in machine.items(&list)? {
-                match &item {
-                    Value::Null => {}
-                    // An item that is a text stays JSON: with its quotes.
-                    other => all.push(Outcome::Message(machine.json_of(other, Style::PLAIN)?)),
-                }
-            }
-            Ok(if all.is_empty() { Outcome::Skip } else { Outcome::Many(all) })
-        }
-        Ok(_) => Ok(Outcome::Message(text.to_owned())),
-        Err(raised) if matches!(raised.reason, Reason::Thrown(_)) => Ok(Outcome::Message(text.to_owned())),
-        Err(raised) => Err(raised),
     }
 }
 

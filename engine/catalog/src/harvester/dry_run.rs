@@ -8,7 +8,7 @@ use super::{EventTypeRefBody, TransformBody};
 use crate::{event_type::Metadata, fields::Fields, report::Report};
 
 /// The most records of one dry run.
-pub const RECORDS_MAX: usize = 1_000;
+const RECORDS_MAX: usize = 1_000;
 /// How many records of a stream are taken where nothing says so.
 const LAST_DEFAULT: usize = 10;
 

@@ -82,7 +82,7 @@ fn message(
     })
 }
 
-/// Checks that a text is JSON; an array becomes one message per element, each with its own bytes.
+/// Checks that a text is JSON; an array becomes one message per element that is not null, each with its own bytes.
 pub(crate) fn split_text(text: &str, messages: &mut Vec<TransformMessage>) -> Result<(), Failure> {
     if nests_deeper_than(DEPTH_MAX, text) {
         let text = format!("the transform returned JSON nested deeper than {DEPTH_MAX} levels");
@@ -92,7 +92,8 @@ pub(crate) fn split_text(text: &str, messages: &mut Vec<TransformMessage>) -> Re
     let checked = if text.trim_start_matches(space).starts_with('[') {
         serde_json::from_str::<Vec<&RawValue>>(text).map(|elements| {
             let element = |e: &RawValue| TransformMessage::Text(e.get().as_bytes().to_vec());
-            messages.extend(elements.into_iter().map(element));
+            // As of a list that the script itself returns, nothing skips.
+            messages.extend(elements.into_iter().filter(|e| e.get() != "null").map(element));
         })
     } else {
         serde_json::from_str::<&RawValue>(text).map(|_| messages.push(TransformMessage::Text(text.into())))

@@ -102,7 +102,7 @@ async fn results_become_messages_by_their_kind() {
                   }\n\
                   text\n";
     let payloads: [&[u8]; 7] =
-        [b"null", b"empty", b"map", b"list", b"headers", b"[{\"a\": 1.0}, 2]", b"words"];
+        [b"null", b"empty", b"map", b"list", b"headers", b"[{\"a\": 1.0}, null, 2]", b"words"];
     let outcomes = outcomes(source, &payloads).await;
     let (skip, deletion) = (Ok(Transformed::Skip), |event_id: Option<&str>| TransformMessage::Deletion {
         correlation_id: "c".into(),
@@ -135,7 +135,7 @@ async fn a_record_that_throws_fails_alone_and_names_the_line() {
 #[tokio::test]
 async fn what_is_outside_of_the_language_is_refused_with_its_place() {
     let diagnostic = refusal("def a = 1\nnew Thread({ a }).start()\n").await;
-    assert_eq!((diagnostic.line, diagnostic.column), (Some(2), Some(1)), "{diagnostic:?}");
+    assert_eq!((diagnostic.line, diagnostic.column), (Some(2), Some(5)), "{diagnostic:?}");
     assert!(diagnostic.message.contains("Thread"), "{diagnostic:?}");
     let diagnostic = refusal("if (true {\n}\n").await;
     assert_eq!(diagnostic.line, Some(1), "{diagnostic:?}");

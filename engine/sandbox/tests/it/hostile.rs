@@ -153,11 +153,12 @@ async fn runner(language: Language, limit: Duration) -> Runner {
         Language::Component => ("hostile-rust.wasm", String::new()),
         Language::Python => ("python.wasm", source("hostile-python/belt.py")),
         Language::JavaScript => ("javascript.wasm", source("hostile-javascript/belt.js")),
+        Language::Groovy => panic!("belts are not written in Groovy"),
     };
     let (sandbox, _) = python().await;
     let component = match language {
         Language::Component => sandbox.load_file(guest_path(file)).await,
-        Language::Python | Language::JavaScript => sandbox.load_runtime(guest_path(file)).await,
+        _ => sandbox.load_runtime(guest_path(file)).await,
     };
     let component = component.unwrap();
     let spec = ScriptSpec { language, call_timeout: limit, ..belt_spec(&text).0 };
