@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 share=target/share/granary
 mkdir -p "$share/sdk"
-for runtime in python javascript groovy; do
+for runtime in python javascript javascript-transform groovy; do
     if [ -e "target/guest/$runtime.wasm" ]; then cp -u "target/guest/$runtime.wasm" "$share/$runtime.wasm"; fi
 done
 # The crate names its neighbours by relative paths.

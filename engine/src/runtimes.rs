@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use granary_sandbox::{Component, Language, Sandbox};
+use granary_sandbox::{Component, Kind, Language, Sandbox};
 use tokio::sync::OnceCell;
 
 /// Where the runtimes are; the usual places where nothing is given.
@@ -12,8 +12,10 @@ use tokio::sync::OnceCell;
 pub struct Places {
     /// The Python runtime.
     pub python: Option<PathBuf>,
-    /// The JavaScript runtime.
+    /// The runtime of JavaScript belts.
     pub javascript: Option<PathBuf>,
+    /// The runtime of JavaScript transforms.
+    pub javascript_transform: Option<PathBuf>,
     /// The Groovy runtime.
     pub groovy: Option<PathBuf>,
 }
@@ -24,6 +26,7 @@ pub struct Runtimes {
     places: Places,
     python: OnceCell<Arc<Component>>,
     javascript: OnceCell<Arc<Component>>,
+    javascript_transform: OnceCell<Arc<Component>>,
     groovy: OnceCell<Arc<Component>>,
 }
 
@@ -31,8 +34,8 @@ impl Runtimes {
     /// Runtimes that are looked for when they are needed.
     #[must_use]
     pub fn new(sandbox: Sandbox, places: Places) -> Self {
-        let (python, javascript, groovy) = Default::default();
-        Self { sandbox, places, python, javascript, groovy }
+        let (python, javascript, javascript_transform, groovy) = Default::default();
+        Self { sandbox, places, python, javascript, javascript_transform, groovy }
     }
 
     /// What runs them.
@@ -46,21 +49,26 @@ impl Runtimes {
     pub fn preload(self: &Arc<Self>) {
         let runtimes = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(why) = runtimes.of(Language::Python).await {
+            if let Err(why) = runtimes.of(Kind::Belt, Language::Python).await {
                 tracing::debug!(%why, "the Python runtime was not loaded ahead");
             }
         });
     }
 
-    /// The runtime of a language, compiled once. The error says where it was looked for and what to do.
-    pub async fn of(&self, language: Language) -> Result<Arc<Component>, String> {
-        let (cell, given, name, title) = match language {
-            Language::Python => (&self.python, &self.places.python, "python", "Python"),
-            Language::JavaScript => (&self.javascript, &self.places.javascript, "javascript", "JavaScript"),
-            Language::Groovy => (&self.groovy, &self.places.groovy, "groovy", "Groovy"),
-            Language::Component => return Err("a component runs without a script runtime".to_owned()),
+    /// The runtime of what is written in a language, compiled once. The error says where it was looked for and what to do.
+    pub async fn of(&self, kind: Kind, language: Language) -> Result<Arc<Component>, String> {
+        let Self { places, .. } = self;
+        let (cell, given) = match (language, kind) {
+            (Language::Python, _) => (&self.python, &places.python),
+            (Language::JavaScript, Kind::Belt) => (&self.javascript, &places.javascript),
+            (Language::JavaScript, Kind::Transform) => {
+                (&self.javascript_transform, &places.javascript_transform)
+            }
+            (Language::Groovy, _) => (&self.groovy, &places.groovy),
+            (Language::Component, _) => return Err("a component runs without a script runtime".to_owned()),
         };
         cell.get_or_try_init(|| async {
+            let (name, title) = names(kind, language);
             let path = given.clone().map_or_else(|| find(name, title), Ok)?;
             self.sandbox
                 .load_runtime(&path)
@@ -69,6 +77,31 @@ impl Runtimes {
         })
         .await
         .cloned()
+    }
+}
+
+/// The runtimes that there are.
+pub const ALL: [(Kind, Language); 4] = [
+    (Kind::Belt, Language::Python),
+    (Kind::Belt, Language::JavaScript),
+    (Kind::Transform, Language::JavaScript),
+    (Kind::Transform, Language::Groovy),
+];
+
+/// Where a runtime lies that nobody has named; the error says where it was looked for and what to do.
+pub fn place(kind: Kind, language: Language) -> Result<PathBuf, String> {
+    let (name, title) = names(kind, language);
+    find(name, title)
+}
+
+/// Of a runtime, the name of its file without the ending, and what messages call it.
+fn names(kind: Kind, language: Language) -> (&'static str, &'static str) {
+    match (language, kind) {
+        (Language::Python, _) => ("python", "Python"),
+        (Language::JavaScript, Kind::Belt) => ("javascript", "JavaScript"),
+        (Language::JavaScript, Kind::Transform) => ("javascript-transform", "JavaScript transform"),
+        (Language::Groovy, _) => ("groovy", "Groovy"),
+        (Language::Component, _) => ("component", "component"),
     }
 }
 

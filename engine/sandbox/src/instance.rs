@@ -33,9 +33,30 @@ pub struct Instance {
 /// What runs in the store.
 enum Guest {
     /// A script runtime with its script.
-    Script { script: Script, language: Language },
+    Script { script: Script, frames: Frames },
     /// A component that the user compiled.
     Component(uploaded::Guest),
+}
+
+/// How a script runtime is asked, and how it answers.
+#[derive(Clone, Copy)]
+enum Frames {
+    /// [`crate::marshal`], both ways.
+    Marshal,
+    /// JSON, both ways.
+    Json,
+    /// Parts behind their lengths; outcomes are messages.
+    Messages,
+}
+
+impl Frames {
+    fn of(kind: Kind, language: Language) -> Self {
+        match (kind, language) {
+            (_, Language::Groovy) | (Kind::Transform, Language::JavaScript) => Self::Messages,
+            (Kind::Belt, Language::JavaScript) => Self::Json,
+            (_, Language::Python | Language::Component) => Self::Marshal,
+        }
+    }
 }
 
 impl std::fmt::Debug for Instance {
@@ -77,7 +98,7 @@ impl Instance {
         let (script, answer) = loaded.await.map_err(Refusal::from)?;
         let diagnostics = |all: Vec<_>| all.into_iter().map(Diagnostic::from).collect::<Vec<_>>();
         let warnings = answer.map(diagnostics).map_err(|all| Refusal::of_diagnostics(diagnostics(all)))?;
-        let guest = Guest::Script { script, language: spec.language };
+        let guest = Guest::Script { script, frames: Frames::of(spec.kind, spec.language) };
         let instance = Self::of(sandbox, spec, store, guest);
         Ok((instance, warnings))
     }
@@ -163,7 +184,7 @@ impl Instance {
         let Self { sandbox, store, guest, encoder, .. } = self;
         let text = |text: String| CallError::Frame { text };
         let outcomes = match guest {
-            Guest::Script { script, language: Language::JavaScript } => {
+            Guest::Script { script, frames: Frames::Json } => {
                 let mut question = Vec::with_capacity(batch.len() * EVENT_BYTES_TYPICAL);
                 let unsent = frame::json::encode(batch, &mut question);
                 let answer = ask(sandbox, store, limit, script, &question).await?;
@@ -174,26 +195,27 @@ impl Instance {
                     false => text(wrong),
                 })?;
                 let outcomes = frame::json::decode(&answer, unsent).map_err(text)?;
-                of_kind(outcomes, F::of_updates).ok_or_else(|| text("JavaScript runs only as a belt".to_owned()))?
+                of_kind(outcomes, F::of_updates)
+                    .ok_or_else(|| text("a runtime of belts runs a transform".to_owned()))?
             }
-            Guest::Script { script, language: Language::Groovy } => {
+            Guest::Script { script, frames: Frames::Messages } => {
                 let mut question = Vec::new();
                 frame::counted::encode(batch, &mut question).map_err(text)?;
                 let answer = ask(sandbox, store, limit, script, &question).await?.map_err(text)?;
                 let outcomes = frame::messages::decode(&answer, batch.len()).map_err(text)?;
                 let good = |messages| F::of_component(uploaded::Answer::Messages(messages));
-                of_kind(outcomes, good).ok_or_else(|| text("Groovy runs only as a transform".to_owned()))?
+                of_kind(outcomes, good)
+                    .ok_or_else(|| text("a runtime of transforms runs a belt".to_owned()))?
             }
-            Guest::Script { script, .. } => {
+            Guest::Script { script, frames: Frames::Marshal } => {
                 let unsent = frame::encode::<F>(batch, encoder);
                 let answer = ask(sandbox, store, limit, script, encoder.bytes()).await?;
                 let answer = answer.and_then(|answer| bytes(&answer)).map_err(text)?;
                 frame::decode::<F>(&answer, unsent).map_err(|e| text(e.to_string()))?
             }
             Guest::Component(component) => {
-                let answer = call(sandbox, store, limit, async |store| {
-                    uploaded::run(store, component, batch).await
-                });
+                let answer =
+                    call(sandbox, store, limit, async |store| uploaded::run(store, component, batch).await);
                 let outcomes = answer.await?.map_err(text)?;
                 of_kind(outcomes, F::of_component)
                     .ok_or_else(|| text("a component of another world runs".to_owned()))?

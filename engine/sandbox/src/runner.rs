@@ -129,7 +129,8 @@ impl Runner {
             stats.fuel += instance.fuel();
         }
         stats.throttled += self.quota.as_ref().map_or(Duration::ZERO, Quota::rested);
-        stats.throttled += self.probation.as_ref().map_or(Duration::ZERO, |probation| probation.quota.rested());
+        stats.throttled +=
+            self.probation.as_ref().map_or(Duration::ZERO, |probation| probation.quota.rested());
         stats
     }
 
@@ -222,10 +223,11 @@ impl Runner {
         let instance = instance.as_mut().expect("it was made sure of a moment ago");
         let started = Instant::now();
         let call = timed(instance.run::<F>(events, limit));
-        let (mut result, busy) = match probation.as_mut().map(|probation| &mut probation.quota).or(quota.as_mut()) {
-            Some(quota) => quota.run(call).await,
-            None => call.await,
-        };
+        let (mut result, busy) =
+            match probation.as_mut().map(|probation| &mut probation.quota).or(quota.as_mut()) {
+                Some(quota) => quota.run(call).await,
+                None => call.await,
+            };
         let took = started.elapsed();
         self.stats.calls_long += u64::from(took >= self.spec.long_call);
         let took = took / u32::try_from(events.len()).unwrap_or(u32::MAX).max(1);
@@ -257,7 +259,9 @@ impl Runner {
 
     /// From now on, or further on, the program gets little of the processors. One whose own share is smaller keeps that.
     fn begin_probation(&mut self) {
-        let Some(share) = self.sandbox.probation_millicpu().map(|share| share.clamp(1, 1_000)) else { return };
+        let Some(share) = self.sandbox.probation_millicpu().map(|share| share.clamp(1, 1_000)) else {
+            return;
+        };
         if self.spec.millicpu.is_some_and(|own| own <= share) {
             return;
         }

@@ -34,7 +34,7 @@ impl Kind {
 pub enum Language {
     /// Source text, run by the Python runtime component.
     Python,
-    /// Source text, JavaScript or TypeScript, run by the JavaScript runtime component.
+    /// Source text: a belt in JavaScript or TypeScript, or a transform in JavaScript. Each has a runtime component.
     JavaScript,
     /// Source text, run by the Groovy runtime component; only transforms are written in it.
     Groovy,

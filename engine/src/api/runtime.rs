@@ -5,6 +5,7 @@ use bytes::Bytes;
 use granary_catalog::{Belt, EventKind, EventType, Harvester, Object, Project, StartPosition, Status};
 
 use crate::harvester::trial::{Trial, Tried};
+use crate::stage::totals::Totals;
 
 /// A state, and why it is what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +103,9 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// The state of an object.
     fn status(&self, object: &Object) -> StatusReport;
+
+    /// What an object has done in this process since it was started.
+    fn totals(&self, object: &Object) -> Totals;
 
     /// The last lines that a step of an object logged, oldest first, each with its time in front. Steps:
     /// `sourceType`, `transform`, `metadataExtractor` of harvesters, `callback` of belts, `persister` of persisters.

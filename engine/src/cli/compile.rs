@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, ensure};
-use granary_sandbox::{Language, Options, Sandbox};
+use granary_sandbox::{Options, Sandbox};
 
 use super::Failure;
 use crate::runtimes::{self, Places, Runtimes};
@@ -22,12 +22,16 @@ impl Compile {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let folder = runtimes::compiled_dir();
         // What a cache keeps and what is shipped are the same files.
-        let sandbox =
-            Sandbox::new(Options::of(folder.clone()))?;
+        let sandbox = Sandbox::new(Options::of(folder.clone()))?;
         let runtimes = Runtimes::new(sandbox, Places::default());
         let mut kept = Vec::new();
-        for language in [Language::Python, Language::JavaScript, Language::Groovy] {
-            let runtime = runtimes.of(language).await.map_err(|e| anyhow!(e))?;
+        for (kind, language) in runtimes::ALL {
+            // The set-up leaves out what a machine lacks the tools for.
+            if let Err(missing) = runtimes::place(kind, language) {
+                println!("left out: {missing}");
+                continue;
+            }
+            let runtime = runtimes.of(kind, language).await.map_err(|e| anyhow!(e))?;
             kept.extend([runtime.entry().to_owned(), format!("{}.sha256", runtime.entry())]);
         }
         open_for_all(&folder, &kept).with_context(|| format!("could not finish {}", folder.display()))?;

@@ -8,15 +8,15 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use granary_catalog::harvester::{ExpressionsBody, Program, Transform as Definition, TransformBody};
 use granary_catalog::{Problem, Report};
-use granary_sandbox::{Error, Options, Runner, Sandbox};
+use granary_sandbox::{Error, Kind, Options, Runner, Sandbox};
 use granary_stream::Headers;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::Failure;
 use super::belt::local::cache_dir;
-use super::remote::Remote;
 use super::client::Target;
+use super::remote::Remote;
 use crate::harvester::transform::Transform;
 use crate::harvester::trial::{Bench, Sample, posted};
 use crate::lines::Lines;
@@ -40,7 +40,7 @@ enum Command {
 
 #[derive(Args)]
 struct Test {
-    /// The script; its language goes by its ending, .groovy or .py
+    /// The script; its language goes by its ending, .groovy, .js or .py
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
     /// Language of the script, where its ending does not tell
@@ -105,9 +105,10 @@ impl Test {
     }
 
     async fn in_an_engine(&self) -> Result<Value, Failure> {
-        let project = self.project.as_deref().ok_or_else(|| {
-            Failure::Usage("which project? Give --project (or GRANARY_PROJECT)".to_owned())
-        })?;
+        let project = self
+            .project
+            .as_deref()
+            .ok_or_else(|| Failure::Usage("which project? Give --project (or GRANARY_PROJECT)".to_owned()))?;
         let mut body = Map::new();
         if let Some(name) = &self.harvester {
             body.insert("harvester".to_owned(), json!(name));
@@ -160,7 +161,10 @@ impl Test {
         let mut report = Report::default();
         let mut definition = Definition::default();
         let (language_name, script) = (Some(self.language_of(path)?), Some(text(path)?));
-        definition.apply(TransformBody { language: language_name, script, ..TransformBody::default() }, &mut report);
+        definition.apply(
+            TransformBody { language: language_name, script, ..TransformBody::default() },
+            &mut report,
+        );
         let metadata = match &self.expressions {
             None => None,
             Some(path) => {
@@ -195,7 +199,7 @@ impl Test {
         match script.extension().and_then(|ending| ending.to_str()) {
             Some("groovy" | "gvy") => Ok("groovy".to_owned()),
             Some("py") => Ok("python".to_owned()),
-            Some("js") => Ok("js".to_owned()),
+            Some("js") => Ok("javascript".to_owned()),
             _ => Err(Failure::Usage(format!(
                 "in which language is {}? Its ending is none of .groovy, .py and .js: give --language",
                 script.display()
@@ -220,7 +224,7 @@ async fn load(program: &Program<'_>, lines: &Arc<Lines>, cache_dir: PathBuf) -> 
     let compiled_dir = Some(runtimes::compiled_dir());
     let sandbox = Sandbox::new(Options { compiled_dir, ..Options::of(cache_dir) })?;
     let runtimes = Runtimes::new(sandbox.clone(), Places::default());
-    let runtime = runtimes.of(language(program)).await.map_err(|e| anyhow!(e))?;
+    let runtime = runtimes.of(Kind::Transform, language(program)).await.map_err(|e| anyhow!(e))?;
     let log = Arc::clone(lines) as Arc<dyn granary_sandbox::LogSink>;
     let spec = transform_spec(program, log);
     let runner = Runner::new(sandbox, runtime, spec).await.map_err(|error| match error {
@@ -243,7 +247,11 @@ fn text(path: &Path) -> Result<String, Failure> {
 }
 
 fn listed(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("{} {}", problem.name, problem.reason)).collect::<Vec<_>>().join("\n")
+    problems
+        .iter()
+        .map(|problem| format!("{} {}", problem.name, problem.reason))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// An answer for people.

@@ -99,6 +99,7 @@ impl Config {
             runtimes: Places {
                 python: take.optional("python-runtime").map(PathBuf::from),
                 javascript: take.optional("javascript-runtime").map(PathBuf::from),
+                javascript_transform: take.optional("javascript-transform-runtime").map(PathBuf::from),
                 groovy: take.optional("groovy-runtime").map(PathBuf::from),
             },
             stream: take.explained("stream").unwrap_or(StreamChoice::Embedded),

@@ -67,7 +67,13 @@ pub const SETTINGS: &[Setting] = &[
         name: "javascript-runtime",
         value: "FILE",
         default: "",
-        help: "The JavaScript runtime component. The default looks for javascript.wasm in the same places",
+        help: "The runtime component of JavaScript belts. The default looks for javascript.wasm in the same places",
+    },
+    Setting {
+        name: "javascript-transform-runtime",
+        value: "FILE",
+        default: "",
+        help: "The runtime component of JavaScript transforms. The default looks for javascript-transform.wasm in the same places",
     },
     Setting {
         name: "groovy-runtime",

@@ -149,8 +149,9 @@ impl Extractor {
         }
         let bytes = payload.len();
         if bytes > RECORD_BYTES_MAX {
-            let text =
-                format!("an event of {bytes} bytes is larger than a record may be ({RECORD_BYTES_MAX} bytes)");
+            let text = format!(
+                "an event of {bytes} bytes is larger than a record may be ({RECORD_BYTES_MAX} bytes)"
+            );
             return Err(Refusal::new("record_too_large", "RecordTooLarge", text));
         }
         Ok(Event { key: Bytes::from(correlation_id.into_bytes()), headers, payload })

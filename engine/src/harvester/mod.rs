@@ -89,7 +89,8 @@ fn event_in(message: &Message) -> EventIn<'_> {
 #[async_trait]
 impl Process for Harvester {
     async fn process(&mut self, batch: Vec<Delivered>) -> Result<Outcome, Error> {
-        let records: Vec<EventIn<'_>> = batch.iter().map(|delivered| event_in(&delivered.record.message)).collect();
+        let records: Vec<EventIn<'_>> =
+            batch.iter().map(|delivered| event_in(&delivered.record.message)).collect();
         let results = self.transform.run(&records).await?;
         drop(records);
         if results.len() != batch.len() {
@@ -110,7 +111,13 @@ impl Process for Harvester {
                 Err(failure) => Err((Refusal::from(failure), &self.transform_log)),
             };
             match made {
-                Ok(mut outputs) => outcome.outputs.append(&mut outputs),
+                Ok(mut outputs) => {
+                    let deletes =
+                        |output: &&Output| output.message.headers.get("grnry-deletion-flag") == Some("true");
+                    outcome.split += u64::from(outputs.len() > 1);
+                    outcome.deletions += outputs.iter().filter(deletes).count() as u64;
+                    outcome.outputs.append(&mut outputs);
+                }
                 Err((refusal, log)) => {
                     refusal.log(log, &delivered);
                     outcome.dead.push(refusal.of(delivered));

@@ -35,7 +35,8 @@ impl Transform {
 
 fn pass_through(payload: &[u8]) -> TransformOutcome {
     let json = serde_json::from_slice::<&serde_json::value::RawValue>(payload);
-    let text = json.map_err(|e| e.to_string()).and_then(|_| str::from_utf8(payload).map_err(|e| e.to_string()));
+    let text =
+        json.map_err(|e| e.to_string()).and_then(|_| str::from_utf8(payload).map_err(|e| e.to_string()));
     match text {
         Ok(text) => Transformed::of_text(text),
         Err(why) => Err(Failure {

@@ -208,7 +208,8 @@ fn place_of(trace: &str) -> (Option<u32>, Option<u32>) {
         let mut parts = place.split(':').map(number);
         return (parts.next().flatten(), parts.next().flatten());
     }
-    let in_python = trace.lines().rev().find_map(|line| line.trim_start().strip_prefix("File ")?.split_once(", line "));
+    let in_python =
+        trace.lines().rev().find_map(|line| line.trim_start().strip_prefix("File ")?.split_once(", line "));
     (in_python.and_then(|(_, rest)| number(rest)), None)
 }
 

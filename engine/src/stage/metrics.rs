@@ -27,6 +27,16 @@ pub fn describe() {
         Unit::Count,
         "Records that the stage left out on purpose"
     );
+    describe_counter!(
+        "granary_stage_split_total",
+        Unit::Count,
+        "Records that a transform made several events of"
+    );
+    describe_counter!(
+        "granary_stage_deletions_total",
+        Unit::Count,
+        "Deletion notices that a harvester wrote"
+    );
     describe_counter!("granary_stage_failures_total", Unit::Count, "Dead letters, by code");
     describe_counter!(
         "granary_stage_letters_retried_total",
@@ -91,6 +101,8 @@ impl Labels {
         counter!("granary_stage_records_out_total", &labels).increment(batch.records_out);
         counter!("granary_stage_bytes_out_total", &labels).increment(batch.bytes_out);
         counter!("granary_stage_skipped_total", &labels).increment(batch.skipped);
+        counter!("granary_stage_split_total", &labels).increment(batch.split);
+        counter!("granary_stage_deletions_total", &labels).increment(batch.deletions);
         #[expect(clippy::cast_precision_loss, reason = "a batch has far fewer records than 2^52")]
         histogram!("granary_stage_batch_records", &labels).record(batch.records_in as f64);
         histogram!("granary_stage_process_seconds", &labels).record(batch.process);
@@ -145,6 +157,10 @@ pub struct Batch {
     pub bytes_out: u64,
     /// Records left out on purpose.
     pub skipped: u64,
+    /// Records that became several messages.
+    pub split: u64,
+    /// Messages that delete.
+    pub deletions: u64,
     /// Time to process.
     pub process: Duration,
     /// Time to append and commit.

@@ -19,6 +19,7 @@ pub mod decisions;
 pub mod members;
 pub mod metrics;
 mod repeats;
+pub mod totals;
 pub mod worker;
 
 use std::sync::Arc;
@@ -127,6 +128,10 @@ pub struct Outcome {
     pub effect: Option<Box<dyn Effect>>,
     /// Records that were left out on purpose (a transform answered null).
     pub skipped: u64,
+    /// Records that became several messages.
+    pub split: u64,
+    /// Messages that delete.
+    pub deletions: u64,
 }
 
 /// Why a batch could not be processed at all. Nothing of it has happened; the worker tries again with back-off, or

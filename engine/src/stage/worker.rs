@@ -39,6 +39,7 @@ use super::decisions::Decisions;
 use super::members::Members;
 use super::metrics::{Batch, Labels};
 use super::repeats::Repeats;
+use super::totals::Totals;
 use super::{Dead, Delivered, Error, Outcome, Process};
 
 /// Most records of one batch: large enough that the fixed cost of a commit disappears.
@@ -106,6 +107,8 @@ pub struct Spec {
     pub dead_letter_stream: String,
     /// Where several processes share the stages: the turn that puts every partition once where `start` says.
     pub turn: Option<u64>,
+    /// Where it counts what it does.
+    pub totals: Totals,
 }
 
 /// What the parts of an engine share.
@@ -525,7 +528,8 @@ impl Worker {
             Incarnation { stage: self.spec.id.clone(), version: self.spec.version, epoch: self.epoch };
         let mut appends: Vec<Append> = Vec::new();
         let mut index: HashMap<(Arc<str>, u32), usize> = HashMap::new();
-        figures.skipped = outcome.skipped;
+        (figures.skipped, figures.split, figures.deletions) =
+            (outcome.skipped, outcome.split, outcome.deletions);
         for mut output in outcome.outputs {
             output.message.system.stage = Some(incarnation.clone());
             figures.records_out += 1;

@@ -35,7 +35,9 @@ impl Inner {
         let spec = ScriptSpec { packages, ..belt_spec(belt, outputs, &secrets, log, self.outbound.of(belt)) };
         let component = match belt.program() {
             belt::Program::Dbt => return Ok(Vec::new()),
-            belt::Program::Python(_) | belt::Program::JavaScript(_) => self.runtimes.of(spec.language).await,
+            belt::Program::Python(_) | belt::Program::JavaScript(_) => {
+                self.runtimes.of(Kind::Belt, spec.language).await
+            }
             belt::Program::Component(hash) => self.component(&belt.project, hash).await,
         };
         // What a module says while it is loaded may hold what it was given.

@@ -89,14 +89,16 @@ async fn build_harvester(
         .ok_or_else(|| Error::Final(format!("the source topic '{input}' does not exist")))?;
     let transform_log = inner.logs.ring(&object.stage_id(), "transform");
     let sink = Arc::new(RingSink::new(transform_log.clone()));
-    let transform = match inner.transform(&stored.project, &stored.transform, sink).await.map_err(Error::Final)? {
-        None => Transform::PassThrough,
-        Some((component, spec)) => {
-            let runner =
-                Runner::new(inner.runtimes.sandbox().clone(), component, spec).await.map_err(script_error)?;
-            Transform::Guest(Box::new(runner), Some(Meter::new("harvester", &stored.project, name)))
-        }
-    };
+    let transform =
+        match inner.transform(&stored.project, &stored.transform, sink).await.map_err(Error::Final)? {
+            None => Transform::PassThrough,
+            Some((component, spec)) => {
+                let runner = Runner::new(inner.runtimes.sandbox().clone(), component, spec)
+                    .await
+                    .map_err(script_error)?;
+                Transform::Guest(Box::new(runner), Some(Meter::new("harvester", &stored.project, name)))
+            }
+        };
     let extractor = Extractor::new(log.id(), name, &(&target).into()).map_err(Error::Final)?;
     let spec = Spec {
         id: object.stage_id(),
@@ -112,6 +114,7 @@ async fn build_harvester(
         start: start(from, if stored.starts_at_earliest() { Start::Earliest } else { Start::Latest }),
         dead_letter_stream: object.dead_letter_stream(),
         turn: None,
+        totals: inner.totals(object),
     };
     let extractor_log = inner.logs.ring(&object.stage_id(), "metadataExtractor");
     let process =
@@ -180,7 +183,7 @@ async fn build_belt(
     let script = ScriptSpec { packages, ..belt_spec(&stored, &outputs, &secrets, sink, http) };
     let component = match stored.program() {
         granary_catalog::belt::Program::Component(hash) => inner.component(&stored.project, hash).await,
-        _ => inner.runtimes.of(script.language).await,
+        _ => inner.runtimes.of(Kind::Belt, script.language).await,
     };
     let (sandbox, component) = (inner.runtimes.sandbox().clone(), component.map_err(Error::Final)?);
     let crew = Crew::new(sandbox, component, script, stored.replicas as usize)
@@ -198,6 +201,7 @@ async fn build_belt(
         start: start(from, first),
         dead_letter_stream: object.dead_letter_stream(),
         turn: None,
+        totals: inner.totals(object),
     };
     let routes = Routes { targets, profile_updates, generic };
     let process = belt::Belt::new(
@@ -242,6 +246,7 @@ async fn build_persister(
         start: Start::Earliest,
         dead_letter_stream: object.dead_letter_stream(),
         turn: None,
+        totals: inner.totals(object),
     };
     Ok((spec, process))
 }
@@ -358,7 +363,9 @@ impl Inner {
         let component = match &program {
             Program::Identity | Program::Unsupported(_) => return Ok(None),
             Program::Component(hash) => self.component(project, hash).await?,
-            Program::Python(_) | Program::Groovy(_) => self.runtimes.of(language(&program)).await?,
+            Program::Python(_) | Program::Groovy(_) | Program::JavaScript(_) => {
+                self.runtimes.of(Kind::Transform, language(&program)).await?
+            }
         };
         Ok(Some((component, transform_spec(&program, log))))
     }
@@ -369,6 +376,7 @@ pub(crate) fn language(program: &Program<'_>) -> Language {
     match program {
         Program::Python(_) => Language::Python,
         Program::Groovy(_) => Language::Groovy,
+        Program::JavaScript(_) => Language::JavaScript,
         Program::Component(_) | Program::Identity | Program::Unsupported(_) => Language::Component,
     }
 }
@@ -377,7 +385,7 @@ pub(crate) fn language(program: &Program<'_>) -> Language {
 pub(crate) fn transform_spec(program: &Program<'_>, log: Arc<dyn LogSink>) -> ScriptSpec {
     let source = match program {
         Program::Python(source) => source.clone(),
-        Program::Groovy(source) => (*source).to_owned(),
+        Program::Groovy(source) | Program::JavaScript(source) => (*source).to_owned(),
         Program::Component(_) | Program::Identity | Program::Unsupported(_) => String::new(),
     };
     ScriptSpec {

@@ -40,6 +40,7 @@ use crate::outbound::Outbound;
 use crate::runtimes::Runtimes;
 use crate::secrets::Secrets;
 use crate::stage::Error;
+use crate::stage::totals::Totals;
 use crate::stage::worker::{Relay, Shared, Trouble, Worker};
 
 /// First wait before a stage is built again, doubled up to [`RESTART_MAX`].
@@ -79,6 +80,7 @@ struct Inner {
     secrets: Secrets,
     logs: ObjectLogs,
     objects: Mutex<HashMap<Object, Arc<Running>>>,
+    totals: Mutex<HashMap<Object, Totals>>,
     tasks: TaskTracker,
     /// Turns of dry runs.
     trials: tokio::sync::Semaphore,
@@ -101,6 +103,7 @@ impl Supervisor {
             secrets,
             logs: ObjectLogs::default(),
             objects: Mutex::default(),
+            totals: Mutex::default(),
             tasks: TaskTracker::new(),
             together: std::sync::OnceLock::new(),
             trials: tokio::sync::Semaphore::new(check::TRIALS),
@@ -380,6 +383,11 @@ impl Supervisor {
 }
 
 impl Inner {
+    /// What an object has done in this process.
+    fn totals(&self, object: &Object) -> Totals {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner).entry(object.clone()).or_default().clone()
+    }
+
     /// An uploaded component of a project, compiled.
     async fn component(&self, project: &str, hash: &str) -> Result<Arc<Component>, String> {
         let client = self.shared.db.client().await.map_err(|e| e.to_string())?;

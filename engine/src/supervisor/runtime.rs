@@ -1,5 +1,7 @@
 //! The supervisor as the API sees it.
 
+use std::sync::PoisonError;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use granary_catalog::{
@@ -9,9 +11,10 @@ use granary_db::{definitions, eventstore, live_segment, roles};
 use tracing::info;
 
 use super::{Supervisor, launch};
-use crate::harvester::trial::{Trial, Tried};
 use crate::api::runtime::{CheckError, ComponentKind, ErrorKind, Runtime, RuntimeError, StatusReport};
+use crate::harvester::trial::{Trial, Tried};
 use crate::stage::Error;
+use crate::stage::totals::Totals;
 
 #[async_trait]
 impl Runtime for Supervisor {
@@ -60,11 +63,16 @@ impl Runtime for Supervisor {
         }
         granary_db::cursors::delete_stage(&self.0.shared.db, &object.stage_id()).await.map_err(of_db)?;
         self.0.logs.remove(&object.stage_id());
+        self.0.totals.lock().unwrap_or_else(PoisonError::into_inner).remove(object);
         Ok(())
     }
 
     fn status(&self, object: &Object) -> StatusReport {
         self.report(object)
+    }
+
+    fn totals(&self, object: &Object) -> Totals {
+        self.0.totals(object)
     }
 
     fn logs(&self, object: &Object, step: &str, lines: usize) -> Vec<String> {

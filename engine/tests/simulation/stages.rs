@@ -55,6 +55,7 @@ impl Stage {
             start: Start::Earliest,
             dead_letter_stream: "dlq".to_owned(),
             turn: None,
+            totals: granary_engine::stage::totals::Totals::default(),
         }
     }
 

@@ -40,7 +40,10 @@ struct Arguments {
 async fn main() -> Result<ExitCode> {
     let Arguments { events, one_of } = Arguments::parse();
     let failing = events / one_of;
-    ensure!((1..=1_000).contains(&failing), "{failing} records would fail; give numbers that make 1 to 1,000");
+    ensure!(
+        (1..=1_000).contains(&failing),
+        "{failing} records would fail; give numbers that make 1 to 1,000"
+    );
     let scratch = target_dir().join("bench");
     std::fs::create_dir_all(&scratch)?;
     let node = Node::start_with(Settings { scratch: Some(scratch), ..Settings::default() }).await?;
@@ -67,7 +70,10 @@ async fn main() -> Result<ExitCode> {
     await_condition("the eventstore to hold the others", PATIENCE, async || {
         let rows = project.rows_in(&project.eventstore(INPUT)).await?;
         let dead = project.dead_letter_count().await?;
-        ensure!(rows <= events - failing && dead <= failing, "{rows} events and {dead} dead letters are too many");
+        ensure!(
+            rows <= events - failing && dead <= failing,
+            "{rows} events and {dead} dead letters are too many"
+        );
         let done = rows == events - failing && dead == failing;
         Ok(Look::from_option(done.then_some(()), format!("{rows} events, {dead} dead letters")))
     })
@@ -75,7 +81,9 @@ async fn main() -> Result<ExitCode> {
     println!("harvest: everything came out {:.0} s after the first post", begun.elapsed().as_secs_f64());
     match audit(&project, one_of, failing).await {
         Ok(()) => {
-            println!("harvest: the {failing} dead letters are the refused records, byte for byte and in order");
+            println!(
+                "harvest: the {failing} dead letters are the refused records, byte for byte and in order"
+            );
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
@@ -100,7 +108,10 @@ async fn audit(project: &Project, one_of: u64, failing: u64) -> Result<()> {
             bail!("partition {partition}: offset {offset} was written behind {before}");
         }
         let bytes = letter.payload_bytes()?;
-        ensure!(bytes == stored(project, partition, offset).await?, "{place}: the bytes are not those of the record");
+        ensure!(
+            bytes == stored(project, partition, offset).await?,
+            "{place}: the bytes are not those of the record"
+        );
         numbers.push(number_of(letter, &bytes)?);
     }
     numbers.sort_unstable();
@@ -113,7 +124,10 @@ async fn audit(project: &Project, one_of: u64, failing: u64) -> Result<()> {
 fn number_of(letter: &DeadLetter, bytes: &[u8]) -> Result<u64> {
     let body = CollectorPayload::decode(bytes)?.body.context("a body")?;
     let event: serde_json::Value = serde_json::from_slice(&body)?;
-    let number = event["lastName"].as_str().and_then(event::number_of).with_context(|| format!("a number in {event}"))?;
+    let number = event["lastName"]
+        .as_str()
+        .and_then(event::number_of)
+        .with_context(|| format!("a number in {event}"))?;
     ensure!(letter.reason() == format!("refused {number}"), "event {number}: {:?}", letter.reason());
     Ok(number)
 }
@@ -123,6 +137,9 @@ async fn stored(project: &Project, partition: u64, offset: u64) -> Result<Vec<u8
     let path = format!("/streams/snowplow/records?partition={partition}&from={offset}&limit=1");
     let answer = project.api.get(&path).await?.ok()?;
     let record = &answer["records"][0];
-    ensure!(record["offset"] == offset, "the record at offset {offset} of partition {partition} is not there");
+    ensure!(
+        record["offset"] == offset,
+        "the record at offset {offset} of partition {partition} is not there"
+    );
     DeadLetter { body: record.clone() }.payload_bytes()
 }

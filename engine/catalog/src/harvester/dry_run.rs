@@ -127,11 +127,15 @@ impl DryRunBody {
 impl SampleBody {
     fn check(&self, index: usize, report: &mut Report) {
         if self.payload.is_some() == self.body.is_some() {
-            let reason = "needs either 'payload' (the record as it is) or 'body' (what is posted to the collector)";
+            let reason =
+                "needs either 'payload' (the record as it is) or 'body' (what is posted to the collector)";
             report.problem(format!("records[{index}]"), reason);
         }
         for (name, value) in self.headers.iter().flatten().filter(|(_, value)| !value.is_string()) {
-            report.problem(format!("records[{index}].headers.{name}"), format!("must be a text but is {value}"));
+            report.problem(
+                format!("records[{index}].headers.{name}"),
+                format!("must be a text but is {value}"),
+            );
         }
         if let Some(encoding) = &self.payload_encoding
             && !matches!(encoding.as_str(), "text" | "base64")

@@ -138,6 +138,8 @@ pub enum Program<'a> {
     Python(String),
     /// A Groovy script, as it was given: its runtime un-escapes it, going by what compiles.
     Groovy(&'a str),
+    /// Likewise in JavaScript.
+    JavaScript(&'a str),
     /// An uploaded component, by the SHA-256 of its bytes in hex.
     Component(&'a str),
     /// A language that does not run yet.
@@ -715,9 +717,13 @@ impl Transform {
         match self.program() {
             Program::Unsupported(language) => Some(format!(
                 "the transform's language '{language}' does not run in this version of the engine; \
-                 those that run are 'groovy', 'python' and 'component' (an uploaded WebAssembly component)"
+                 those that run are 'groovy', 'javascript', 'python' and 'component' (an uploaded WebAssembly component)"
             )),
-            Program::Identity | Program::Python(_) | Program::Groovy(_) | Program::Component(_) => None,
+            Program::Identity
+            | Program::Python(_)
+            | Program::Groovy(_)
+            | Program::JavaScript(_)
+            | Program::Component(_) => None,
         }
     }
 
@@ -728,6 +734,7 @@ impl Transform {
             ("python", _) => Program::Python(unescape(&self.script)),
             ("groovy", _) if self.script.trim() == DEFAULT_SCRIPT => Program::Identity,
             ("groovy", _) => Program::Groovy(&self.script),
+            ("js" | "javascript", _) => Program::JavaScript(&self.script),
             (language, _) => Program::Unsupported(language),
         }
     }

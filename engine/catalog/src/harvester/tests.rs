@@ -109,14 +109,16 @@ fn a_label_stands_for_its_event_type_with_a_warning() {
 
 #[test]
 fn languages_that_do_not_run_are_kept_and_refused_at_start() {
-    for language in ["js", "ruby"] {
+    for language in ["ruby"] {
         let mut body = body();
         body["transform"]["language"] = json!(language);
         let (harvester, _) = create(&body).unwrap();
         let obstacle = harvester.start_obstacle().unwrap();
         assert!(
             obstacle.contains(language)
-                && ["'groovy'", "'python'", "'component'"].iter().all(|runs| obstacle.contains(runs))
+                && ["'groovy'", "'javascript'", "'python'", "'component'"]
+                    .iter()
+                    .all(|runs| obstacle.contains(runs))
         );
     }
 }

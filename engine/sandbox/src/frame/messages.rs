@@ -38,7 +38,10 @@ fn outcome(from: &mut Reader<'_>) -> Result<TransformOutcome, String> {
 }
 
 /// Reads one message, which is several where its text is a JSON array.
-fn message(from: &mut Reader<'_>, messages: &mut Vec<TransformMessage>) -> Result<Result<(), Failure>, String> {
+fn message(
+    from: &mut Reader<'_>,
+    messages: &mut Vec<TransformMessage>,
+) -> Result<Result<(), Failure>, String> {
     let kind = from.byte(2, "message")?;
     if kind == 0 {
         return Ok(split_text(from.str()?, messages));
@@ -92,7 +95,10 @@ mod tests {
             let error = decode(&ANSWER[..end], 3).unwrap_err();
             assert!(error.contains(&format!("of {end}")), "{end}: {error}");
         }
-        assert_eq!(decode(b"\x01\0\0\0\0\x01\0\0\0\x03", 1).unwrap_err(), "the answer has no message at byte 9 of 10");
+        assert_eq!(
+            decode(b"\x01\0\0\0\0\x01\0\0\0\x03", 1).unwrap_err(),
+            "the answer has no message at byte 9 of 10"
+        );
     }
 
     proptest! {

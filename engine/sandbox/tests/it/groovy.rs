@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use granary_sandbox::{
-    Component, Diagnostic, Error, EventIn, FailureKind, Language, Level, LogSink, Runner, Sandbox, ScriptSpec,
-    TransformMessage, TransformOutcome, Transformed,
+    Component, Diagnostic, Error, EventIn, FailureKind, Language, Level, LogSink, Runner, Sandbox,
+    ScriptSpec, TransformMessage, TransformOutcome, Transformed,
 };
 
 use crate::support::{Lines, guest_path, headers, python, transform_spec};

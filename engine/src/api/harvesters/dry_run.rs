@@ -46,7 +46,8 @@ pub(super) async fn dry_run(
     if let Some(given) = body.transform {
         transform.apply(given, &mut report);
     }
-    let reference = event_type_of(&client, &scope.project, base.as_ref(), body.event_type, &mut report).await?;
+    let reference =
+        event_type_of(&client, &scope.project, base.as_ref(), body.event_type, &mut report).await?;
     let metadata = match (reference, body.expressions) {
         (None, None) => None,
         (reference, given) => Some(given.unwrap_or_default().over(reference, &mut report)),
@@ -75,7 +76,8 @@ pub(super) async fn dry_run(
     warnings.extend(more);
     if tried.len() < records {
         let left = records - tried.len();
-        warnings.push(format!("The dry run took too long: the last {left} of {records} records were left out."));
+        warnings
+            .push(format!("The dry run took too long: the last {left} of {records} records were left out."));
     }
     let rendered = tried.iter().map(Tried::render).collect();
     Ok(with_warnings(Map::from_iter([("records".to_owned(), rendered)]), &warnings))
@@ -148,7 +150,11 @@ fn bytes_of(value: Value) -> Bytes {
 }
 
 /// The last records of a stream.
-async fn newest(state: &ApiState, base: Option<&Harvester>, wanted: StreamBody) -> Result<Vec<Sample>, Error> {
+async fn newest(
+    state: &ApiState,
+    base: Option<&Harvester>,
+    wanted: StreamBody,
+) -> Result<Vec<Sample>, Error> {
     let read = || base.map_or_else(|| source_type::DEFAULT_TOPIC.to_owned(), Harvester::input_topic);
     let stream = wanted.name.unwrap_or_else(read);
     let topics = state.log.topics();

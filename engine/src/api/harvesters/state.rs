@@ -17,7 +17,8 @@ use crate::api::{
 /// Steps that log.
 const STEPS: [&str; 3] = ["sourceType", "transform", "metadataExtractor"];
 
-/// The state of a harvester.
+/// The state of a harvester, and what it has done in this process: `records` with `read`, `written`, `skipped` (became no
+/// event), `split` (became several), `deletions` and `failed`.
 #[utoipa::path(get, path = "/harvesters/instances/{name}/state", tag = "harvesters",
     security(("bearer" = ["viewer"])), params(("name" = String, Path, description = "Technical name")),
     responses((status = 200)))]
@@ -29,7 +30,9 @@ pub(super) async fn get_state(
     let found = find(&client, &scope.project, scope.path("name")).await?.definition;
     let report = state.runtime.status(&found.object());
     let link = format!("{}/state", href(&state, &found));
-    Ok(Json(Value::Object(running::report(&report, Some(&link)))))
+    let mut body = running::report(&report, Some(&link));
+    body.insert("records".to_owned(), state.runtime.totals(&found.object()).render());
+    Ok(Json(Value::Object(body)))
 }
 
 /// Starts, stops or restarts a harvester.

@@ -99,7 +99,7 @@ async fn require_component(client: &Client, harvester: &Harvester) -> Result<(),
 /// Loads the transform if it is in a language that runs.
 async fn check(state: &ApiState, harvester: &Harvester) -> Result<Vec<String>, Error> {
     let field = match harvester.transform.program() {
-        Program::Python(_) | Program::Groovy(_) => "transform.script",
+        Program::Python(_) | Program::Groovy(_) | Program::JavaScript(_) => "transform.script",
         Program::Component(_) => "transform.component",
         Program::Identity | Program::Unsupported(_) => return Ok(Vec::new()),
     };

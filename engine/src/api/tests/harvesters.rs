@@ -162,18 +162,27 @@ async fn a_dry_run_tries_what_it_is_given_in_place_of_what_is_stored() {
     let path = "/projects/p/harvesters/dry-run";
     let taken = || std::mem::take(&mut *api.runtime.trials.lock().unwrap()).remove(0);
 
-    let records = json!([{"payload": "a"}, {"payload": {"b": 1}}, {"payload": "//8=", "payloadEncoding": "base64"}]);
+    let records =
+        json!([{"payload": "a"}, {"payload": {"b": 1}}, {"payload": "//8=", "payloadEncoding": "base64"}]);
     let answer = api.post(path, json!({"harvester": "harvesterforlivesegm", "records": records})).await.ok();
-    assert_eq!(answer["warnings"], json!(["The dry run took too long: the last 3 of 3 records were left out."]));
+    assert_eq!(
+        answer["warnings"],
+        json!(["The dry run took too long: the last 3 of 3 records were left out."])
+    );
     let trial = taken();
-    assert_eq!((trial.harvester.as_str(), trial.transform.language.as_str()), ("harvesterforlivesegm", "python"));
+    assert_eq!(
+        (trial.harvester.as_str(), trial.transform.language.as_str()),
+        ("harvesterforlivesegm", "python")
+    );
     let payloads: Vec<&[u8]> = trial.samples.iter().map(|sample| &*sample.payload).collect();
     assert_eq!(payloads, [&b"a"[..], b"{\"b\":1}", b"\xff\xff"]);
     assert_eq!(trial.metadata.unwrap().event_type, "livesegment-datain");
 
     let transform = json!({"language": "groovy", "script": "null"});
     let expressions = json!({"eventIdExpression": "'fixed'"});
-    api.post(path, json!({"transform": transform, "expressions": expressions, "records": [{"body": "{}"}]})).await.ok();
+    api.post(path, json!({"transform": transform, "expressions": expressions, "records": [{"body": "{}"}]}))
+        .await
+        .ok();
     let trial = taken();
     assert_eq!((trial.transform.script.as_str(), trial.harvester.as_str()), ("null", "dry-run"));
     let metadata = trial.metadata.unwrap();
@@ -201,7 +210,10 @@ async fn a_dry_run_names_what_is_wrong_with_its_body() {
         (json!({"transform": {"language": "cobol"}, "records": []}), &["transform.language"]),
         (json!({"transform": {"language": "ruby", "script": "nil"}, "records": []}), &["transform.language"]),
         (json!({"eventType": {"name": "nope"}, "records": []}), &["eventType.name"]),
-        (json!({"expressions": {"eventIdExpression": "#no("}, "records": []}), &["expressions.eventIdExpression"]),
+        (
+            json!({"expressions": {"eventIdExpression": "#no("}, "records": []}),
+            &["expressions.eventIdExpression"],
+        ),
     ] {
         assert_eq!(api.post(path, body.clone()).await.invalid(), fields, "{body}");
     }

@@ -30,7 +30,7 @@ use crate::{
     },
     harvester::trial::{Trial, Tried},
     secrets::Secrets,
-    stage::book::Book,
+    stage::{book::Book, totals::Totals},
 };
 
 /// Where links begin.
@@ -112,6 +112,10 @@ impl Runtime for Recorder {
         StatusReport { status, reason }
     }
 
+    fn totals(&self, _: &Object) -> Totals {
+        Totals::default()
+    }
+
     fn logs(&self, object: &Object, step: &str, lines: usize) -> Vec<String> {
         vec![format!("{object} {step} {lines}")]
     }
@@ -146,7 +150,11 @@ impl Runtime for Recorder {
     }
 
     async fn try_harvester(&self, trial: Trial) -> Result<(Vec<String>, Vec<Tried>), CheckError> {
-        self.calls.lock().unwrap().push(format!("try {} on {} records", trial.harvester, trial.samples.len()));
+        self.calls.lock().unwrap().push(format!(
+            "try {} on {} records",
+            trial.harvester,
+            trial.samples.len()
+        ));
         self.trials.lock().unwrap().push(trial);
         self.check.lock().unwrap().clone().map(|warnings| (warnings, Vec::new()))
     }

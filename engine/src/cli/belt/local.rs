@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use granary_catalog::belt::Requirement;
 use granary_catalog::{Belt, EventKind, SecretValues};
 use granary_db::definitions::component;
-use granary_sandbox::{BeltOutcome, Error, EventIn, Language, LogSink, Options, Runner, Sandbox};
+use granary_sandbox::{BeltOutcome, Error, EventIn, Kind, Language, LogSink, Options, Runner, Sandbox};
 
 use super::build::Program;
 use super::folder::Folder;
@@ -88,7 +88,7 @@ impl Local {
         let places = Places {
             python: sandboxed.python_runtime.clone(),
             javascript: sandboxed.javascript_runtime.clone(),
-            groovy: None,
+            ..Places::default()
         };
         let runtimes = Runtimes::new(sandbox.clone(), places);
         // On the user's own machine only the belt's own grants decide.
@@ -104,7 +104,7 @@ impl Local {
         let component = match (component, spec.language) {
             (Some(bytes), Language::Component) => sandbox.load_bytes(bytes).await?,
             (None, language @ (Language::Python | Language::JavaScript)) => {
-                runtimes.of(language).await.map_err(|e| anyhow!(e))?
+                runtimes.of(Kind::Belt, language).await.map_err(|e| anyhow!(e))?
             }
             _ => return Err(Failure::Failed(anyhow!("the belt's type and its program do not go together"))),
         };

@@ -181,6 +181,7 @@ impl Worker {
                 offset = letter.delivered.record.offset, code = letter.code, "dead letter");
         }
         self.labels.committed(&prepared.figures);
+        self.spec.totals.committed(&prepared.figures, dead.len());
     }
 
     fn abandon(&self, prepared: &Prepared) {

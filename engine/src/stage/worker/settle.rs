@@ -137,6 +137,7 @@ mod tests {
             start: Start::Earliest,
             dead_letter_stream: "dlq".to_owned(),
             turn: None,
+            totals: crate::stage::totals::Totals::default(),
         };
         let means = Means {
             log: Arc::clone(&log) as _,

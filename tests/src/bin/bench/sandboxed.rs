@@ -139,7 +139,9 @@ impl Belt {
 pub(crate) async fn load(program: Program<'_>, cache: PathBuf) -> Result<(Sandbox, Arc<Component>)> {
     let sandbox = Sandbox::new(Options::of(cache))?;
     let component = match program {
-        Program::Python(_) | Program::JavaScript(_) | Program::Groovy(_) => sandbox.load_runtime(program.file()).await,
+        Program::Python(_) | Program::JavaScript(_) | Program::Groovy(_) => {
+            sandbox.load_runtime(program.file()).await
+        }
         Program::Component(_) => sandbox.load_file(program.file()).await,
     };
     let component = component.context("run `make setup` and scripts/guests.sh")?;

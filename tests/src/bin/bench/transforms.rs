@@ -134,7 +134,10 @@ fn native_run(records: &[Vec<u8>], run: Duration) -> Result<f64> {
     let (begun, mut done) = (Instant::now(), 0);
     while begun.elapsed() < run {
         for record in records {
-            ensure!(std::hint::black_box(execute(std::hint::black_box(record))?).is_some(), "a record was skipped");
+            ensure!(
+                std::hint::black_box(execute(std::hint::black_box(record))?).is_some(),
+                "a record was skipped"
+            );
         }
         done += records.len();
     }
