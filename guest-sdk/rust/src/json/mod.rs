@@ -1,5 +1,10 @@
 //! Reading and writing JSON, with failures that say where.
 
+mod reader;
+mod scan;
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 /// Code and message of a failure; each world has a record of its own for them.
@@ -10,6 +15,9 @@ pub(crate) struct Problem {
 
 /// Reads a payload.
 pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
+    if let Some(value) = reader::read(bytes) {
+        return Ok(value);
+    }
     serde_json::from_slice(bytes).map_err(|error| Problem {
         code: "bad-json",
         message: format!("could not read the payload: {error}"),

@@ -1,0 +1,175 @@
+//! The reader against `serde_json`, which is right by definition.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::reader;
+
+/// Numbers that look random and are the same in every run.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+}
+
+const TEXTS: [&str; 12] = [
+    "", "a", "firstName", "seven b", "eight by", "nine byte", "Gr\u{fc}\u{df}e", "\"quoted\"", "back\\slash", "line\nend",
+    "a text of more than sixteen bytes", "\u{1f600}",
+];
+const NUMBERS: [&str; 14] = [
+    "0", "-0", "1", "-7", "42.5", "1e3", "-2E-2", "18446744073709551615", "18446744073709551616", "-9223372036854775808",
+    "-9223372036854775809", "0.1", "1.0", "1e-400",
+];
+const SPACES: [&str; 4] = ["", "", " ", "\n\t\r "];
+
+fn value(chance: &mut Chance, depth: usize, to: &mut String) {
+    to.push_str(SPACES[chance.below(4)]);
+    match chance.below(if depth > 3 { 4 } else { 6 }) {
+        0 => to.push_str(NUMBERS[chance.below(NUMBERS.len())]),
+        1 => to.push_str(&serde_json::to_string(TEXTS[chance.below(TEXTS.len())]).unwrap()),
+        2 => to.push_str(["true", "false", "null"][chance.below(3)]),
+        3 => to.push_str(["\"\\u00e9\"", "\"\\ud83d\\ude00\"", "\"\\/\"", "\"\\ud800\""][chance.below(4)]),
+        kind => {
+            to.push(if kind == 4 { '[' } else { '{' });
+            for n in 0..chance.below(4) {
+                if n > 0 {
+                    to.push(',');
+                }
+                if kind == 5 {
+                    to.push_str(&format!("\"{}{n}\"{}:", ["a", "id", "firstName"][chance.below(3)], SPACES[chance.below(4)]));
+                }
+                value(chance, depth + 1, to);
+            }
+            to.push_str(SPACES[chance.below(4)]);
+            to.push(if kind == 4 { ']' } else { '}' });
+        }
+    }
+    to.push_str(SPACES[chance.below(4)]);
+}
+
+/// What the reader reads is what `serde_json` reads; whether it read anything.
+fn same<'a, T: Deserialize<'a> + PartialEq + std::fmt::Debug>(text: &'a [u8]) -> bool {
+    let wanted = serde_json::from_slice::<T>(text);
+    match reader::read::<T>(text) {
+        None => false,
+        Some(read) => {
+            let shown = String::from_utf8_lossy(text);
+            assert_eq!(read, wanted.unwrap_or_else(|error| panic!("{shown}: {error}")), "{shown}");
+            true
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Person<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    a0: Value,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+enum Kind {
+    Unit,
+    New(u8),
+    Tuple(u8, String),
+    Struct { a: u8 },
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+enum Either {
+    Number(i32),
+    Text(String),
+    List(Vec<Either>),
+}
+
+#[test]
+fn what_is_read_is_what_serde_json_reads() {
+    let (mut chance, mut good) = (Chance(7), 0);
+    for _ in 0..20_000 {
+        let mut text = String::new();
+        value(&mut chance, 0, &mut text);
+        let whole = serde_json::from_str::<Value>(&text).is_ok();
+        assert_eq!(same::<Value>(text.as_bytes()), whole, "{text}");
+        assert_eq!(same::<serde::de::IgnoredAny>(text.as_bytes()).then_some(()).is_some(), reader_skips(&text), "{text}");
+        good += usize::from(whole);
+        same::<Person<'_>>(text.as_bytes());
+        same::<BTreeMap<String, Value>>(text.as_bytes());
+        same::<Vec<Option<f64>>>(text.as_bytes());
+        // Of every text, some that are wrong in one place.
+        let mut bytes = text.into_bytes();
+        let at = chance.below(bytes.len());
+        match chance.below(3) {
+            0 => drop(bytes.remove(at)),
+            1 => bytes.insert(at, b"{}[],:\"\\01e-.n\x00\xff "[chance.below(17)]),
+            _ => bytes[at] = b"{}[],:\"\\01e-.n\x00\xff "[chance.below(17)],
+        }
+        same::<Value>(&bytes);
+        same::<Person<'_>>(&bytes);
+    }
+    assert!(good > 15_000, "{good}");
+}
+
+/// `IgnoredAny` has no equality worth the name: of it, only whether there is a value is compared.
+fn reader_skips(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
+#[test]
+fn all_shapes_of_types_are_read() {
+    assert!(same::<(u8, bool, String)>(b" [1, true, \"x\"] "));
+    assert!(same::<Kind>(b"\"Unit\""));
+    assert!(same::<Kind>(b"{\"New\": 7}"));
+    assert!(same::<Kind>(b"{\"Tuple\": [1, \"b\"]}"));
+    assert!(same::<Kind>(b"{\"Struct\": {\"a\": 1}}"));
+    assert!(same::<Vec<Either>>(b"[1, \"a\", [2, \"b\"]]"));
+    assert!(same::<Person<'_>>(b"{\"id\": \"\\u0061\", \"other\": [1, {\"x\": null}], \"a0\": {}}"));
+    assert!(same::<Person<'_>>(b"{\"id\": null}"));
+    assert!(same::<std::collections::HashMap<&str, &str>>(b"{\"a\": \"b\"}"));
+    let raw: &RawValue = reader::read(b" { \"a\" : 1.0 } ").unwrap();
+    assert_eq!(raw.get(), "{ \"a\" : 1.0 }");
+}
+
+#[test]
+fn what_is_no_json_is_left_to_serde_json() {
+    for bad in [
+        "", " ", "{", "[1,]", "{\"a\":1,}", "{,}", "[,1]", "01", "1.", ".5", "1e", "+1", "tru", "nulll", "\"\\x\"", "\"\\u12g4\"",
+        "\"a\nb\"", "{\"a\" 1}", "{a:1}", "[1 2]", "1 2", "[1}", "{\"a\":1]", "\"open", "-", "1e999",
+    ] {
+        assert!(serde_json::from_str::<Value>(bad).is_err(), "{bad}");
+        assert!(reader::read::<Value>(bad.as_bytes()).is_none(), "{bad}");
+        let inside = format!("{{\"other\": {bad}, \"id\": \"x\"}}");
+        if serde_json::from_str::<&RawValue>(&inside).is_err() {
+            assert!(reader::read::<Person<'_>>(inside.as_bytes()).is_none(), "{inside}");
+        }
+    }
+    assert!(reader::read::<Person<'_>>(b"{\"other\": \"\xff\", \"id\": \"x\"}").is_none(), "not UTF-8");
+    for depth in [127, 128, 129, 1_000] {
+        let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(reader::read::<Value>(text.as_bytes()).is_some(), serde_json::from_str::<Value>(&text).is_ok(), "{depth}");
+    }
+}
+
+#[test]
+fn a_payload_of_a_tracker_is_read() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Names<'a> {
+        #[serde(borrow)]
+        first_name: Cow<'a, str>,
+        #[serde(borrow)]
+        last_name: Cow<'a, str>,
+    }
+    let text = br#"{"appId":"liveSegmenttest","clientId":"bench-1","firstName":"Andrew","lastName":"Peterson","page":"https://shop.example/books/the-left-hand-of-darkness?ref=start","referrer":"https://search.example/?q=left+hand","language":"en-GB","viewport":[1280,720],"basket":{"items":3,"total":41.97,"currency":"EUR"},"loggedIn":true}"#;
+    assert!(same::<Names<'_>>(text));
+}
