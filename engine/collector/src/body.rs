@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{StatusCode, header};
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 
 use crate::inflate::{self, Encoding, Failure};
 use crate::{Options, reply};
@@ -20,6 +21,10 @@ use crate::{Options, reply};
 /// So many bytes beyond the limit are read and thrown away: most clients write all of a body before they read an
 /// answer, and see a broken connection in its place when nobody takes what they write.
 const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A body has a second more for every so many bytes that have come: the buffer of a tracker after an outage may come by
+/// a slow line, and would never get through within a fixed time.
+const BYTES_PER_MORE_SECOND: usize = 256 * 1024;
 
 /// Bytes that all requests together may hold.
 pub(crate) struct Budget {
@@ -127,20 +132,28 @@ pub(crate) async fn read(
             return Ok(nothing);
         }
     }
-    let mut deadline = None;
+    let mut started = None;
     let mut held = Held::empty(budget);
+    let come = AtomicUsize::new(0);
     let read = {
-        let mut collecting = pin!(collect(&mut body, &mut held, limit));
+        let mut collecting = pin!(collect(&mut body, &mut held, limit, &come));
         // Most bodies are there with the head; they need no timer.
         match poll_fn(|context| Poll::Ready(collecting.as_mut().poll(context))).await {
             Poll::Ready(read) => read,
             Poll::Pending => {
-                let until = *deadline.insert(tokio::time::Instant::now() + time);
-                tokio::time::timeout_at(until, collecting).await.unwrap_or(Err(Refusal::Late(time)))
+                let started = *started.insert(Instant::now());
+                loop {
+                    let until = deadline(started, time, &come);
+                    match tokio::time::timeout_at(until, collecting.as_mut()).await {
+                        Ok(read) => break read,
+                        Err(_) if deadline(started, time, &come) > until => {}
+                        Err(_) => break Err(Refusal::Late(time)),
+                    }
+                }
             }
         }
     };
-    let until = || deadline.unwrap_or_else(|| tokio::time::Instant::now() + time);
+    let until = || deadline(started.unwrap_or_else(Instant::now), time, &come);
     match read {
         Ok(None) => {}
         Ok(Some(mut seen)) => {
@@ -187,8 +200,19 @@ fn open(sent: &Held, encoding: Encoding, limit: usize) -> Result<Held, Refusal> 
     }
 }
 
+/// When a body is late of which so much has come.
+fn deadline(started: Instant, time: Duration, come: &AtomicUsize) -> Instant {
+    let seconds = come.load(Ordering::Relaxed) / BYTES_PER_MORE_SECOND;
+    started + time + Duration::from_secs(seconds as u64)
+}
+
 /// Fills `held` up to the limit. Answers how many bytes were seen where there are more.
-async fn collect(body: &mut Body, held: &mut Held, limit: usize) -> Result<Option<usize>, Refusal> {
+async fn collect(
+    body: &mut Body,
+    held: &mut Held,
+    limit: usize,
+    come: &AtomicUsize,
+) -> Result<Option<usize>, Refusal> {
     let mut joined = BytesMut::new();
     let mut more = None;
     while let Some(frame) = body.frame().await {
@@ -200,6 +224,7 @@ async fn collect(body: &mut Body, held: &mut Held, limit: usize) -> Result<Optio
             chunk.truncate(limit - held.counted);
         }
         held.count(chunk.len())?;
+        come.store(held.counted, Ordering::Relaxed);
         // Most bodies are one chunk, which is kept as it came.
         if held.bytes.is_empty() && joined.is_empty() {
             held.bytes = chunk;

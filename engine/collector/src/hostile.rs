@@ -67,7 +67,8 @@ pub fn query(bytes: &[u8]) {
     let allowed: [DomainPattern; 1] = ["acme.com".parse().expect("a domain")];
     if let Ok(target) = redirect::target(&parts, &allowed) {
         let target = target.to_str().expect("an address is text");
-        let after = target.strip_prefix("https://acme.com").or(target.strip_prefix("http://acme.com"));
+        let after =
+            target.strip_prefix("https://acme.com").or_else(|| target.strip_prefix("http://acme.com"));
         let with_user = || url::Url::parse(target).is_ok_and(|url| url.host_str() == Some("acme.com"));
         assert!(after.is_some() || with_user(), "led to {target}");
     }

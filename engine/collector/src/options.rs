@@ -41,7 +41,7 @@ pub struct Options {
     /// Bytes of bodies held at one moment by all requests together; beyond it the answer is 503. Twice this much may
     /// be in use while records are encoded.
     pub in_flight_bytes_max: usize,
-    /// How long a client may take to send its body; then 408.
+    /// How long a client may take to send its body, and a second more for every 256 KiB of it; then 408.
     pub body_timeout: Duration,
     /// How long the log may take to store a request; then 503.
     pub store_timeout: Duration,

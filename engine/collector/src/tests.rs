@@ -559,6 +559,28 @@ async fn client_that_stops_sending_is_let_go() {
     assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
 }
 
+#[tokio::test(start_paused = true)]
+async fn large_body_may_take_its_time_and_a_drip_may_not() {
+    use std::time::Duration;
+
+    let body = |bytes: usize, beat: Duration| {
+        let chunk = bytes::Bytes::from(vec![b' '; bytes]);
+        let sent = futures::stream::unfold(0, move |n| {
+            let chunk = chunk.clone();
+            async move {
+                tokio::time::sleep(beat).await;
+                (n < 100).then_some((Ok::<_, std::io::Error>(chunk), n + 1))
+            }
+        });
+        Body::from_stream(sent)
+    };
+    let setup = setup(Options::default()).await;
+    let steady = body(256 * 1024, Duration::from_secs(1));
+    assert_eq!(setup.send(post(TP2, steady)).await.0, StatusCode::OK);
+    let drip = body(1, Duration::from_secs(1));
+    assert_eq!(setup.send(post(TP2, drip)).await.0, StatusCode::REQUEST_TIMEOUT);
+}
+
 #[tokio::test]
 async fn event_that_is_not_stored_is_never_answered_200() {
     let setup = setup(Options { record_bytes_max: 2_000, ..Options::default() }).await;

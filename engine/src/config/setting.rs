@@ -139,7 +139,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "collector-body-timeout",
         value: "SECONDS",
         default: "30",
-        help: "How long a client may take to send a body before it is answered 408",
+        help: "How long a client may take to send a body, and a second more for every 256 KiB of it, before it is answered 408",
     },
     Setting {
         name: "collector-vendors",

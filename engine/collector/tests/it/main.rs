@@ -3,6 +3,7 @@
 mod corpus;
 mod hostile;
 mod limits;
+mod outage;
 mod shutdown;
 mod support;
 mod tls;

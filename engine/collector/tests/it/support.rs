@@ -59,8 +59,14 @@ impl Running {
 
     pub(crate) async fn messages(&self, topic: &str) -> Vec<Message> {
         let limit = ReadLimit { records: 100_000, bytes: 1 << 30 };
-        let records = self.log.read(topic, 0, 0, limit).await.unwrap();
-        records.into_iter().map(|record| record.message).collect()
+        let (mut found, mut from) = (Vec::new(), 0);
+        loop {
+            let records = self.log.read(topic, 0, from, limit).await.unwrap();
+            // An answer may hold fewer than were asked for.
+            let Some(last) = records.last() else { return found };
+            from = last.offset + 1;
+            found.extend(records.into_iter().map(|record| record.message));
+        }
     }
 
     pub(crate) async fn payloads(&self) -> Vec<CollectorPayload> {
