@@ -3,6 +3,7 @@
 //! The log and the HTTP server come first, so that the collector accepts events even while Postgres is away. The rest
 //! follows as soon as the database answers, in [`foundation`].
 
+mod collector;
 mod foundation;
 mod http;
 mod membership;
@@ -28,6 +29,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
+use crate::node::roles::Role;
 use crate::outbound::Outbound;
 use crate::ready::Readiness;
 use crate::runtimes::{self, Runtimes};
@@ -101,13 +103,12 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     let supervisor = Supervisor::new(shared.clone(), runtimes, outbound, secrets.clone());
     let collector = Collector::new(
         Arc::clone(&log),
-        granary_collector::Options {
-            partitions: streams.collector_partitions,
-            vendors: config.collector_vendors.clone(),
-            trusted_proxies: config.trusted_proxies.clone(),
-            ..Default::default()
-        },
+        granary_collector::Options { partitions: streams.collector_partitions, ..config.collector.clone() },
     );
+    let collector_port = match config.collector_port.as_ref().filter(|_| config.roles.has(Role::Collector)) {
+        Some(port) => Some(collector::Port::open(port).await?),
+        None => None,
+    };
 
     let together = streams.is_shared.then(|| Arc::new(Together::new(me.clone(), config.roles.clone())));
     if let Some(together) = &together {
@@ -119,7 +120,8 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     let server = tokio::spawn(http::serve(
         listener,
         http::App {
-            collector,
+            collector: collector.clone(),
+            collector_apart: collector_port.is_some(),
             db: db.clone(),
             log: Arc::clone(&shared.log),
             book: shared.book.clone(),
@@ -135,6 +137,13 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
         stop.clone(),
     ));
     announce(&config.data_dir, address)?;
+    let collector_server = match collector_port {
+        Some(port) => {
+            port.announce(&config.data_dir)?;
+            Some(tokio::spawn(port.serve(collector, stop.clone())))
+        }
+        None => None,
+    };
 
     let chores = CancellationToken::new();
     tasks.spawn(crate::retention::run(streams.clone(), db.clone(), chores.clone()));
@@ -170,6 +179,11 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
         stop.cancel();
         if let Err(error) = server.await {
             warn!(%error, "the HTTP server did not end well");
+        }
+        if let Some(server) = collector_server
+            && let Err(error) = server.await
+        {
+            warn!(%error, "the collector's own port did not end well");
         }
         supervisor.drain().await;
         if streams.is_shared

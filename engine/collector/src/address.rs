@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::HeaderMap;
+use http::header;
 
 /// A network such as `10.0.0.0/8`, `fd00::/8` or a single address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +59,9 @@ impl Network {
     }
 }
 
-/// The client's address. Proxies append to `X-Forwarded-For`, so it is read from its end: the first address that is
-/// not a trusted proxy is the client, and what stands before it is hearsay.
+/// The client's address. Proxies append to `X-Forwarded-For`, or else to `Forwarded`, so it is read from its end: the
+/// first address that is not a trusted proxy is the client, and what stands before it is hearsay. Where both are
+/// there the first one counts.
 pub(crate) fn client(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr> {
     let peer = peer?.to_canonical();
     let believed = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
@@ -67,8 +69,13 @@ pub(crate) fn client(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[Netwo
         return Some(peer);
     }
     let mut client = peer;
-    let lines = headers.get_all("x-forwarded-for").into_iter().collect::<Vec<_>>();
+    let mut lines = headers.get_all("x-forwarded-for").into_iter().collect::<Vec<_>>();
+    let standard = lines.is_empty();
+    if standard {
+        lines.extend(headers.get_all(header::FORWARDED));
+    }
     let hops = lines.iter().rev().filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
+    let hops = hops.map(|hop| if standard { forwarded_for(hop) } else { hop });
     for hop in hops {
         let Some(address) = parse_hop(hop.trim()) else { break };
         client = address;
@@ -77,6 +84,15 @@ pub(crate) fn client(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[Netwo
         }
     }
     Some(client)
+}
+
+/// The address in an element of `Forwarded`: `for="[2001:db8::1]:80";proto=https`.
+fn forwarded_for(element: &str) -> &str {
+    let value = element.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("for").then_some(value.trim())
+    });
+    value.unwrap_or("").trim_matches('"')
 }
 
 /// An address with or without port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
@@ -119,6 +135,24 @@ mod tests {
         assert_eq!(recorded("::1", &["[2001:db8::1]:443"], &["::1"]), "2001:db8::1");
         assert_eq!(recorded("::ffff:10.1.1.1", &["::ffff:1.2.3.4"], &["10.0.0.0/8"]), "1.2.3.4");
         assert_eq!(recorded("10.1.1.1", &["<script>, 10.2.2.2"], &["10.0.0.0/8"]), "10.2.2.2");
+    }
+
+    #[test]
+    fn the_standard_header_counts_where_the_usual_one_is_absent() {
+        let recorded = |line: &'static str, usual: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::FORWARDED, HeaderValue::from_static(line));
+            if let Some(usual) = usual {
+                headers.append("x-forwarded-for", HeaderValue::from_static(usual));
+            }
+            let trusted = ["10.0.0.0/8".parse().unwrap()];
+            client(Some("10.1.1.1".parse().unwrap()), &headers, &trusted).unwrap().to_string()
+        };
+        assert_eq!(recorded("for=1.2.3.4;proto=https, for=10.9.9.9", None), "1.2.3.4");
+        assert_eq!(recorded("proto=http;For=\"[2001:db8::1]:47\"", None), "2001:db8::1");
+        assert_eq!(recorded("for=_hidden", None), "10.1.1.1");
+        assert_eq!(recorded("by=1.2.3.4", None), "10.1.1.1");
+        assert_eq!(recorded("for=1.2.3.4", Some("5.6.7.8")), "5.6.7.8");
     }
 
     #[test]

@@ -1,29 +1,32 @@
 //! From request to answer.
 
-use std::future::{Future, poll_fn};
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
-use bytes::{Bytes, BytesMut};
 use granary_stream::{Append, Error as LogError, Message, Producer, StreamLog, System};
-use http::{Method, StatusCode, header};
-use http_body_util::BodyExt;
+use http::request::Parts;
+use http::{HeaderValue, Method, header};
+use tower::Service;
 
-use crate::address;
-use crate::meters::{Meters, Route};
+use crate::access::Access;
+use crate::body::{self, Budget, Held};
+use crate::meters::Meters;
+use crate::micro::Micro;
 use crate::options::Options;
 use crate::record::{Envelope, random_uuid};
-use crate::reply;
-use crate::split::{Split, split};
-use crate::trace;
+use crate::route::{Place, Route, segments};
+use crate::split::{Split, oversize, split};
+use crate::visitor::Visitor;
+use crate::{address, head, redirect, reply, trace};
 
 /// The stream of requests.
 pub const TOPIC: &str = "snowplow";
@@ -32,9 +35,6 @@ pub const BAD_TOPIC: &str = "snowplow_bad";
 
 /// A large body is appended in pieces of about this many bytes, so that one client does not fill the log's queue.
 const APPEND_BYTES: usize = 4 * 1024 * 1024;
-/// So many bytes beyond the limit are read and thrown away before a body is refused: most clients write all of it
-/// before they read an answer, and see a broken connection in its place when nobody takes what they write.
-const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The collector; cheap to clone. Both topics have to exist before the first request.
 #[derive(Clone)]
@@ -44,17 +44,32 @@ struct Inner {
     log: Arc<dyn StreamLog>,
     options: Options,
     meters: Meters,
+    access: Access,
+    micro: Option<Micro>,
     producer: u128,
     sequence: AtomicU64,
-    in_flight_bytes: AtomicUsize,
+    in_flight: Arc<Budget>,
 }
 
 /// The collector alone: a router for a port of its own. Paths of others are answered 404.
 pub fn router(collector: Collector) -> Router {
-    Router::new().fallback(move |request: Request| {
-        let collector = collector.clone();
-        async move { collector.handle(request).await }
-    })
+    Router::new().fallback_service(collector)
+}
+
+/// Every request, as on a port of its own.
+impl Service<Request> for Collector {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let collector = self.clone();
+        Box::pin(async move { Ok(collector.handle(request).await) })
+    }
 }
 
 impl Collector {
@@ -64,170 +79,175 @@ impl Collector {
     pub fn new(log: Arc<dyn StreamLog>, options: Options) -> Self {
         Self(Arc::new(Inner {
             log,
-            options,
-            meters: Meters::new(),
+            meters: Meters::new(&options.vendors),
+            access: Access::new(options.access_log_every),
+            micro: (options.micro_events_max > 0).then(|| Micro::new(options.micro_events_max)),
             producer: rand::random(),
             sequence: AtomicU64::new(0),
-            in_flight_bytes: AtomicUsize::new(0),
+            in_flight: Budget::new(options.in_flight_bytes_max),
+            options,
         }))
     }
 
-    /// Whether the path is the collector's, with or without the prefix `/api`.
+    /// Whether the path is the collector's on a port that it shares, with or without the prefix `/api`.
     #[must_use]
     pub fn owns(&self, path: &str) -> bool {
-        self.recognise(path).is_some()
+        self.place(path).is_some()
     }
 
-    /// Answers a request. A 200 for an event means that it is durable in the log.
+    /// Answers a request on a port of the collector's own. A 200 for an event means that it is durable in the log.
     pub async fn handle(&self, request: Request) -> Response {
-        match self.place(request.uri().path()) {
+        match Place::find(&self.0.options, request.uri().path(), true) {
             Some(place) => self.answer(place, request).await,
-            None => reply::not_found(),
+            None => {
+                let asks = *request.method() == Method::OPTIONS;
+                let mut response = if asks { reply::preflight() } else { reply::not_found() };
+                reply::allow_origin(&mut response, request.headers().get(header::ORIGIN));
+                end_after_chunks(&mut response, request.headers());
+                response
+            }
         }
     }
 
-    /// Where the path leads when it is the collector's.
+    /// Where the path leads when it is the collector's on a port that it shares.
     pub(crate) fn place(&self, path: &str) -> Option<Place> {
-        let (route, recorded) = self.recognise(path)?;
-        Some(Place { route, prefix: path.len() - recorded.len() })
+        Place::find(&self.0.options, path, false)
     }
 
     /// Answers a request whose path was recognised.
-    pub(crate) async fn answer(&self, Place { route, prefix }: Place, request: Request) -> Response {
+    pub(crate) async fn answer(&self, place: Place, request: Request) -> Response {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
-        let path = &parts.uri.path()[prefix..];
-        let mut response = match (route, &parts.method) {
-            (_, &Method::OPTIONS) => reply::preflight(),
-            (Route::Robots, &Method::GET | &Method::HEAD) => reply::robots(),
-            (Route::Health, &Method::GET | &Method::HEAD) => match self.0.log.health() {
-                Ok(()) => reply::text(StatusCode::OK, "ok"),
-                Err(error) => reply::text(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-            },
-            (Route::Vendor, &Method::POST) => match self.read(&parts, body).await {
-                Ok(held) => self.store(&parts, path, Some(held)).await,
-                Err(refusal) => refusal.reply(),
-            },
-            (Route::Vendor | Route::Pixel, &Method::GET | &Method::HEAD) => {
-                self.store(&parts, path, None).await
-            }
-            _ => reply::wrong_method(),
+        let route = place.route;
+        let path = place.recorded(&self.0.options, parts.uri.path());
+        let mut response = match head::refuse(&parts, &self.0.options) {
+            Some(refusal) => refusal,
+            None => self.respond(route, path, &parts, body).await,
         };
         reply::allow_origin(&mut response, parts.headers.get(header::ORIGIN));
-        self.0.meters.answered(route, response.status().as_u16(), started.elapsed().as_secs_f64());
+        end_after_chunks(&mut response, &parts.headers);
+        let (code, took) = (response.status().as_u16(), started.elapsed());
+        let vendor = segments(path).map(|(vendor, _)| vendor).filter(|_| route == Route::Vendor);
+        self.0.meters.answered(route, code, took.as_secs_f64());
+        if let Some(vendor) = vendor {
+            self.0.meters.vendor(vendor, code);
+        }
+        self.0.access.note(route, vendor, &parts.method, code, took);
         response
     }
 
-    /// The route of a path, and the path as it is recorded.
-    fn recognise<'a>(&self, path: &'a str) -> Option<(Route, &'a str)> {
-        let path = path.strip_prefix("/api").filter(|rest| rest.starts_with('/')).unwrap_or(path);
-        match path {
-            "/i" | "/ice.png" => return Some((Route::Pixel, path)),
-            "/robots.txt" => return Some((Route::Robots, path)),
-            "/sink-health" => return Some((Route::Health, path)),
-            _ => {}
+    async fn respond(&self, route: Route, path: &str, parts: &Parts, body: Body) -> Response {
+        let options = &self.0.options;
+        match (route, &parts.method) {
+            (_, &Method::OPTIONS) => reply::preflight(),
+            (Route::Micro, method) => match &self.0.micro {
+                Some(micro) => micro.answer(method, path, parts, body).await,
+                None => reply::not_found(),
+            },
+            (Route::Vendor, &Method::POST) => match body::read(parts, body, options, &self.0.in_flight).await
+            {
+                Ok(held) => self.event(parts, path, Some(held), None).await,
+                Err(refusal) => refusal.reply(),
+            },
+            (_, method) if !matches!(*method, Method::GET | Method::HEAD) => reply::wrong_method(route),
+            (Route::Vendor | Route::Pixel, _) => self.event(parts, path, None, None).await,
+            (Route::Redirect, _) => match redirect::target(parts, &options.redirect_domains) {
+                Ok(target) => self.event(parts, path, None, Some(target)).await,
+                Err(refusal) => *refusal,
+            },
+            (Route::Robots, _) => reply::robots(),
+            (Route::Crossdomain, _) => reply::crossdomain(&options.crossdomain),
+            (Route::Root, _) => options.root.as_ref().map_or_else(reply::not_found, |root| root.reply()),
+            (Route::Alive, _) => reply::alive(),
+            (Route::Health, _) => reply::health(self.0.log.health().err()),
         }
-        let (vendor, version) = path.strip_prefix('/')?.split_once('/')?;
-        if version.is_empty() || version.contains('/') {
-            return None;
-        }
-        // A dot at either end is no vendor: `/.well-known/x`, `/../x`.
-        let dotted = vendor.contains('.') && !vendor.starts_with('.') && !vendor.ends_with('.');
-        (dotted || self.0.options.vendors.iter().any(|known| known == vendor))
-            .then_some((Route::Vendor, path))
     }
 
-    /// Reads the body, within the limits of one request and of all together. One that is refused for its size is read
-    /// to its end all the same, within [`DISCARD_BYTES_MAX`] and the time for bodies, so that the answer is read.
-    async fn read(&self, parts: &http::request::Parts, mut body: Body) -> Result<Held<'_>, Refusal> {
-        let Options { body_bytes_max: limit, body_timeout, .. } = self.0.options;
-        let declared =
-            parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if let Some(declared) = declared.filter(|declared: &u64| *declared > limit as u64) {
-            // A client that asks first has sent nothing yet, and of the largest bodies the end is never reached.
-            let asks = parts.headers.contains_key(header::EXPECT);
-            if !asks && declared <= limit.saturating_add(DISCARD_BYTES_MAX) as u64 {
-                let _ = tokio::time::timeout(body_timeout, discard(&mut body, usize::MAX)).await;
-            }
-            return Err(Refusal::TooLarge(limit));
-        }
-        let mut deadline = None;
-        let read = {
-            let mut collecting = pin!(self.collect(&mut body, limit));
-            // Most bodies are there with the head; they need no timer.
-            match poll_fn(|context| Poll::Ready(collecting.as_mut().poll(context))).await {
-                Poll::Ready(read) => read,
-                Poll::Pending => {
-                    let until = *deadline.insert(tokio::time::Instant::now() + body_timeout);
-                    let late = |_| Err(Refusal::Late(body_timeout));
-                    tokio::time::timeout_at(until, collecting).await.unwrap_or_else(late)
-                }
-            }
-        };
-        if let Err(Refusal::TooLarge(_) | Refusal::Crowded) = &read {
-            let until = deadline.unwrap_or_else(|| tokio::time::Instant::now() + body_timeout);
-            let _ = tokio::time::timeout_at(until, discard(&mut body, DISCARD_BYTES_MAX)).await;
-        }
-        read
-    }
-
-    async fn collect(&self, body: &mut Body, limit: usize) -> Result<Held<'_>, Refusal> {
-        let mut held = Held { inner: &self.0, body: Bytes::new(), counted: 0 };
-        let mut joined = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Refusal::Unreadable(error.to_string()))?;
-            let Ok(chunk) = frame.into_data() else { continue };
-            if held.counted + chunk.len() > limit {
-                return Err(Refusal::TooLarge(limit));
-            }
-            held.count(chunk.len())?;
-            // Most bodies are one chunk, which is kept as it came.
-            if held.body.is_empty() && joined.is_empty() {
-                held.body = chunk;
-            } else {
-                if joined.is_empty() {
-                    joined.extend_from_slice(&std::mem::take(&mut held.body));
-                }
-                joined.extend_from_slice(&chunk);
-            }
-        }
-        if !joined.is_empty() {
-            held.body = joined.freeze();
-        }
-        Ok(held)
-    }
-
-    /// Makes the record or records of a request and answers once they are durable.
-    async fn store(&self, parts: &http::request::Parts, path: &str, held: Option<Held<'_>>) -> Response {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        let address = address::client(peer, &parts.headers, &self.0.options.trusted_proxies);
+    /// Stores an event unless its client asks for the opposite, then answers with the cookie.
+    async fn event(
+        &self,
+        parts: &Parts,
+        path: &str,
+        held: Option<Held>,
+        target: Option<HeaderValue>,
+    ) -> Response {
+        let options = &self.0.options;
+        let visitor = Visitor::of(parts, options, random_uuid);
         let time_ms = now_ms();
-        let envelope = Envelope::new(parts, path, time_ms, address);
-        let body = held.as_ref().map(|held| &held.body[..]);
-        let limit = self.0.options.record_bytes_max;
+        let untracked = options.do_not_track.as_ref().is_some_and(|cookie| cookie.asked(&parts.headers));
+        if untracked {
+            self.0.meters.untracked();
+        } else {
+            let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+            let address = address::client(peer, &parts.headers, &options.trusted_proxies);
+            let envelope = Envelope::new(parts, path, time_ms, address, &visitor);
+            let stored = self.store(parts, &envelope, held.as_ref(), time_ms);
+            match tokio::time::timeout(options.store_timeout, stored).await {
+                Ok(Ok(())) => self.0.meters.stored(held.as_ref().map_or(0, |held| held.bytes.len())),
+                Ok(Err(error)) => return refused(&error),
+                Err(_) => return reply::later("the log took too long, see /sink-health"),
+            }
+        }
+        let mut response = match target {
+            Some(target) => reply::moved(target),
+            None => reply::stored(&parts.method),
+        };
+        if !untracked {
+            self.hand_out_cookie(&mut response, parts, &visitor, time_ms);
+        }
+        response
+    }
 
+    /// Anonymous clients are made to forget a cookie that they sent.
+    fn hand_out_cookie(&self, response: &mut Response, parts: &Parts, visitor: &Visitor, time_ms: i64) {
+        let Some(cookie) = &self.0.options.cookie else { return };
+        let origin = parts.headers.get(header::ORIGIN);
+        let lines = match visitor.anonymous {
+            false => cookie.set(visitor.id.text(&mut [0; 36]), origin, time_ms),
+            true if crate::cookie::value(&parts.headers, &cookie.name).is_some() => cookie.expire(origin),
+            true => Vec::new(),
+        };
+        for line in lines {
+            response.headers_mut().append(header::SET_COOKIE, line);
+        }
+    }
+
+    /// Makes the record or records of a request. They are durable when it comes back.
+    async fn store(
+        &self,
+        parts: &Parts,
+        envelope: &Envelope<'_>,
+        held: Option<&Held>,
+        time_ms: i64,
+    ) -> Result<(), LogError> {
+        let limit = self.0.options.record_bytes_max;
+        let body = held.map(|held| &held.bytes[..]);
         let trace = trace::read(&parts.headers);
+        if let Some((held, size)) = held.and_then(|held| Some((held, held.oversize?))) {
+            let kept = oversize(&held.bytes, size, self.0.options.body_bytes_max, limit, time_ms);
+            return self.append_split(kept, &trace).await;
+        }
         let record = match body {
             Some(body) if body.len() > limit => None,
             _ => Some(envelope.encode(body)).filter(|record| record.len() <= limit),
         };
-        let appended = match record {
-            Some(record) => match self.append(TOPIC, vec![self.message(record, &trace)]).await {
-                // The log counts more than the payload; take the way of the large ones with room to spare.
-                Err(LogError::RecordTooLarge { limit: allowed, .. }) => {
-                    let limit = limit.min(allowed) / 10 * 9;
-                    self.append_split(split(&envelope, body, limit, time_ms), &trace).await
-                }
-                other => other,
-            },
-            None => self.append_split(split(&envelope, body, limit, time_ms), &trace).await,
+        let Some(record) = record else {
+            return self.append_split(split(envelope, body, limit, time_ms), &trace).await;
         };
-        match appended {
-            Ok(()) => {
-                self.0.meters.stored(body.map_or(0, <[u8]>::len));
-                reply::stored(&parts.method)
+        let seen = self.0.micro.as_ref().map(|_| record.clone());
+        match self.append(TOPIC, vec![self.message(record, &trace)]).await {
+            // The log counts more than the payload; take the way of the large ones with room to spare.
+            Err(LogError::RecordTooLarge { limit: allowed, .. }) => {
+                let limit = limit.min(allowed) / 10 * 9;
+                self.append_split(split(envelope, body, limit, time_ms), &trace).await
             }
-            Err(error) => refused(&error),
+            Ok(()) => {
+                if let (Some(micro), Some(record)) = (&self.0.micro, seen) {
+                    micro.good(&record);
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -236,7 +256,8 @@ impl Collector {
         split: Split,
         trace: &(granary_stream::Headers, u128),
     ) -> Result<(), LogError> {
-        self.0.meters.refused(split.bad.len());
+        let seen = self.0.micro.as_ref().map(|_| split.clone());
+        let refused = split.bad.len();
         for (topic, payloads) in [(BAD_TOPIC, split.bad), (TOPIC, split.records)] {
             let mut messages = Vec::new();
             let mut bytes = 0;
@@ -251,6 +272,11 @@ impl Collector {
             if !messages.is_empty() {
                 self.append(topic, messages).await?;
             }
+        }
+        self.0.meters.refused(refused);
+        if let (Some(micro), Some(seen)) = (&self.0.micro, seen) {
+            seen.bad.iter().for_each(|row| micro.bad(row));
+            seen.records.iter().for_each(|record| micro.good(record));
         }
         Ok(())
     }
@@ -278,77 +304,11 @@ impl Collector {
     }
 }
 
-/// What a path was recognised as.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    route: Route,
-    /// Bytes of the path that are not recorded.
-    prefix: usize,
-}
-
-/// Reads up to about that many bytes and keeps none of them; ends with the body, or when it breaks.
-async fn discard(body: &mut Body, bytes_max: usize) {
-    let mut left = bytes_max;
-    while let Some(Ok(frame)) = body.frame().await {
-        let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { break };
-        left = rest;
-    }
-}
-
-/// A body, counted among the bytes in flight for as long as it is held.
-struct Held<'a> {
-    inner: &'a Inner,
-    body: Bytes,
-    counted: usize,
-}
-
-impl Held<'_> {
-    fn count(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let before = self.inner.in_flight_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.counted += bytes;
-        if before + bytes > self.inner.options.in_flight_bytes_max {
-            return Err(Refusal::Crowded);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.inner.in_flight_bytes.fetch_sub(self.counted, Ordering::Relaxed);
-    }
-}
-
-/// Why a body was not taken; nothing of it is stored.
-enum Refusal {
-    /// It is larger than this many bytes.
-    TooLarge(usize),
-    /// The connection broke or the client sent no proper body.
-    Unreadable(String),
-    /// It did not come in this time.
-    Late(Duration),
-    /// All bodies together are too large for now.
-    Crowded,
-}
-
-impl Refusal {
-    fn reply(self) -> Response {
-        match self {
-            Self::TooLarge(limit) => reply::text(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!(
-                    "the body is larger than the limit of {limit} bytes: send fewer events in one request\n"
-                ),
-            ),
-            Self::Unreadable(error) => {
-                reply::text(StatusCode::BAD_REQUEST, format!("the body could not be read: {error}\n"))
-            }
-            Self::Late(limit) => reply::text(
-                StatusCode::REQUEST_TIMEOUT,
-                format!("the body did not arrive within {} s\n", limit.as_secs()),
-            ),
-            Self::Crowded => reply::later("too many bytes are on their way at this moment"),
-        }
+/// A body in chunks may have come with a length, too, by which a proxy in front went. What follows on the connection
+/// would then be another request for us than for the proxy, so nothing may follow.
+fn end_after_chunks(response: &mut Response, headers: &http::HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        response.headers_mut().insert(header::CONNECTION, const { HeaderValue::from_static("close") });
     }
 }
 

@@ -6,12 +6,14 @@
 //! ```
 //!
 //! Collector and API share one port. A path belongs to the collector when [`Collector::owns`] says so: two segments
-//! of which the first is a vendor (a dot in it, or named in [`Options::vendors`]), `/i`, `/ice.png`, `/robots.txt`
-//! and `/sink-health`, all of them with and without the prefix `/api`. Everything else is the API's, so a mistyped
-//! API path is never stored as an event. Three ways to mount it:
+//! of which the first is a vendor (a dot in it, or named in [`Options::vendors`]), one of [`Options::paths`], `/i`,
+//! `/ice.png`, `/robots.txt` and `/sink-health`, all of them with and without the prefix `/api`; and where they are
+//! switched on `/r/{version}`, `/crossdomain.xml`, `/micro/{...}` and `/`. Everything else is the API's, so a mistyped
+//! API path is never stored as an event. Ways to mount it:
 //!
 //! - [`front`]: the collector before another router, on one port; the way that costs least;
-//! - [`router`]: the collector alone, for a port of its own; it can also be merged into a router without a fallback;
+//! - [`serve`]: the collector alone, on a port of its own with limits on connections, and TLS;
+//! - [`router`]: the collector alone, for a server of one's own;
 //! - [`Collector::owns`] and [`Collector::handle`] for anything else.
 //!
 //! The client's address comes from axum's `ConnectInfo<SocketAddr>`: serve with
@@ -22,22 +24,48 @@
 mod collector;
 mod front;
 mod options;
+mod server;
 
+// What a request is and who sent it.
 mod address;
+mod body;
+mod cookie;
+mod domain;
+mod head;
+mod inflate;
+mod route;
+mod visitor;
+
+// What is stored.
 mod record;
 mod split;
 mod trace;
 
-mod meters;
+// What is answered.
+mod redirect;
 mod reply;
+mod root;
+
+// What is told of it.
+mod access;
+mod meters;
+mod micro;
 
 pub mod json;
 pub mod thrift;
 
+#[doc(hidden)]
+pub mod hostile;
+
 pub use address::{Network, NetworkError};
 pub use collector::{BAD_TOPIC, Collector, TOPIC, router};
+pub use cookie::{Cookie, CookieName, DoNotTrack};
+pub use domain::{Domain, DomainPattern};
 pub use front::{Front, front};
 pub use options::Options;
+pub use root::RootResponse;
+pub use route::PathMapping;
+pub use server::{Limits, Tls, TlsError, serve};
 pub use thrift::CollectorPayload;
 
 #[cfg(test)]

@@ -8,11 +8,10 @@ use http::request::Parts;
 use uuid::Uuid;
 
 use crate::thrift::{Encoder, SCHEMA, field};
+use crate::visitor::Visitor;
 
 /// Name and version as recorded in field `collector`.
-const COLLECTOR: &str = concat!("granary-", env!("CARGO_PKG_VERSION"));
-/// The header by which a client asks for nothing that identifies it.
-const ANONYMOUS: HeaderName = HeaderName::from_static("sp-anonymous");
+pub(crate) const COLLECTOR: &str = concat!("granary-", env!("CARGO_PKG_VERSION"));
 
 /// Everything of a record but its body; encodes as often as a split needs.
 pub(crate) struct Envelope<'a> {
@@ -21,30 +20,25 @@ pub(crate) struct Envelope<'a> {
     path: &'a str,
     time_ms: i64,
     address: Option<IpAddr>,
-    anonymous: bool,
-    network_user_id: NetworkUserId,
-}
-
-/// A UUID, or whatever the client put into `nuid`.
-enum NetworkUserId {
-    Uuid(Uuid),
-    Text(String),
+    visitor: &'a Visitor,
+    collector: &'a str,
 }
 
 impl<'a> Envelope<'a> {
-    pub(crate) fn new(parts: &'a Parts, path: &'a str, time_ms: i64, address: Option<IpAddr>) -> Self {
-        let anonymous = parts.headers.contains_key(ANONYMOUS);
-        let named = || {
-            let query = parts.uri.query().filter(|query| query.contains("nuid="))?;
-            let (_, value) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "nuid")?;
-            (!value.is_empty()).then(|| value.into_owned())
-        };
-        let network_user_id = if anonymous {
-            NetworkUserId::Uuid(Uuid::nil())
-        } else {
-            named().map_or_else(|| NetworkUserId::Uuid(random_uuid()), NetworkUserId::Text)
-        };
-        Self { parts, path, time_ms, address, anonymous, network_user_id }
+    pub(crate) fn new(
+        parts: &'a Parts,
+        path: &'a str,
+        time_ms: i64,
+        address: Option<IpAddr>,
+        visitor: &'a Visitor,
+    ) -> Self {
+        Self { parts, path, time_ms, address, visitor, collector: COLLECTOR }
+    }
+
+    /// The same with another name of the collector: golden files outlive versions.
+    #[cfg(test)]
+    pub(crate) fn collected_by(self, collector: &'a str) -> Self {
+        Self { collector, ..self }
     }
 
     /// The record with that body.
@@ -54,11 +48,11 @@ impl<'a> Envelope<'a> {
         let content_type = body.and_then(|_| value(header::CONTENT_TYPE));
         let mut out = Encoder::with_capacity(self.size_estimate() + body.map_or(0, <[u8]>::len));
 
-        let mut scratch = [0_u8; 45];
+        let (mut scratch, mut uuid_scratch) = ([0_u8; 45], [0_u8; 36]);
         out.string(field::IP_ADDRESS, self.address_text(&mut scratch));
         out.number(field::TIMESTAMP, self.time_ms);
         out.string(field::ENCODING, b"UTF-8");
-        out.string(field::COLLECTOR, COLLECTOR.as_bytes());
+        out.string(field::COLLECTOR, self.collector.as_bytes());
         out.optional(field::USER_AGENT, value(header::USER_AGENT));
         out.optional(field::REFERER_URI, value(header::REFERER));
         out.string(field::PATH, self.path.as_bytes());
@@ -67,12 +61,8 @@ impl<'a> Envelope<'a> {
         self.headers(&mut out, content_type);
         out.optional(field::CONTENT_TYPE, content_type);
         out.optional(field::HOSTNAME, self.hostname());
-        match &self.network_user_id {
-            NetworkUserId::Uuid(id) => {
-                out.string(field::NETWORK_USER_ID, id.hyphenated().encode_lower(&mut [0; 36]).as_bytes());
-            }
-            NetworkUserId::Text(text) => out.string(field::NETWORK_USER_ID, text.as_bytes()),
-        }
+        let id = self.visitor.id.text(&mut uuid_scratch).as_bytes();
+        out.string(field::NETWORK_USER_ID, id);
         out.string(field::SCHEMA, SCHEMA.as_bytes());
         out.finish()
     }
@@ -81,7 +71,8 @@ impl<'a> Envelope<'a> {
     fn headers(&self, out: &mut Encoder, content_type: Option<&[u8]>) {
         let mut list = out.list(field::HEADERS);
         for (name, value) in &self.parts.headers {
-            if self.anonymous && identifies(name) {
+            // A compressed body is recorded as what it was made of.
+            if *name == header::CONTENT_ENCODING || (self.visitor.anonymous && identifies(name)) {
                 continue;
             }
             let mut scratch = [0_u8; 64];
@@ -102,7 +93,7 @@ impl<'a> Envelope<'a> {
 
     fn address_text<'b>(&self, scratch: &'b mut [u8; 45]) -> &'b [u8] {
         match self.address {
-            Some(address) if !self.anonymous => {
+            Some(address) if !self.visitor.anonymous => {
                 let mut rest = &mut scratch[..];
                 // The longest text of an address has 45 bytes.
                 let written = write!(rest, "{address}").map(|()| 45 - rest.len());
@@ -139,7 +130,9 @@ pub(crate) fn random_uuid() -> Uuid {
 
 /// Headers that `SP-Anonymous` keeps out.
 fn identifies(name: &HeaderName) -> bool {
-    *name == header::COOKIE || matches!(name.as_str(), "x-forwarded-for" | "x-real-ip")
+    *name == header::COOKIE
+        || *name == header::FORWARDED
+        || matches!(name.as_str(), "x-forwarded-for" | "x-real-ip")
 }
 
 /// HTTP names have no case and arrive here in lower case; scripts look for `User-Agent`, as the original records it.

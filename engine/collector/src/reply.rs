@@ -1,9 +1,14 @@
 //! What the collector answers.
 
+use std::fmt::Write as _;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use crate::DomainPattern;
+use crate::route::Route;
 
 /// A transparent pixel, 43 bytes.
 pub(crate) const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff\
@@ -37,6 +42,30 @@ pub(crate) fn robots() -> Response {
     text(StatusCode::OK, "User-agent: *\nDisallow: /\n")
 }
 
+/// Sends a browser on, after its event was stored.
+pub(crate) fn moved(target: HeaderValue) -> Response {
+    build(StatusCode::FOUND, &[(header::LOCATION, target), (header::CONTENT_TYPE, TEXT)], Body::empty())
+}
+
+/// The policy file of plug-ins such as Flash.
+pub(crate) fn crossdomain(patterns: &[DomainPattern]) -> Response {
+    let mut policy = String::from("<?xml version=\"1.0\"?>\n<cross-domain-policy>\n");
+    for pattern in patterns {
+        // A pattern holds nothing that XML would have to escape.
+        let _ = writeln!(policy, "  <allow-access-from domain=\"{}\" secure=\"true\"/>", pattern.as_str());
+    }
+    policy.push_str("</cross-domain-policy>\n");
+    build(
+        StatusCode::OK,
+        &[(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))],
+        policy.into(),
+    )
+}
+
+pub(crate) fn json(status: StatusCode, body: String) -> Response {
+    build(status, &[(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.into())
+}
+
 pub(crate) fn preflight() -> Response {
     build(
         StatusCode::OK,
@@ -49,12 +78,27 @@ pub(crate) fn preflight() -> Response {
     )
 }
 
-pub(crate) fn wrong_method() -> Response {
-    let mut response = text(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "events are sent with POST or GET; this path answers POST, GET, HEAD and OPTIONS\n",
-    );
-    response.headers_mut().insert(header::ALLOW, METHODS);
+/// The process lives; whether events are stored says `/sink-health`.
+pub(crate) fn alive() -> Response {
+    text(StatusCode::OK, "ok")
+}
+
+pub(crate) fn health(unhealthy: Option<granary_stream::Error>) -> Response {
+    match unhealthy {
+        None => text(StatusCode::OK, "ok"),
+        Some(error) => text(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    }
+}
+
+pub(crate) fn wrong_method(route: Route) -> Response {
+    let (hint, allowed) = match route {
+        Route::Vendor => {
+            ("events are sent with POST or GET; this path answers POST, GET, HEAD and OPTIONS\n", METHODS)
+        }
+        _ => ("this path answers GET, HEAD and OPTIONS\n", HeaderValue::from_static("GET, HEAD, OPTIONS")),
+    };
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, hint);
+    response.headers_mut().insert(header::ALLOW, allowed);
     response
 }
 

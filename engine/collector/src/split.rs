@@ -17,7 +17,7 @@ const BAD_FRAME_BYTES: usize = 1_024;
 const BODY_FIELD_BYTES: usize = 7;
 
 /// What became of one request.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Split {
     /// Records for the stream.
     pub(crate) records: Vec<Vec<u8>>,
@@ -32,7 +32,7 @@ pub(crate) fn split(envelope: &Envelope<'_>, body: Option<&[u8]>, limit: usize, 
     let room = limit.saturating_sub(bare + BODY_FIELD_BYTES);
     let bad = Bad { limit, time_ms };
     let Some(batch) = body.and_then(Batch::parse) else {
-        let size = bare + body.map_or(0, <[u8]>::len);
+        let size = (bare + body.map_or(0, <[u8]>::len)) as u64;
         let whole = body.map_or_else(|| envelope.encode(None), <[u8]>::to_vec);
         bad.push(
             &mut split.bad,
@@ -48,7 +48,7 @@ pub(crate) fn split(envelope: &Envelope<'_>, body: Option<&[u8]>, limit: usize, 
     for event in &batch.events {
         let event = event.get();
         if frame + event.len() > room {
-            let size = bare + frame + event.len();
+            let size = (bare + frame + event.len()) as u64;
             bad.push(
                 &mut split.bad,
                 event.as_bytes(),
@@ -69,6 +69,15 @@ pub(crate) fn split(envelope: &Envelope<'_>, body: Option<&[u8]>, limit: usize, 
     if !group.is_empty() {
         split.records.push(envelope.encode(Some(batch.body(&group).as_bytes())));
     }
+    split
+}
+
+/// What is kept of a body above the limit for bodies, of which only the beginning was read.
+pub(crate) fn oversize(start: &[u8], size: u64, body_limit: usize, limit: usize, time_ms: i64) -> Split {
+    let mut split = Split::default();
+    let reason =
+        format!("the body has more bytes than the limit of {body_limit}; what is beyond it is not kept");
+    Bad { limit, time_ms }.push(&mut split.bad, start, size, &reason);
     split
 }
 
@@ -132,7 +141,7 @@ struct Bad {
 }
 
 impl Bad {
-    fn push(&self, out: &mut Vec<Vec<u8>>, payload: &[u8], size: usize, reason: &str) {
+    fn push(&self, out: &mut Vec<Vec<u8>>, payload: &[u8], size: u64, reason: &str) {
         let text = String::from_utf8_lossy(payload);
         let parts = cut(&text, self.limit.saturating_sub(BAD_FRAME_BYTES).max(BAD_FRAME_BYTES));
         for (index, part) in parts.iter().enumerate() {
@@ -189,7 +198,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::CollectorPayload;
+    use crate::visitor::Visitor;
+    use crate::{CollectorPayload, Options};
 
     proptest! {
         #[test]
@@ -200,7 +210,8 @@ mod tests {
         ) {
             let request = http::Request::post("/com.acme/v1").body(()).expect("a request");
             let (parts, ()) = request.into_parts();
-            let envelope = Envelope::new(&parts, "/com.acme/v1", 0, None);
+            let visitor = Visitor::of(&parts, &Options::default(), uuid::Uuid::nil);
+            let envelope = Envelope::new(&parts, "/com.acme/v1", 0, None, &visitor);
             let events: Vec<String> = (0..).zip(&sizes).map(|(n, size)| format!("{n}{}", "x".repeat(*size))).collect();
             let body = json!({"before": "b".repeat(around), "data": events, "after": null}).to_string();
             let split = split(&envelope, Some(body.as_bytes()), limit, 0);

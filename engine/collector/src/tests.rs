@@ -17,7 +17,13 @@ use tower::ServiceExt;
 use crate::tests::double::{Failure, TestLog};
 use crate::*;
 
+mod compressed;
+mod cookies;
 mod double;
+mod figures;
+mod golden;
+mod micro;
+mod routes;
 
 const TP2: &str = "/com.snowplowanalytics.snowplow/tp2";
 
@@ -438,22 +444,38 @@ async fn large_bodies_without_data_are_kept_whole() {
     assert!(kept.contains(&"1".repeat(4_000)) && kept.contains(&"y".repeat(4_000)));
 }
 
+impl Setup {
+    /// The payloads of the bad topic put together, and the size that the last row tells.
+    async fn kept(&self) -> (String, u64) {
+        let (mut kept, mut size) = (String::new(), 0);
+        for message in self.messages(BAD_TOPIC).await {
+            let row: Value = serde_json::from_slice(&message.payload).unwrap();
+            kept += row["data"]["payload"].as_str().unwrap();
+            size = row["data"]["failure"]["actualSizeBytes"].as_u64().unwrap();
+        }
+        (kept, size)
+    }
+}
+
 #[tokio::test]
-async fn body_over_the_limit_is_refused_with_the_limit() {
-    let setup = setup(Options { body_bytes_max: 10, ..Options::default() }).await;
+async fn body_over_the_limit_is_answered_200_and_its_beginning_is_kept() {
     let declared = Request::post(TP2).header("content-length", "11").body(Body::from("12345678901")).unwrap();
     let chunks = ["123456", "78901"].map(Ok::<_, std::io::Error>);
     for request in [declared, post(TP2, Body::from_stream(futures::stream::iter(chunks)))] {
-        let (status, body) = setup.send(request).await;
-        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
-        assert!(String::from_utf8(body).unwrap().contains("limit of 10 bytes"));
+        let setup = setup(Options { body_bytes_max: 10, ..Options::default() }).await;
+        assert_eq!(setup.send(request).await.0, StatusCode::OK);
+        assert_eq!(setup.kept().await, ("1234567890".to_owned(), 11));
+        let row: Value = serde_json::from_slice(&setup.messages(BAD_TOPIC).await[0].payload).unwrap();
+        assert!(row["data"]["failure"]["expectation"].as_str().unwrap().contains("the limit of 10"));
+        assert!(setup.messages(TOPIC).await.is_empty());
+        assert_eq!(setup.send(post(TP2, "1234567890")).await.0, StatusCode::OK);
+        assert_eq!(setup.messages(TOPIC).await.len(), 1);
     }
-    assert_eq!(setup.send(post(TP2, "1234567890")).await.0, StatusCode::OK);
 }
 
 /// Like ordinary clients it writes all of the body before it reads, and the body is more than sockets buffer.
 #[tokio::test]
-async fn client_that_writes_all_of_a_large_body_reads_why_it_was_refused() {
+async fn client_that_writes_all_of_a_large_body_reads_an_answer() {
     let body = "x".repeat(40 * 1024 * 1024);
     let setup = setup(Options::default()).await;
     let collector = Collector::new(setup.log.clone(), Options::default());
@@ -463,29 +485,41 @@ async fn client_that_writes_all_of_a_large_body_reads_why_it_was_refused() {
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
     for request in [declared, chunked] {
         let answer = over_a_socket(both.clone(), request.as_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-        assert!(answer.contains("limit of 33554432 bytes"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
     assert!(setup.messages(TOPIC).await.is_empty());
+    let (kept, size) = setup.kept().await;
+    assert_eq!((kept.len(), size), (2 * 32 * 1024 * 1024, body.len() as u64));
 }
 
 #[tokio::test]
-async fn body_far_over_the_limit_is_refused_without_reading_all_of_it() {
+async fn body_far_over_the_limit_is_answered_without_reading_all_of_it() {
     let setup = setup(Options { body_bytes_max: 10, ..Options::default() }).await;
     let chunk = bytes::Bytes::from(vec![b'x'; 1024 * 1024]);
     let endless = futures::stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone()));
-    assert_eq!(setup.send(post(TP2, Body::from_stream(endless))).await.0, StatusCode::PAYLOAD_TOO_LARGE);
-    for (name, value) in [("content-length", "99999999999"), ("expect", "100-continue")] {
-        let never = futures::stream::pending::<Result<&str, std::io::Error>>();
-        let mut request = post(TP2, Body::from_stream(never));
-        request.headers_mut().insert("content-length", "11".parse().unwrap());
-        request.headers_mut().insert(name, value.parse().unwrap());
-        assert_eq!(setup.send(request).await.0, StatusCode::PAYLOAD_TOO_LARGE, "{name}");
-    }
+    assert_eq!(setup.send(post(TP2, Body::from_stream(endless))).await.0, StatusCode::OK);
+    assert_eq!(setup.kept().await.0, "x".repeat(10));
+    let never = || Body::from_stream(futures::stream::pending::<Result<&str, std::io::Error>>());
+    let mut giant = post(TP2, never());
+    giant.headers_mut().insert("content-length", "99999999999".parse().unwrap());
+    assert_eq!(setup.send(giant).await.0, StatusCode::OK);
+    assert_eq!(setup.kept().await, ("x".repeat(10), 99_999_999_999));
+}
+
+#[tokio::test]
+async fn client_that_asks_before_it_sends_too_much_is_told_the_limit() {
+    let setup = setup(Options { body_bytes_max: 10, ..Options::default() }).await;
+    let never = Body::from_stream(futures::stream::pending::<Result<&str, std::io::Error>>());
+    let mut request = post(TP2, never);
+    request.headers_mut().insert("content-length", "11".parse().unwrap());
+    request.headers_mut().insert("expect", "100-continue".parse().unwrap());
+    let (status, answer) = setup.send(request).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(String::from_utf8(answer).unwrap().contains("limit of 10 bytes"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_body_that_never_ends_is_answered_when_its_time_is_over() {
+async fn large_body_that_never_ends_is_answered_when_its_time_is_over() {
     use futures::StreamExt;
 
     let setup = setup(Options { body_bytes_max: 10, ..Options::default() }).await;
@@ -495,10 +529,9 @@ async fn refused_body_that_never_ends_is_answered_when_its_time_is_over() {
         if let Some(length) = length {
             request.headers_mut().insert("content-length", length.parse().unwrap());
         }
-        let (status, answer) = setup.send(request).await;
-        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
-        assert!(String::from_utf8(answer).unwrap().contains("limit of 10 bytes"));
+        assert_eq!(setup.send(request).await.0, StatusCode::OK);
     }
+    assert_eq!(setup.kept().await, ("1234567890".repeat(2), 11));
 }
 
 #[tokio::test]
@@ -526,6 +559,28 @@ async fn client_that_stops_sending_is_let_go() {
     assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
 }
 
+#[tokio::test(start_paused = true)]
+async fn large_body_may_take_its_time_and_a_drip_may_not() {
+    use std::time::Duration;
+
+    let body = |bytes: usize, beat: Duration| {
+        let chunk = bytes::Bytes::from(vec![b' '; bytes]);
+        let sent = futures::stream::unfold(0, move |n| {
+            let chunk = chunk.clone();
+            async move {
+                tokio::time::sleep(beat).await;
+                (n < 100).then_some((Ok::<_, std::io::Error>(chunk), n + 1))
+            }
+        });
+        Body::from_stream(sent)
+    };
+    let setup = setup(Options::default()).await;
+    let steady = body(256 * 1024, Duration::from_secs(1));
+    assert_eq!(setup.send(post(TP2, steady)).await.0, StatusCode::OK);
+    let drip = body(1, Duration::from_secs(1));
+    assert_eq!(setup.send(post(TP2, drip)).await.0, StatusCode::REQUEST_TIMEOUT);
+}
+
 #[tokio::test]
 async fn event_that_is_not_stored_is_never_answered_200() {
     let setup = setup(Options { record_bytes_max: 2_000, ..Options::default() }).await;
@@ -544,6 +599,17 @@ async fn event_that_is_not_stored_is_never_answered_200() {
     assert_eq!(setup.send(request("GET", "/sink-health")).await.0, StatusCode::OK);
     assert!(setup.messages(TOPIC).await.is_empty());
     assert_eq!(setup.send(post(TP2, "{}")).await.0, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn log_that_never_answers_is_no_reason_to_wait_for_ever() {
+    let setup = setup(Options::default()).await;
+    setup.log.fail_with(Some(Failure::Hangs));
+    let (status, headers, _) = setup.answer(post(TP2, "{}")).await;
+    assert_eq!(
+        (status, &headers[header::RETRY_AFTER]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap())
+    );
 }
 
 #[tokio::test]

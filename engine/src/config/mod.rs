@@ -1,6 +1,7 @@
 //! Configuration: embedded defaults, then `granary.toml`, then `GRANARY_*`, then flags. All mistakes are reported at
 //! once.
 
+pub mod collector;
 pub mod setting;
 
 use std::collections::HashMap;
@@ -44,8 +45,8 @@ pub struct Config {
     pub log_disk_bytes_max: Option<u64>,
     pub log_disk_bytes_reserve: u64,
     pub log_queue_bytes_max: usize,
-    pub collector_vendors: Vec<String>,
-    pub trusted_proxies: Vec<granary_collector::Network>,
+    pub collector: granary_collector::Options,
+    pub collector_port: Option<collector::Port>,
     pub outbound_hosts: Arc<[HostPattern]>,
     pub open_metrics: bool,
     pub log_format: LogFormat,
@@ -110,9 +111,8 @@ impl Config {
                 .bytes("log-queue-max")
                 .and_then(|b| usize::try_from(b).ok())
                 .unwrap_or_default(),
-            collector_vendors: take.list("collector-vendors"),
-            trusted_proxies: take
-                .list_parse("trusted-proxies", "an address such as 10.0.0.1 or a network such as 10.0.0.0/8"),
+            collector: collector::options(&mut take),
+            collector_port: collector::port(&mut take),
             outbound_hosts: take
                 .list_parse(
                     "outbound-hosts",

@@ -28,6 +28,8 @@ use crate::supervisor::Supervisor;
 #[derive(Clone)]
 pub(super) struct App {
     pub(super) collector: Collector,
+    /// The collector has a port of its own, and is not here.
+    pub(super) collector_apart: bool,
     pub(super) db: Db,
     pub(super) log: Arc<dyn StreamLog>,
     pub(super) book: Book,
@@ -72,7 +74,7 @@ pub(super) async fn serve(listener: TcpListener, app: App, stop: CancellationTok
         let _ = socket.set_nodelay(true);
     });
     let stopped = async move { stop.cancelled().await };
-    if app.roles.has(Role::Collector) {
+    if app.roles.has(Role::Collector) && !app.collector_apart {
         let front = granary_collector::front(app.collector, others);
         axum::serve(listener, front.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(stopped)

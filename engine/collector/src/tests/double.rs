@@ -16,6 +16,7 @@ pub(super) enum Failure {
     Busy,
     Failed,
     NoTopic,
+    Hangs,
 }
 
 #[derive(Default)]
@@ -57,6 +58,10 @@ impl StreamLog for TestLog {
 
     async fn append(&self, batches: Vec<Append>) -> Result<Vec<OffsetRange>, Error> {
         self.health()?;
+        let hangs = matches!(*self.failure.lock().unwrap(), Some(Failure::Hangs));
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         let mut topics = self.topics.lock().unwrap();
         let mut ranges = Vec::new();
         for batch in batches {
@@ -109,7 +114,7 @@ impl StreamLog for TestLog {
 
     fn health(&self) -> Result<(), Error> {
         match *self.failure.lock().unwrap() {
-            None => Ok(()),
+            None | Some(Failure::Hangs) => Ok(()),
             Some(Failure::Busy) => Err(Error::Busy { reason: "the queue is full".to_owned() }),
             Some(Failure::Failed) => Err(Error::Failed { reason: "fdatasync failed".to_owned() }),
             Some(Failure::NoTopic) => Err(Error::NoTopic(TOPIC_NAME.to_owned())),

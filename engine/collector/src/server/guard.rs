@@ -1,0 +1,236 @@
+//! The clock of a connection: slow heads, long silence and answers that nobody takes end it.
+//!
+//! ```text
+//!           first byte            head complete             answered
+//! waiting ─────────────> head ───────────────────> busy ──────────────> waiting
+//!   idle timeout          head timeout, 408         the collector's own limits
+//! ```
+//!
+//! A connection that has sent nothing yet counts as in its head, so that it is not kept for long.
+
+use std::future::Future;
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::Limits;
+
+const LATE: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
+    Content-Length: 60\r\n\r\nthe head of the request did not arrive in time: send it all\n";
+
+const HEAD: u8 = 0;
+const BUSY: u8 = 1;
+const WAITING: u8 = 2;
+
+/// What a connection is doing; its service tells the guard.
+pub(super) struct Activity(AtomicU8);
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self(AtomicU8::new(HEAD))
+    }
+}
+
+impl Activity {
+    /// A request has come in.
+    pub(super) fn begin(&self) {
+        self.0.store(BUSY, Ordering::Relaxed);
+    }
+
+    /// Its answer is made.
+    pub(super) fn end(&self) {
+        self.0.store(WAITING, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A socket under that clock.
+pub(super) struct Guarded<T> {
+    socket: T,
+    activity: Arc<Activity>,
+    head_timeout: Duration,
+    idle_timeout: Duration,
+    write_timeout: Duration,
+    /// When the first byte of the head came, or the connection began.
+    head_since: Instant,
+    reading: Pin<Box<Sleep>>,
+    /// What `reading` is set for.
+    reading_for: Option<u8>,
+    writing: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T> Guarded<T> {
+    pub(super) fn new(socket: T, activity: Arc<Activity>, limits: &Limits) -> Self {
+        Self {
+            socket,
+            activity,
+            head_timeout: limits.head_timeout,
+            idle_timeout: limits.idle_timeout,
+            write_timeout: limits.write_timeout,
+            head_since: Instant::now(),
+            reading: Box::pin(tokio::time::sleep(limits.head_timeout)),
+            reading_for: None,
+            writing: None,
+        }
+    }
+
+    /// Passes on the outcome of a write; one that waits is given up after a time.
+    fn timed<R>(&mut self, written: Poll<io::Result<R>>, context: &mut Context<'_>) -> Poll<io::Result<R>> {
+        if written.is_ready() {
+            self.writing = None;
+            return written;
+        }
+        let time = self.write_timeout;
+        let clock = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        ready!(clock.as_mut().poll(context));
+        Poll::Ready(Err(ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buffer.filled().len();
+        if let Poll::Ready(read) = Pin::new(&mut this.socket).poll_read(context, buffer) {
+            if this.activity.now() == WAITING && buffer.filled().len() > before {
+                this.activity.0.store(HEAD, Ordering::Relaxed);
+                this.head_since = Instant::now();
+                this.reading_for = None;
+            }
+            return Poll::Ready(read);
+        }
+        let now = this.activity.now();
+        if now == BUSY {
+            this.reading_for = None;
+            return Poll::Pending;
+        }
+        if this.reading_for != Some(now) {
+            this.reading_for = Some(now);
+            let until = match now {
+                HEAD => this.head_since + this.head_timeout,
+                _ => Instant::now() + this.idle_timeout,
+            };
+            this.reading.as_mut().reset(until);
+        }
+        ready!(this.reading.as_mut().poll(context));
+        if now == HEAD {
+            // Nothing else was written while a head is read, so it fits the socket's buffer or never will.
+            let _ = Pin::new(&mut this.socket).poll_write(context, LATE);
+            let _ = Pin::new(&mut this.socket).poll_flush(context);
+        }
+        Poll::Ready(Err(ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.timed(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, pieces);
+        self.timed(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.socket).poll_flush(context);
+        self.timed(flushed, context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let ended = Pin::new(&mut self.socket).poll_shutdown(context);
+        self.timed(ended, context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn guarded(activity: &Arc<Activity>) -> (Guarded<tokio::io::DuplexStream>, tokio::io::DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(256);
+        (Guarded::new(ours, Arc::clone(activity), &Limits::default()), theirs)
+    }
+
+    async fn ends_after(guarded: &mut Guarded<tokio::io::DuplexStream>) -> u64 {
+        let started = Instant::now();
+        let mut buffer = [0; 16];
+        loop {
+            if let Err(error) = guarded.read(&mut buffer).await {
+                assert_eq!(error.kind(), ErrorKind::TimedOut);
+                return started.elapsed().as_secs();
+            }
+        }
+    }
+
+    #[test]
+    fn the_answer_to_a_slow_head_has_the_length_that_it_says() {
+        let (head, body) = std::str::from_utf8(LATE).unwrap().split_once("\r\n\r\n").unwrap();
+        assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{} in {head}", body.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn drip_of_bytes_does_not_prolong_a_head() {
+        let (mut guarded, mut client) = guarded(&Arc::default());
+        let drip = tokio::spawn(async move {
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            answer
+        });
+        assert_eq!(ends_after(&mut guarded).await, 30);
+        drop(guarded);
+        assert!(drip.await.unwrap().starts_with("HTTP/1.1 408 "));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_between_requests_is_longer_and_ends_without_a_word() {
+        let activity = Arc::default();
+        let (mut guarded, mut client) = guarded(&activity);
+        activity.begin();
+        activity.end();
+        assert_eq!(ends_after(&mut guarded).await, 610);
+        drop(guarded);
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answer_that_nobody_takes_is_given_up() {
+        let (mut guarded, _client) = guarded(&Arc::default());
+        let error = guarded.write_all(&[0; 1_000]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    }
+}
