@@ -2,7 +2,8 @@
 # Arranges what a fresh Linux machine lacks to build and run Granary. Idempotent, safe to interrupt, needs no root.
 #
 #   scripts/setup.sh                    everything
-#   scripts/setup.sh --only STEP        one step; may be repeated: python, javascript, postgres, rust
+#   scripts/setup.sh --only STEP        one step; may be repeated: python, javascript, postgres, rust,
+#                                       clang, transforms
 #   scripts/setup.sh --force            does the steps again even where they are done
 #
 # | step       | makes                                                                                          |
@@ -11,6 +12,8 @@
 # | javascript | .granary/node with componentize-js, and target/guest/javascript.wasm: that of JavaScript belts |
 # | postgres   | .granary/postgres with a server, where the machine has none of version 14 or later             |
 # | rust       | .granary/toolchain: a Rust compiler for the target wasm32-wasip2, where rustup has none        |
+# | clang      | .granary/wasi-sdk: a C compiler for WASI, where the variable WASI_SDK names none               |
+# | transforms | target/guest/javascript-transform.wasm: the runtime of JavaScript transforms                   |
 #
 # Everything lies in the checkout: .granary and target. A step writes under a temporary name and renames at its end, so
 # what bears its final name is whole. A stamp in .granary/stamps holds the hash of the inputs that a result was made of.
@@ -221,7 +224,7 @@ step_rust() {
         return
     fi
     local hash
-    hash=$({ inputs_hash "$root/scripts/debian-rust.sh"; rustc -vV; } | sha256sum | cut -c1-64)
+    hash=$({ inputs_hash "$root/scripts/debian-rust.sh" "$root/scripts/debian-packages.sh"; rustc -vV; } | sha256sum | cut -c1-64)
     if is_done rust "$hash" "$state/toolchain/bin/rustc" "$state/toolchain/linkers/rust-lld" &&
         "$state/toolchain/bin/rustc" -V >/dev/null 2>&1; then
         say "rust for $target: up to date"
@@ -235,10 +238,52 @@ step_rust() {
     mark_done rust "$hash"
 }
 
+step_clang() {
+    if [ -n "${WASI_SDK:-}" ]; then
+        [ -x "$WASI_SDK/bin/clang" ] || fail "WASI_SDK is $WASI_SDK, which has no bin/clang: let it name the folder of a WASI SDK, or unset it"
+        say "clang for WASI: in $WASI_SDK"
+        return
+    fi
+    local hash
+    hash=$(inputs_hash "$root/scripts/debian-clang.sh" "$root/scripts/debian-packages.sh")
+    if is_done clang "$hash" "$state/wasi-sdk/bin/clang" && "$state/wasi-sdk/bin/clang" --version >/dev/null 2>&1; then
+        say "clang for WASI: up to date"
+        return
+    fi
+    say "clang for WASI: unpacking a private compiler into .granary/wasi-sdk (about 50 MB to fetch)"
+    if ! bash "$root/scripts/debian-clang.sh" "$work/wasi-sdk" "$work"; then
+        fail "no C compiler for WASI: unpack a WASI SDK, set WASI_SDK to its folder, then run this script again"
+    fi
+    replace "$work/wasi-sdk" "$state/wasi-sdk"
+    mark_done clang "$hash"
+}
+
+step_transforms() {
+    step_rust
+    local folder="$root/guest-sdk/javascript-transform" hash compiler=rustc
+    hash=$(inputs_hash "$folder" "$root/guest-sdk/scriptable" "$root/guest-sdk/rust" "$root/wit/script.wit" \
+        "$root/scripts/setup.sh" "$root/scripts/debian-rust.sh" "$root/scripts/debian-clang.sh")
+    if is_done javascript-transform "$hash" "$guest/javascript-transform.wasm"; then
+        say "javascript transform component: up to date"
+        return
+    fi
+    step_clang
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ] || compiler=$state/toolchain/bin/rustc
+    say "javascript transform component: building target/guest/javascript-transform.wasm (about a minute)"
+    # The engine's C code reads wasi.h first, and carries no names of its own: they would double the size.
+    quietly "the runtime of JavaScript transforms could not be built: see above" \
+        env RUSTC="$compiler" CARGO_TARGET_DIR="$root/target/wasm" WASI_SDK="${WASI_SDK:-$state/wasi-sdk}" \
+        CFLAGS_wasm32_wasip2="-g0 -include $folder/c/wasi.h" \
+        cargo build --release --locked --target "$target" --manifest-path "$folder/Cargo.toml"
+    cp "$root/target/wasm/$target/release/javascript_transform.wasm" "$work/javascript-transform.wasm"
+    replace "$work/javascript-transform.wasm" "$guest/javascript-transform.wasm"
+    mark_done javascript-transform "$hash"
+}
+
 while [ $# -gt 0 ]; do
     case $1 in
         --only)
-            [ $# -gt 1 ] || fail "--only needs a step: python, javascript, postgres or rust"
+            [ $# -gt 1 ] || fail "--only needs a step: python, javascript, postgres, rust, clang or transforms"
             steps+=("$2")
             shift
             ;;
@@ -252,9 +297,12 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#steps[@]} -gt 0 ] || steps=(python javascript postgres rust)
+[ ${#steps[@]} -gt 0 ] || steps=(python javascript postgres transforms)
 for step in "${steps[@]}"; do
-    case $step in python | javascript | postgres | rust) ;; *) fail "unknown step '$step', expected python, javascript, postgres or rust" ;; esac
+    case $step in
+        python | javascript | postgres | rust | clang | transforms) ;;
+        *) fail "unknown step '$step', expected python, javascript, postgres, rust, clang or transforms" ;;
+    esac
 done
 
 need sha256sum "install coreutils"
