@@ -14,7 +14,7 @@ export PATH := $(PATH):$(CURDIR)/.granary/postgres/bin
 .PHONY: help setup build demo test test-groovy test-javascript lint bench bench-belts bench-stream kill-test faults simulate fmt
 
 help: ## Show what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Arrange toolchains, the Python runtime component and Postgres; does nothing when all is there
 	@scripts/setup.sh

@@ -33,11 +33,13 @@ fn record() -> Vec<u8> {
 
 fn measure(name: &str, source: &str, records: u32) {
     let start = Instant::now();
-    let script = Script::compile(source, Limits::default(), Rc::new(|_, _: &str, _: &str| {})).expect("the script compiles");
+    let script = Script::compile(source, Limits::default(), Rc::new(|_, _: &str, _: &str| {}))
+        .expect("the script compiles");
     println!("{name}: ready after {:?}", start.elapsed());
     let payload = record();
     let start = Instant::now();
-    let messages = (0..records).filter(|_| script.run(&payload, Vec::new()).is_ok_and(|all| all.len() == 1)).count();
+    let messages =
+        (0..records).filter(|_| script.run(&payload, Vec::new()).is_ok_and(|all| all.len() == 1)).count();
     assert_eq!(messages, records as usize, "every record passes");
     println!("{name}: {:.0} records/s", f64::from(records) / start.elapsed().as_secs_f64());
 }

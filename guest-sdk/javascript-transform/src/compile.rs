@@ -77,10 +77,25 @@ pub(crate) fn compile<'js>(ctx: &Ctx<'js>, source: &str) -> Result<Program<'js>,
         return Err(Diagnostic::general("the script contains a NUL character, U+0000; write \\0 instead"));
     }
     let Unescaped { text, quoted } = unescape(source);
-    // A script of one line may begin and end with texts of its own.
-    program(ctx, &text).or_else(|refusal| match quoted.map(|quoted| program(ctx, &quoted)) {
-        Some(Ok(program)) => Ok(program),
-        _ => Err(refusal),
+    program(ctx, &text).or_else(|refusal| {
+        // A script of one line may begin and end with texts of its own. And a quote in a regular expression looks like the
+        // start of a text, in which pairs would stay.
+        let others = [quoted, expanded(source)].into_iter().flatten();
+        others.filter_map(|other| program(ctx, &other).ok()).next().ok_or(refusal)
+    })
+}
+
+/// A script of one line with every pair replaced, wherever it stands.
+fn expanded(source: &str) -> Option<String> {
+    let source = source.trim_matches(['\u{feff}', '\u{200b}', '"']);
+    let one_line = !source.contains(['\n', '\r']) && source.contains("\\n");
+    one_line.then(|| {
+        source
+            .replace("\\r\\n", "\n")
+            .replace("\\n", "\n")
+            .replace("\\r", "\n")
+            .replace("\\t", "\t")
+            .replace("\\\"", "\"")
     })
 }
 

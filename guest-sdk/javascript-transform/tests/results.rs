@@ -232,6 +232,13 @@ fn refusals_have_their_place() {
 }
 
 #[test]
+fn quotes_in_regular_expressions_keep_no_lines_together() {
+    let script = "var quote = /['\"]/;\nvar found = quote.test(payload);\nfound ? 'yes' : 'no'";
+    assert_eq!(text(script, b"it's"), "yes");
+    assert_eq!(text(script, b"its"), "no");
+}
+
+#[test]
 fn texts_at_both_ends_stay() {
     assert_eq!(Run::new("\"a\" + payload + \"b\"").run(b"-"), Ok(vec![message("a-b")]));
     assert_eq!(Run::new("\"payload\"").run(b"-"), Ok(vec![message("-")]), "quotes around all go");
