@@ -11,10 +11,10 @@ export GRANARY_CACHE_DIR ?= $(CURDIR)/target/granary-cache
 # Where the machine has no Postgres server, the set-up unpacks one there; one of the machine comes first.
 export PATH := $(PATH):$(CURDIR)/.granary/postgres/bin
 
-.PHONY: help setup build demo test test-groovy lint bench bench-belts bench-transforms bench-stream kill-test harvest-test faults simulate fmt
+.PHONY: help setup build demo test test-groovy test-javascript lint bench bench-belts bench-transforms bench-stream kill-test harvest-test faults simulate fmt
 
 help: ## Show what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Arrange toolchains, the Python runtime component and Postgres; does nothing when all is there
 	@scripts/setup.sh
@@ -35,6 +35,10 @@ test: setup ## Run every test against the real binary, a real Postgres and the r
 test-groovy: ## Run the tests of the Groovy interpreter and of its runtime component
 	@CARGO_TARGET_DIR=$(CURDIR)/target/groovy $(CARGO) test --locked --manifest-path guest-sdk/groovy/Cargo.toml
 	@CARGO_TARGET_DIR=$(CURDIR)/target/groovy $(CARGO) test --locked --manifest-path guest-sdk/groovy-runtime/Cargo.toml
+
+test-javascript: ## Run the tests of the runtime of JavaScript transforms, which the engine does not load yet
+	@CARGO_TARGET_DIR=$(CURDIR)/target/transforms $(CARGO) test --locked --manifest-path guest-sdk/scriptable/Cargo.toml
+	@CARGO_TARGET_DIR=$(CURDIR)/target/transforms $(CARGO) test --locked --manifest-path guest-sdk/javascript-transform/Cargo.toml
 
 lint: ## Formatting, clippy and licences
 	@$(CARGO) fmt --all --check

@@ -2,7 +2,8 @@
 # Arranges what a fresh Linux machine lacks to build and run Granary. Idempotent, safe to interrupt, needs no root.
 #
 #   scripts/setup.sh                    everything
-#   scripts/setup.sh --only STEP        one step; may be repeated: python, javascript, postgres, rust, groovy
+#   scripts/setup.sh --only STEP        one step; may be repeated: python, javascript, postgres, rust, clang, groovy,
+#                                       transforms
 #   scripts/setup.sh --force            does the steps again even where they are done
 #
 # | step       | makes                                                                                          |
@@ -11,7 +12,9 @@
 # | javascript | .granary/node with componentize-js, and target/guest/javascript.wasm: that of JavaScript belts |
 # | postgres   | .granary/postgres with a server, where the machine has none of version 14 or later             |
 # | rust       | .granary/toolchain: a Rust compiler for the target wasm32-wasip2, where rustup has none        |
+# | clang      | .granary/wasi-sdk: a C compiler for WASI, where the variable WASI_SDK names none               |
 # | groovy     | target/guest/groovy.wasm: the runtime of Groovy transforms                                     |
+# | transforms | target/guest/javascript-transform.wasm: the runtime of JavaScript transforms                   |
 #
 # Everything lies in the checkout: .granary and target. A step writes under a temporary name and renames at its end, so
 # what bears its final name is whole. A stamp in .granary/stamps holds the hash of the inputs that a result was made of.
@@ -222,7 +225,7 @@ step_rust() {
         return
     fi
     local hash
-    hash=$({ inputs_hash "$root/scripts/debian-rust.sh"; rustc -vV; } | sha256sum | cut -c1-64)
+    hash=$({ inputs_hash "$root/scripts/debian-rust.sh" "$root/scripts/debian-packages.sh"; rustc -vV; } | sha256sum | cut -c1-64)
     if is_done rust "$hash" "$state/toolchain/bin/rustc" "$state/toolchain/linkers/rust-lld" &&
         "$state/toolchain/bin/rustc" -V >/dev/null 2>&1; then
         say "rust for $target: up to date"
@@ -236,39 +239,67 @@ step_rust() {
     mark_done rust "$hash"
 }
 
-# Sets `guest_rustc`: a compiler for the guests' target.
-step_guest_rustc() {
-    if [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
-        guest_rustc=rustc
-    else
-        step_rust
-        guest_rustc=$state/toolchain/bin/rustc
+# Builds a runtime that is a Rust crate, where its inputs have changed.
+build_runtime() { # crate, name of the component, what it is called, environment...; further inputs in `inputs`
+    local folder="$root/guest-sdk/$1" name=$2 title=$3 hash compiler=rustc
+    shift 3
+    hash=$(inputs_hash "$folder" "$root/guest-sdk/scriptable" "$root/guest-sdk/rust" "$root/wit/script.wit" "${inputs[@]}")
+    if is_done "$name" "$hash" "$guest/$name.wasm"; then
+        say "$title: up to date"
+        return
     fi
+    step_rust
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ] || compiler=$state/toolchain/bin/rustc
+    say "$title: building target/guest/$name.wasm (about 1 min)"
+    # A target folder of the guests': two compilers in one folder would rebuild everything in turn.
+    quietly "the $title could not be built: see above" \
+        env "RUSTC=$compiler" "CARGO_TARGET_DIR=$root/target/wasm" "$@" \
+        cargo build --release --locked --target "$target" --manifest-path "$folder/Cargo.toml"
+    local built
+    built=$(sed -n 's/^name = "\(.*\)"/\1/p' "$folder/Cargo.toml" | head -n 1)
+    cp "$root/target/wasm/$target/release/${built//-/_}.wasm" "$work/$name.wasm"
+    replace "$work/$name.wasm" "$guest/$name.wasm"
+    mark_done "$name" "$hash"
 }
 
 step_groovy() {
-    local crate="$root/guest-sdk/groovy-runtime" hash
-    hash=$(inputs_hash "$crate" "$root/guest-sdk/groovy/src" "$root/guest-sdk/groovy/Cargo.toml" "$root/guest-sdk/rust" \
-        "$root/wit/script.wit")
-    if is_done groovy "$hash" "$guest/groovy.wasm"; then
-        say "groovy runtime component: up to date"
+    inputs=("$root/guest-sdk/groovy/src" "$root/guest-sdk/groovy/Cargo.toml")
+    build_runtime groovy-runtime groovy "groovy runtime component"
+}
+
+step_clang() {
+    if [ -n "${WASI_SDK:-}" ]; then
+        [ -x "$WASI_SDK/bin/clang" ] || fail "WASI_SDK is $WASI_SDK, which has no bin/clang: let it name the folder of a WASI SDK, or unset it"
+        say "clang for WASI: in $WASI_SDK"
         return
     fi
-    step_guest_rustc
-    say "groovy runtime component: building target/guest/groovy.wasm (about 1 min)"
-    # A target folder of the guests': two compilers in one folder would rebuild everything in turn.
-    quietly "the Groovy runtime component could not be built: see above" \
-        env "RUSTC=$guest_rustc" "CARGO_TARGET_DIR=$root/target/wasm" \
-        cargo build --release --locked --target "$target" --manifest-path "$crate/Cargo.toml"
-    cp "$root/target/wasm/$target/release/groovy_runtime.wasm" "$work/groovy.wasm"
-    replace "$work/groovy.wasm" "$guest/groovy.wasm"
-    mark_done groovy "$hash"
+    local hash
+    hash=$(inputs_hash "$root/scripts/debian-clang.sh" "$root/scripts/debian-packages.sh")
+    if is_done clang "$hash" "$state/wasi-sdk/bin/clang" && "$state/wasi-sdk/bin/clang" --version >/dev/null 2>&1; then
+        say "clang for WASI: up to date"
+        return
+    fi
+    say "clang for WASI: unpacking a private compiler into .granary/wasi-sdk (about 50 MB to fetch)"
+    if ! bash "$root/scripts/debian-clang.sh" "$work/wasi-sdk" "$work"; then
+        fail "no C compiler for WASI: unpack a WASI SDK, set WASI_SDK to its folder, then run this script again"
+    fi
+    replace "$work/wasi-sdk" "$state/wasi-sdk"
+    mark_done clang "$hash"
+}
+
+step_transforms() {
+    step_clang
+    inputs=("$root/scripts/debian-clang.sh")
+    # The engine's C code reads wasi.h first, and carries no names of its own: they would double the size.
+    build_runtime javascript-transform javascript-transform "javascript transform runtime component" \
+        "WASI_SDK=${WASI_SDK:-$state/wasi-sdk}" \
+        "CFLAGS_wasm32_wasip2=-g0 -include $root/guest-sdk/javascript-transform/c/wasi.h"
 }
 
 while [ $# -gt 0 ]; do
     case $1 in
         --only)
-            [ $# -gt 1 ] || fail "--only needs a step: python, javascript, postgres, rust or groovy"
+            [ $# -gt 1 ] || fail "--only needs a step: python, javascript, postgres, rust, clang, groovy or transforms"
             steps+=("$2")
             shift
             ;;
@@ -282,9 +313,12 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#steps[@]} -gt 0 ] || steps=(python javascript postgres rust groovy)
+[ ${#steps[@]} -gt 0 ] || steps=(python javascript postgres rust groovy transforms)
 for step in "${steps[@]}"; do
-    case $step in python | javascript | postgres | rust | groovy) ;; *) fail "unknown step '$step', expected python, javascript, postgres, rust or groovy" ;; esac
+    case $step in
+        python | javascript | postgres | rust | clang | groovy | transforms) ;;
+        *) fail "unknown step '$step', expected python, javascript, postgres, rust, clang, groovy or transforms" ;;
+    esac
 done
 
 need sha256sum "install coreutils"

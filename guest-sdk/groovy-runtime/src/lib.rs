@@ -1,13 +1,12 @@
 //! The Groovy runtime: the world `granary:script/script` around the interpreter of `guest-sdk/groovy`.
 
-mod frame;
 mod world;
 
 use std::cell::RefCell;
 
 use granary_groovy::{Diagnostic, Limits, Outcome, Script, Severity};
+use granary_scriptable::frame::{Reader, Record, Writer};
 
-use frame::{Reader, Record, Writer};
 use world::World;
 
 /// Generated from `wit/script.wit`.

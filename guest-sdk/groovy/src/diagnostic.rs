@@ -47,7 +47,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     pub(crate) fn new(severity: Severity, at: Position, message: String, source: &str) -> Self {
         let Position { line, column } = at;
-        Self { severity, message, line, column, excerpt: excerpt(source, at) }
+        Self { severity, message, line, column, excerpt: granary_scriptable::excerpt(source, line, column) }
     }
 }
 
@@ -66,25 +66,6 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
 }
 
-/// An excerpt shows this many characters on either side of its column.
-const EXCERPT_SIDE: usize = 60;
-
-/// The line of a place with a caret below it; a long line is cut.
-fn excerpt(source: &str, at: Position) -> String {
-    let Some(line) = (at.line as usize).checked_sub(1).and_then(|index| source.split('\n').nth(index)) else {
-        return String::new();
-    };
-    let column = (at.column as usize).saturating_sub(1);
-    let start = column.saturating_sub(EXCERPT_SIDE);
-    let shown: String = line
-        .chars()
-        .skip(start)
-        .take(2 * EXCERPT_SIDE)
-        .map(|char| if char == '\t' { ' ' } else { char })
-        .collect();
-    format!("{shown}\n{}^", " ".repeat(column - start))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,7 +76,5 @@ mod tests {
         let diagnostic = Diagnostic::new(Severity::Error, at, "bad".to_owned(), "a\n\tbcd\ne");
         assert_eq!(diagnostic.excerpt, " bcd\n  ^");
         assert_eq!(diagnostic.to_string(), "error in line 2, column 3: bad\n bcd\n  ^");
-        assert_eq!(excerpt("a", Position { line: 9, column: 1 }), "");
-        assert_eq!(excerpt("a", Position::default()), "");
     }
 }

@@ -4,7 +4,7 @@
 //! what the [`Host`] offers: a log, the time, random ids and the reader for records of the collector. Every run is
 //! bounded by [`Limits`], and leaves nothing behind.
 //!
-//! The way of a script: `escape` restores line ends, `lexer` and `parser` build the tree of `syntax`, `scope` finds out
+//! The way of a script: `granary_scriptable` restores line ends, `lexer` and `parser` build the tree of `syntax`, `scope` finds out
 //! what names mean and refuses classes that are not there, `machine` walks the tree, `library` knows the methods of
 //! values, `outcome` turns the script's value into messages.
 
@@ -13,7 +13,6 @@ mod compare;
 mod decimal;
 mod diagnostic;
 mod document;
-mod escape;
 mod host;
 mod lexer;
 mod library;
@@ -74,7 +73,7 @@ impl Script {
             let message = format!("the script is longer than {SOURCE_BYTES_MAX} bytes; move data out of it");
             return Err(vec![Diagnostic::new(Severity::Error, Default::default(), message, "")]);
         }
-        let escape::Unescaped { text, quoted } = escape::unescape(source);
+        let granary_scriptable::Unescaped { text, quoted } = granary_scriptable::unescape(source);
         let diagnostic = |severity, refusal: Refusal, text: &str| {
             Diagnostic::new(severity, refusal.at, refusal.message, text)
         };

@@ -1,22 +1,29 @@
 //! The frames of the batch: `FRAME.md` describes them.
 
 /// A record of the batch, read where it lies.
-pub(crate) struct Record<'a> {
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) payload: &'a [u8],
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The payload as it was stored.
+    pub payload: &'a [u8],
 }
 
 /// Reads a frame.
-pub(crate) struct Reader<'a> {
+#[derive(Debug)]
+pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(frame: &'a [u8]) -> Self {
+    /// Reads from the start of a frame.
+    #[must_use]
+    pub fn new(frame: &'a [u8]) -> Self {
         Self { rest: frame }
     }
 
-    pub(crate) fn number(&mut self) -> Option<usize> {
+    /// The next number; `None` where the frame ends too early.
+    pub fn number(&mut self) -> Option<usize> {
         let (number, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;
         usize::try_from(u32::from_le_bytes(*number)).ok()
@@ -34,7 +41,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next record; `None` where the frame ends too early.
-    pub(crate) fn record(&mut self) -> Option<Record<'a>> {
+    pub fn record(&mut self) -> Option<Record<'a>> {
         let count = self.number()?;
         // No header is shorter than its two numbers.
         let mut headers = Vec::with_capacity(count.min(self.rest.len() / 8));
@@ -46,40 +53,44 @@ impl<'a> Reader<'a> {
 }
 
 /// Writes an answer.
-pub(crate) struct Writer(Vec<u8>);
+#[derive(Debug)]
+pub struct Writer(Vec<u8>);
 
 impl Writer {
     /// An answer of so many outcomes and about so many bytes.
-    pub(crate) fn new(outcomes: usize, bytes: usize) -> Self {
+    #[must_use]
+    pub fn new(outcomes: usize, bytes: usize) -> Self {
         let mut to = Self(Vec::with_capacity(bytes));
         to.number(outcomes);
         to
     }
 
-    pub(crate) fn finish(self) -> Vec<u8> {
+    /// The frame.
+    #[must_use]
+    pub fn finish(self) -> Vec<u8> {
         self.0
     }
 
     /// Begins the outcome of a record that became so many messages.
-    pub(crate) fn messages(&mut self, count: usize) {
+    pub fn messages(&mut self, count: usize) {
         self.0.push(0);
         self.number(count);
     }
 
     /// The outcome of a record that failed.
-    pub(crate) fn failure(&mut self, class: &str, message: &str, trace: &str) {
+    pub fn failure(&mut self, class: &str, message: &str, trace: &str) {
         self.0.push(1);
         [class, message, trace].into_iter().for_each(|text| self.text(text));
     }
 
     /// A message that is JSON text.
-    pub(crate) fn json(&mut self, text: &str) {
+    pub fn json(&mut self, text: &str) {
         self.0.push(0);
         self.text(text);
     }
 
     /// A message that deletes.
-    pub(crate) fn deletion(&mut self, correlation_id: &str, event_id: Option<&str>) {
+    pub fn deletion(&mut self, correlation_id: &str, event_id: Option<&str>) {
         self.0.push(if event_id.is_some() { 2 } else { 1 });
         self.text(correlation_id);
         if let Some(event_id) = event_id {

@@ -6,16 +6,17 @@
 
 /// A script as it is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unescaped {
+pub struct Unescaped {
     /// The text.
-    pub(crate) text: String,
+    pub text: String,
     /// The text with the quotes around it, where such were removed.
-    pub(crate) quoted: Option<String>,
+    pub quoted: Option<String>,
 }
 
 /// Applies the rules in their order. A text with real line ends keeps everything but carriage returns, byte-order marks
 /// and zero-width spaces.
-pub(crate) fn unescape(source: &str) -> Unescaped {
+#[must_use]
+pub fn unescape(source: &str) -> Unescaped {
     let text: String = source
         .replace("\r\n", "\n")
         .chars()
@@ -92,7 +93,8 @@ fn expand(text: &str) -> String {
             _ => {
                 expanded.push(char);
                 place = match (place, char, next) {
-                    (Place::Code, '"' | '\'', _) => Place::Literal(char, false),
+                    // JavaScript's templates; Groovy has no such character outside of literals.
+                    (Place::Code, '"' | '\'' | '`', _) => Place::Literal(char, false),
                     (Place::Code, '/', Some('/')) => Place::LineComment,
                     (Place::Code, '/', Some('*')) => Place::BlockComment,
                     (Place::BlockComment, '*', Some('/')) => Place::Code,
@@ -136,6 +138,7 @@ mod tests {
         assert_eq!(text(r#"x = "a\nb"\nreturn x"#), "x = \"a\\nb\"\nreturn x");
         assert_eq!(text(r#"x = \"a\nb\"\nreturn x"#), "x = \"a\\nb\"\nreturn x");
         assert_eq!(text(r#"x = "a\"b"\nreturn x"#), "x = \"a\\\"b\"\nreturn x");
+        assert_eq!(text(r"x = `it's ${a}\n`\nx"), "x = `it's ${a}\\n`\nx");
         assert_eq!(text(r"// don't\nx = 1"), "// don't\nx = 1");
         assert_eq!(text(r"/* it's\n */ x\n"), "/* it's\n */ x\n");
     }

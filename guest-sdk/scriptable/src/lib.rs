@@ -1,0 +1,9 @@
+//! What the runtimes of transform scripts share, whatever the language: how script text arrives ([`unescape`]), how a
+//! place in it is shown ([`excerpt`]), and the frame in which a batch comes and goes ([`frame`]).
+
+mod escape;
+mod excerpt;
+pub mod frame;
+
+pub use escape::{Unescaped, unescape};
+pub use excerpt::excerpt;
