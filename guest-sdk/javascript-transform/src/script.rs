@@ -21,15 +21,12 @@ struct Kept {
     describe: Persistent<Function<'static>>,
 }
 
-/// A compiled script, with an engine of its own.
+/// A compiled script.
 pub struct Script {
-    kept: Kept,
-    source: Source,
-    globals: RefCell<Globals>,
-    state: Rc<State>,
+    engine: RefCell<Engine>,
+    text: String,
     limits: Limits,
-    context: Context,
-    _runtime: Runtime,
+    log: Rc<Log>,
 }
 
 impl std::fmt::Debug for Script {
@@ -44,6 +41,42 @@ impl Script {
     /// # Errors
     /// What refuses the script, with its place in the text after line ends were restored.
     pub fn compile(source: &str, limits: Limits, log: Rc<Log>) -> Result<Self, Diagnostic> {
+        let engine = RefCell::new(Engine::compile(source, limits, Rc::clone(&log))?);
+        Ok(Self { engine, text: source.to_owned(), limits, log })
+    }
+
+    /// Runs the script on one record. It finds the payload and the headers as variables of these names.
+    ///
+    /// # Errors
+    /// What the script threw, or the limit that it reached.
+    pub fn run(&self, payload: &[u8], headers: Vec<(String, String)>) -> Result<Vec<Message>, Failure> {
+        let outcome = self.engine.borrow().run(payload, headers);
+        // What a record has promised and left behind would run in the next one, and no engine can be told to forget it.
+        if self.engine.borrow().has_jobs() {
+            let fresh = Engine::compile(&self.text, self.limits, Rc::clone(&self.log));
+            *self.engine.borrow_mut() = fresh.map_err(|wrong| Failure {
+                class: "Error".to_owned(),
+                message: format!("the script could not be loaded again: {}", wrong.message),
+                ..Failure::default()
+            })?;
+        }
+        outcome
+    }
+}
+
+/// A script in an engine of its own.
+struct Engine {
+    kept: Kept,
+    source: Source,
+    globals: RefCell<Globals>,
+    state: Rc<State>,
+    limits: Limits,
+    context: Context,
+    runtime: Runtime,
+}
+
+impl Engine {
+    fn compile(source: &str, limits: Limits, log: Rc<Log>) -> Result<Self, Diagnostic> {
         let state = Rc::new(State::new(log));
         let broken = |error: rquickjs::Error| {
             Diagnostic::general(format!(
@@ -66,14 +99,15 @@ impl Script {
             };
             Ok((kept, source, RefCell::new(Globals::new(&ctx))))
         })?;
-        Ok(Self { kept, source, globals, state, limits, context, _runtime: runtime })
+        Ok(Self { kept, source, globals, state, limits, context, runtime })
     }
 
-    /// Runs the script on one record. It finds the payload and the headers as variables of these names.
-    ///
-    /// # Errors
-    /// What the script threw, or the limit that it reached.
-    pub fn run(&self, payload: &[u8], headers: Vec<(String, String)>) -> Result<Vec<Message>, Failure> {
+    /// Whether something waits to be run.
+    fn has_jobs(&self) -> bool {
+        self.runtime.is_job_pending()
+    }
+
+    fn run(&self, payload: &[u8], headers: Vec<(String, String)>) -> Result<Vec<Message>, Failure> {
         self.state.allow(self.limits.steps);
         *self.state.headers.borrow_mut() = headers;
         let outcome = self.context.with(|ctx| {
