@@ -10,6 +10,7 @@ mod crew;
 mod groovy;
 mod hostile;
 mod javascript;
+mod javascript_transform;
 mod limits;
 mod metrics;
 mod packages;

@@ -22,7 +22,7 @@ async fn languages_that_do_not_run_are_stored_and_refused_at_start() {
         .post(&format!("{INSTANCES}/ruby-one/state"), json!({"action": "START"}))
         .await
         .refused(400, "bad_parameter_value");
-    for word in ["'START'", "'ruby'", "'groovy'", "'python'", "'component'"] {
+    for word in ["'START'", "'ruby'", "'groovy'", "'javascript'", "'python'", "'component'"] {
         assert!(message.contains(word), "{message}");
     }
     assert_eq!(
