@@ -55,6 +55,7 @@ pub(crate) enum Program<'a> {
     Python(&'a str),
     JavaScript(&'a str),
     Groovy(&'a str),
+    JavaScriptTransform(&'a str),
     /// A component of `target/guest`.
     Component(&'a str),
 }
@@ -66,6 +67,7 @@ impl Program<'_> {
             Self::Python(_) => "python.wasm",
             Self::JavaScript(_) => "javascript.wasm",
             Self::Groovy(_) => "groovy.wasm",
+            Self::JavaScriptTransform(_) => "javascript-transform.wasm",
             Self::Component(name) => name,
         };
         target_dir().join("guest").join(name)
@@ -74,7 +76,7 @@ impl Program<'_> {
     pub(crate) fn spec(self) -> ScriptSpec {
         let (language, source) = match self {
             Self::Python(source) => (Language::Python, source),
-            Self::JavaScript(source) => (Language::JavaScript, source),
+            Self::JavaScript(source) | Self::JavaScriptTransform(source) => (Language::JavaScript, source),
             Self::Groovy(source) => (Language::Groovy, source),
             Self::Component(_) => (Language::Component, ""),
         };
@@ -139,10 +141,8 @@ impl Belt {
 pub(crate) async fn load(program: Program<'_>, cache: PathBuf) -> Result<(Sandbox, Arc<Component>)> {
     let sandbox = Sandbox::new(Options::of(cache))?;
     let component = match program {
-        Program::Python(_) | Program::JavaScript(_) | Program::Groovy(_) => {
-            sandbox.load_runtime(program.file()).await
-        }
         Program::Component(_) => sandbox.load_file(program.file()).await,
+        _ => sandbox.load_runtime(program.file()).await,
     };
     let component = component.context("run `make setup` and scripts/guests.sh")?;
     Ok((sandbox, component))

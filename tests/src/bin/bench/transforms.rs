@@ -20,10 +20,20 @@ use crate::Size;
 use crate::sandboxed::{BATCH, EVENTS, Program, load};
 
 /// Of the script languages, the least share of the compiled transform's speed.
-const PROGRAMS: [(&str, &str, Program<'static>, f64); 2] = [
+const PROGRAMS: [(&str, &str, Program<'static>, f64); 3] = [
+    ("js_transform_per_s", "js_vs_rust", Program::JavaScriptTransform(JAVASCRIPT), 0.4),
     ("groovy_transform_per_s", "groovy_vs_rust", Program::Groovy(TRANSFORM_GROOVY), 0.35),
     ("python_transform_per_s", "python_vs_rust", Program::Python(TRANSFORM), 0.4),
 ];
+
+/// The guide's transform in JavaScript.
+const JAVASCRIPT: &str = "\
+var serde = Packages.io.grnry.scdfapps.scriptable.snowplow.SnowplowSerDe;
+var body = serde.deserialize(payload).getBody();
+var result = null;
+if (JSON.parse(body).appId == 'liveSegmenttest') result = body;
+result;
+";
 
 pub(crate) async fn measure(size: Size) -> Result<Vec<Figure>> {
     let records = records();
