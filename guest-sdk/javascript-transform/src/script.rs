@@ -137,10 +137,10 @@ impl Engine {
         let code = self.kept.code.clone().restore(ctx)?;
         let mut value = compile::run(ctx, &code)?;
         // What was promised is due before the record ends: there is nothing to wait for but the script itself.
-        while ctx.execute_pending_job() {
-            if self.state.exhausted() {
-                return Err(rquickjs::Error::Exception);
-            }
+        while !self.state.exhausted() && ctx.execute_pending_job() {}
+        // One that is interrupted looks like one that is done.
+        if self.state.exhausted() {
+            return Err(rquickjs::Error::Exception);
         }
         if let Some(promise) = value.as_promise() {
             if let Some(settled) = promise.result::<Value<'_>>() {

@@ -26,9 +26,10 @@ fn outcome(from: &mut Reader<'_>) -> Result<TransformOutcome, String> {
     }
     let (mut messages, mut failed) = (Vec::new(), None);
     from.list(1, |from| {
-        let more = message(from, &mut messages)?;
         // The first one that cannot be used fails the record; those behind it are read all the same.
-        failed = failed.take().or(more.err());
+        if let Err(failure) = message(from, &mut messages)? {
+            failed.get_or_insert(failure);
+        }
         Ok(())
     })?;
     Ok(match failed {
