@@ -8,7 +8,7 @@ set -euo pipefail
 if [ $# = 0 ]; then
     cd "$(dirname "${BASH_SOURCE[0]}")/.."
     export RUSTC_WORKSPACE_WRAPPER=$PWD/scripts/lint.sh CLIPPY_ARGS="-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__"
-    exec cargo build --locked --workspace --all-targets
+    exec cargo build --locked --workspace --all-targets --keep-going
 fi
 
 # A compilation that only looks: no code is made, and what depends on a crate takes its interface.

@@ -108,18 +108,13 @@ fn a_label_stands_for_its_event_type_with_a_warning() {
 }
 
 #[test]
-fn languages_that_do_not_run_are_kept_and_refused_at_start() {
-    for language in ["ruby"] {
-        let mut body = body();
-        body["transform"]["language"] = json!(language);
-        let (harvester, _) = create(&body).unwrap();
-        let obstacle = harvester.start_obstacle().unwrap();
-        assert!(
-            obstacle.contains(language)
-                && ["'groovy'", "'javascript'", "'python'", "'component'"]
-                    .iter()
-                    .all(|runs| obstacle.contains(runs))
-        );
+fn a_language_that_does_not_run_is_kept_and_refused_at_start() {
+    let mut body = body();
+    body["transform"]["language"] = json!("ruby");
+    let (harvester, _) = create(&body).unwrap();
+    let obstacle = harvester.start_obstacle().unwrap();
+    for named in ["'ruby'", "'groovy'", "'javascript'", "'python'", "'component'"] {
+        assert!(obstacle.contains(named), "{obstacle}");
     }
 }
 
