@@ -2,6 +2,7 @@
 //! and the collector is killed meanwhile.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -117,7 +118,7 @@ struct Tracker {
 }
 
 /// Where `scripts/trackers.sh` puts what a client needs; `None`, with a line that says why, where this machine cannot have it.
-async fn arrange(client: &str) -> Result<Option<std::path::PathBuf>> {
+async fn arrange(client: &str) -> Result<Option<PathBuf>> {
     let output = Command::new(repository().join("scripts/trackers.sh"))
         .arg(client)
         .stdin(Stdio::null())
@@ -136,12 +137,7 @@ async fn arrange(client: &str) -> Result<Option<std::path::PathBuf>> {
 
 impl Tracker {
     /// Starts a program with its arguments behind the collector's address.
-    fn start(
-        program: &std::path::Path,
-        source: &str,
-        arguments: &[std::path::PathBuf],
-        url: &str,
-    ) -> Result<Self> {
+    fn start(program: &Path, source: &str, arguments: &[PathBuf], url: &str) -> Result<Self> {
         let errors = NamedTempFile::new()?;
         let mut child = Command::new(program)
             .arg(repository().join("tests/trackers").join(source))
@@ -188,7 +184,10 @@ async fn through_an_outage(
     proxy.lose_answers(true);
     let failed = tracker.says("failed").await?;
     ensure!(failed["failed"] == true, "a lost answer should be a failure to the tracker");
-    ensure!(proxy.lost() > 0, "an event should have been stored without its tracker hearing of it");
+    await_condition("an event to be stored without its tracker hearing of it", PATIENCE, async || {
+        Ok(Look::from_option((proxy.lost() > 0).then_some(()), "no such answer was lost"))
+    })
+    .await?;
     pipeline.node.kill().await?;
     // How long it lasts is part of the story.
     tokio::time::sleep(outage()?).await;

@@ -114,6 +114,7 @@ try {
   await ada.everythingAcknowledged();
 
   await ada.visit('shop', events.namespace, { encodeBase64: false });
+  ada.failed = false;
   say({ steady: true });
   for (let number = 0; number < UNTIL_FAILURE_MAX && !ada.failed; number += 1) await ada.track('structured', `steady ${number}`);
   say({ failed: ada.failed });

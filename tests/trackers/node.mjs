@@ -74,6 +74,7 @@ const pixel = new Client(true, { eventMethod: 'get', bufferSize: 1 });
 pixel.eachKind();
 await pixel.everythingAcknowledged();
 
+batches.failed = false;
 say({ steady: true });
 for (let number = 0; number < UNTIL_FAILURE_MAX && !batches.failed; number += 1) {
   batches.structured(`steady ${number}`);

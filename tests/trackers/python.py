@@ -78,6 +78,7 @@ def main(collector):
     pixel.each_kind()
     pixel.everything_acknowledged()
 
+    batches.failed = False
     say(steady=True)
     for number in range(UNTIL_FAILURE_MAX):
         batches.structured(f'steady {number}')
