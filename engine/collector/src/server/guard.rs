@@ -245,7 +245,9 @@ mod tests {
             let mut sent = 0;
             while sent < kib && client.write_all(&[b'x'; 1 << 10]).await.is_ok() {
                 sent += 1;
-                tokio::time::sleep(pause).await;
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
             }
             if closes {
                 client.shutdown().await.unwrap();
