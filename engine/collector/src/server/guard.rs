@@ -255,14 +255,15 @@ mod tests {
             let mut answer = String::new();
             client.read_to_string(&mut answer).await.unwrap();
             assert_eq!(answer, "answer");
-            sent
+            // Given back, so that it stays open.
+            (sent, client)
         });
         let started = Instant::now();
         guarded.write_all(b"answer").await.unwrap();
         guarded.shutdown().await.unwrap();
         let time = started.elapsed().as_secs();
         drop(guarded);
-        (time, sender.await.unwrap())
+        (time, sender.await.unwrap().0)
     }
 
     #[tokio::test(start_paused = true)]
