@@ -22,6 +22,7 @@ mod restart;
 mod second_engine;
 mod secrets;
 mod sessions;
+mod trackers;
 mod variations;
 mod versions;
 mod walkthrough;

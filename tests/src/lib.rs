@@ -8,6 +8,7 @@
 // A node and what one says to it.
 pub mod api;
 pub mod fluvio;
+pub mod lossy;
 pub mod node;
 pub mod postgres;
 pub mod program;

@@ -218,8 +218,9 @@ fn name_of(answer: &Answer) -> Result<String> {
     Ok(answer.ok()?["name"].as_str().context("an object has a name")?.to_owned())
 }
 
-/// Decodes Base64 of the standard alphabet; `None` where it is not that.
-fn base64_decode(text: &str) -> Option<Vec<u8>> {
+/// Decodes Base64 of either alphabet; `None` where it is not that.
+#[must_use]
+pub fn base64_decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut held) = (0_u32, 0);
     for letter in text.trim_end_matches('=').bytes() {
@@ -227,8 +228,8 @@ fn base64_decode(text: &str) -> Option<Vec<u8>> {
             b'A'..=b'Z' => letter - b'A',
             b'a'..=b'z' => letter - b'a' + 26,
             b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
             _ => return None,
         };
         bits = (bits << 6) | u32::from(value);
@@ -247,9 +248,14 @@ mod tests {
 
     #[test]
     fn base64_of_any_length_is_decoded() {
-        for (text, bytes) in
-            [("", &b""[..]), ("aA==", b"h"), ("aGU=", b"he"), ("aGVs", b"hel"), ("/+8=", b"\xff\xef")]
-        {
+        for (text, bytes) in [
+            ("", &b""[..]),
+            ("aA==", b"h"),
+            ("aGU=", b"he"),
+            ("aGVs", b"hel"),
+            ("/+8=", b"\xff\xef"),
+            ("_-8", b"\xff\xef"),
+        ] {
             assert_eq!(base64_decode(text).as_deref(), Some(bytes), "{text}");
         }
         assert_eq!(base64_decode("a b"), None);

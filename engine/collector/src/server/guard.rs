@@ -6,7 +6,8 @@
 //!   idle timeout          head timeout, 408         the collector's own limits
 //! ```
 //!
-//! A connection that has sent nothing yet counts as in its head, so that it is not kept for long.
+//! A connection that has sent nothing yet counts as in its head, so that it is not kept for long. One that we end is read from
+//! for a while, so that its client gets the answer.
 
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
@@ -20,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::Limits;
+use super::linger::Lingering;
 
 const LATE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
@@ -67,6 +69,8 @@ pub(super) struct Guarded<T> {
     /// What `reading` is set for.
     reading_for: Option<u8>,
     writing: Option<Pin<Box<Sleep>>>,
+    /// From when our half is closed.
+    lingering: Option<Lingering>,
 }
 
 impl<T> Guarded<T> {
@@ -81,6 +85,7 @@ impl<T> Guarded<T> {
             reading: Box::pin(tokio::time::sleep(limits.head_timeout)),
             reading_for: None,
             writing: None,
+            lingering: None,
         }
     }
 
@@ -136,7 +141,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -165,8 +170,13 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ended = Pin::new(&mut self.socket).poll_shutdown(context);
-        self.timed(ended, context)
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            let ended = Pin::new(&mut this.socket).poll_shutdown(context);
+            ready!(this.timed(ended, context))?;
+        }
+        ready!(this.lingering.get_or_insert_with(Lingering::new).poll(&mut this.socket, context));
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -225,6 +235,53 @@ mod tests {
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).await.unwrap();
         assert!(answer.is_empty());
+    }
+
+    /// Ends a connection to a client that sends so many KiB, one each `pause`, and then closes its half or not; for how many
+    /// seconds it was listened to, and how many KiB it got rid of.
+    async fn lingers(kib: usize, pause: Duration, closes: bool) -> (u64, usize) {
+        let (mut guarded, mut client) = guarded(&Arc::default());
+        let sender = tokio::spawn(async move {
+            let mut sent = 0;
+            while sent < kib && client.write_all(&[b'x'; 1 << 10]).await.is_ok() {
+                sent += 1;
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            if closes {
+                client.shutdown().await.unwrap();
+            }
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert_eq!(answer, "answer");
+            // Given back, so that it stays open.
+            (sent, client)
+        });
+        let started = Instant::now();
+        guarded.write_all(b"answer").await.unwrap();
+        guarded.shutdown().await.unwrap();
+        let time = started.elapsed().as_secs();
+        drop(guarded);
+        (time, sender.await.unwrap().0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn client_that_still_writes_is_heard_out_and_then_reads_the_answer() {
+        assert_eq!(lingers(10_000, Duration::ZERO, true).await.1, 10_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn client_that_keeps_silent_after_the_answer_is_let_go() {
+        assert_eq!(lingers(5, Duration::ZERO, false).await, (1, 5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn client_that_sends_for_ever_is_let_go() {
+        let (time, _) = lingers(usize::MAX, Duration::from_millis(500), false).await;
+        assert_eq!(time, 10);
+        let (time, sent) = lingers(usize::MAX, Duration::ZERO, false).await;
+        assert!(sent >= 64 << 10, "only {sent} KiB were taken in {time} s");
     }
 
     #[tokio::test(start_paused = true)]

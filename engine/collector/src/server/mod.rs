@@ -1,6 +1,7 @@
 //! A port of the collector's own: connections are counted, timed, optionally encrypted, and ended in good order.
 
 mod guard;
+mod linger;
 mod tls;
 
 use std::io;
