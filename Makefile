@@ -13,7 +13,7 @@ export GRANARY_CACHE_DIR ?= $(CURDIR)/target/granary-cache
 # Where the machine has no Postgres server, the set-up unpacks one there; one of the machine comes first.
 export PATH := $(PATH):$(CURDIR)/.granary/postgres/bin
 
-.PHONY: help setup build demo test test-groovy test-javascript lint bench bench-belts bench-transforms bench-stream kill-test harvest-test faults simulate fmt
+.PHONY: help setup build demo test test-groovy test-javascript test-trackers lint bench bench-belts bench-transforms bench-stream kill-test harvest-test faults simulate fmt
 
 help: ## Show what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ demo: build ## Run the live-segment guide with 10,000 events; KEEP=1 leaves it r
 
 test: setup ## Run every test against the real binary, a real Postgres and the real runtime
 	@scripts/test.sh
+
+test-trackers: setup ## Run Snowplow's own trackers, the browser's in Chromium, against the engine; arranges them first
+	@GRANARY_TEST_BROWSER=1 GRANARY_BIN=$(CURDIR)/target/debug/granary $(CARGO) nextest run --locked --workspace --all-targets \
+		-E 'binary(e2e) & test(trackers::)' --no-capture
 
 test-groovy: ## Run the tests of the Groovy interpreter and of its runtime component
 	@CARGO_TARGET_DIR=$(CURDIR)/target/groovy $(CARGO) test --locked --manifest-path guest-sdk/groovy/Cargo.toml

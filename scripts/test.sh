@@ -24,10 +24,6 @@ fi
 echo "test: building the example components"
 scripts/guests.sh
 
-echo "test: the trackers of the end-to-end tests"
-# Status 3: this machine cannot have one of them, and its test says so.
-scripts/trackers.sh || [ $? = 3 ]
-
 echo "test: building the engine and all tests (the first time takes some minutes)"
 cargo build --locked --workspace --all-targets
 scripts/share.sh

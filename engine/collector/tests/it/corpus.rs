@@ -7,7 +7,10 @@ use granary_collector::hostile;
 /// Damaged copies of each file: every run tries the same ones.
 const COPIES: u64 = 300;
 
-const TARGETS: [(&str, fn(&[u8])); 5] = [
+/// A fuzz target: its corpus and what it does with bytes.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 5] = [
     ("splitter", hostile::splitter),
     ("query", hostile::query),
     ("cookies", hostile::cookies),

@@ -1,5 +1,7 @@
 //! The collector on a port of its own, spoken to over sockets, with the real log underneath.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod corpus;
 mod hostile;
 mod limits;

@@ -9,14 +9,17 @@ use std::fmt;
 
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{
-    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer as _, MapAccess, SeqAccess, VariantAccess,
-    Visitor,
+    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer as _, MapAccess,
+    SeqAccess, VariantAccess, Visitor,
 };
 
 use super::scan::{DEPTH_MAX, Scan, Text};
 
 /// By this name `serde_json` asks for the text of a value as it is.
 const RAW: &str = "$serde_json::private::RawValue";
+
+/// Floats of so many characters have no more digits than a float holds.
+const FLOAT_DIGITS_MAX: usize = 16;
 
 /// Methods for kinds of values that this reader does not know.
 macro_rules! gaps {
@@ -84,8 +87,11 @@ impl<'de> Reader<'de> {
                 return visitor.visit_i64(number);
             }
         }
-        let number = digits.parse::<f64>().ok().filter(|number| number.is_finite());
-        visitor.visit_f64(number.ok_or(Gap)?)
+        // Beyond this, `serde_json` may round to another number.
+        if digits.len() > FLOAT_DIGITS_MAX || digits.contains(['e', 'E']) {
+            return Err(Gap);
+        }
+        visitor.visit_f64(digits.parse().map_err(|_| Gap)?)
     }
 
     /// Reads what lies between two brackets, of which the first comes next.
@@ -156,7 +162,11 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Gap> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Gap> {
         if name != RAW {
             return visitor.visit_newtype_struct(self);
         }
@@ -274,7 +284,11 @@ impl<'de> Deserializer<'de> for Key<'de> {
         visit(self.text()?, visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Gap> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Gap> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -308,7 +322,12 @@ impl<'de> Deserializer<'de> for Key<'de> {
         Err(Gap)
     }
 
-    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, _: usize, _: V) -> Result<V::Value, Gap> {
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        _: V,
+    ) -> Result<V::Value, Gap> {
         Err(Gap)
     }
 
@@ -355,7 +374,11 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
         if self.0.peek()? == b'[' { self.0.deserialize_any(visitor) } else { Err(Gap) }
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Gap> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Gap> {
         self.0.deserialize_any(visitor)
     }
 }
