@@ -244,7 +244,7 @@ fn embedded(event: &Value, plain: &str, encoded: &str) -> Result<Value> {
 
 /// Whether what the tracker made is what it was asked for: one event of each kind by POST, one by GET, and the numbered ones.
 fn check_request(tracked: &[Value], events: &Value) -> Result<()> {
-    let of_kind = |kind: &str| tracked.iter().filter(move |event| event["e"] == kind);
+    let of_kind = |kind: &'static str| tracked.iter().filter(move |event| event["e"] == kind);
     for event in tracked {
         ensure!(event["aid"] == events["appId"] && event["uid"] == events["userId"], "whose is {event}?");
     }
