@@ -13,6 +13,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use granary_collector::Collector;
@@ -43,6 +44,9 @@ use crate::supervisor::{Supervisor, Together};
 /// Connections to the database: enough for every running stage of a busy project to commit at once, and half of what
 /// the embedded server allows.
 const DATABASE_CONNECTIONS_MAX: usize = 24;
+
+/// How long open requests may take to end when the engine stops.
+const OPEN_REQUESTS: Duration = Duration::from_secs(10);
 
 /// What a belt or transform gets of one processor, in thousandths, after it wasted time. Enough for thousands of events a
 /// second, and little beside its neighbours.
@@ -177,8 +181,18 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     }
     let drain = async {
         stop.cancel();
-        if let Err(error) = server.await {
-            warn!(%error, "the HTTP server did not end well");
+        // A client that began a request and keeps silent must not keep the stages from their orderly end.
+        let abort = server.abort_handle();
+        match tokio::time::timeout(OPEN_REQUESTS, server).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => warn!(%error, "the HTTP server did not end well"),
+            Err(_) => {
+                warn!(
+                    "requests that are open did not end within {} s; they are cut",
+                    OPEN_REQUESTS.as_secs()
+                );
+                abort.abort();
+            }
         }
         if let Some(server) = collector_server
             && let Err(error) = server.await
@@ -248,7 +262,7 @@ async fn wait_for_stop() -> anyhow::Result<()> {
 /// Resolves when the log has failed for good.
 async fn log_failure(log: &dyn StreamLog) -> granary_stream::Error {
     loop {
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         if let Err(error @ (granary_stream::Error::Failed { .. } | granary_stream::Error::Corrupt { .. })) =
             log.health()
         {
@@ -278,7 +292,7 @@ async fn upkeep(
         recorder.run_upkeep();
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
     }
 }

@@ -21,7 +21,9 @@ fn outcomes(answer: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn each_kind_of_result_is_told_and_nothing_is_written() -> Result<()> {
     let node = Node::start().await?;
-    let project = Walkthrough::harvester(&node.api()?).await?;
+    // It is not started, so that nothing but the dry run sees what is posted.
+    let project = Walkthrough::event_types(&node.api()?).await?;
+    project.create_harvester(&json_of(HARVESTER_BODY)).await?;
     let path = project.path("/harvesters/dry-run");
     let script = "import io.grnry.scdfapps.scriptable.DeletionEvent\n\
                   def text = new String(payload)\n\
@@ -85,7 +87,9 @@ async fn each_kind_of_result_is_told_and_nothing_is_written() -> Result<()> {
 #[tokio::test]
 async fn at_a_terminal_a_script_runs_with_and_without_an_engine() -> Result<()> {
     let node = Node::start().await?;
-    let project = Walkthrough::harvester(&node.api()?).await?;
+    // It is not started, so that nothing but the dry run sees what is posted.
+    let project = Walkthrough::event_types(&node.api()?).await?;
+    project.create_harvester(&json_of(HARVESTER_BODY)).await?;
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("guide.groovy"), TRANSFORM_GROOVY)?;
     std::fs::write(folder.path().join("event.json"), EVENT)?;

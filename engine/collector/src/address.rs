@@ -74,7 +74,9 @@ pub(crate) fn client(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[Netwo
     if standard {
         lines.extend(headers.get_all(header::FORWARDED));
     }
-    let hops = lines.iter().rev().filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
+    // What is no text ends the search like any other hop that is no address.
+    let hops = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    let hops = hops.map(|hop| std::str::from_utf8(hop).unwrap_or_default());
     let hops = hops.map(|hop| if standard { forwarded_for(hop) } else { hop });
     for hop in hops {
         let Some(address) = parse_hop(hop.trim()) else { break };

@@ -68,8 +68,6 @@ impl Drop for Held {
 /// Why a body was not taken; nothing of it is stored.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The client asked before it sent a body larger than this many bytes.
-    TooLarge(usize),
     /// The connection broke or the client sent no proper body.
     Unreadable(String),
     /// It is not compressed in a way that is known.
@@ -84,12 +82,6 @@ impl Refusal {
     /// Trackers send again after every answer but 2xx, 400, 401, 403, 410 and 422; what stays wrong gets a 400.
     pub(crate) fn reply(self) -> Response {
         match self {
-            Self::TooLarge(limit) => reply::text(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!(
-                    "the body is larger than the limit of {limit} bytes: send fewer events in one request\n"
-                ),
-            ),
             Self::Unreadable(error) => {
                 reply::text(StatusCode::BAD_REQUEST, format!("the body could not be read: {error}\n"))
             }
@@ -121,10 +113,6 @@ pub(crate) async fn read(
     let declared =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if let Some(declared) = declared.filter(|declared: &u64| *declared > limit as u64) {
-        // Nothing has been sent yet, so nothing can be kept.
-        if parts.headers.contains_key(header::EXPECT) {
-            return Err(Refusal::TooLarge(limit));
-        }
         // The end of these is never reached.
         if declared > limit.saturating_add(DISCARD_BYTES_MAX) as u64 {
             let mut nothing = Held::empty(budget);

@@ -15,6 +15,7 @@ use axum::response::Response;
 use granary_stream::{Append, Error as LogError, Message, Producer, StreamLog, System};
 use http::request::Parts;
 use http::{HeaderValue, Method, header};
+use tokio::sync::Semaphore;
 use tower::Service;
 
 use crate::access::Access;
@@ -49,6 +50,8 @@ struct Inner {
     producer: u128,
     sequence: AtomicU64,
     in_flight: Arc<Budget>,
+    /// What is split is several times as large as its body for a while, so it is done one at a time.
+    splitting: Semaphore,
 }
 
 /// The collector alone: a router for a port of its own. Paths of others are answered 404.
@@ -85,6 +88,7 @@ impl Collector {
             producer: rand::random(),
             sequence: AtomicU64::new(0),
             in_flight: Budget::new(options.in_flight_bytes_max),
+            splitting: Semaphore::new(1),
             options,
         }))
     }
@@ -224,6 +228,7 @@ impl Collector {
         let body = held.map(|held| &held.bytes[..]);
         let trace = trace::read(&parts.headers);
         if let Some((held, size)) = held.and_then(|held| Some((held, held.oversize?))) {
+            let _turn = self.0.splitting.acquire().await;
             let kept = oversize(&held.bytes, size, self.0.options.body_bytes_max, limit, time_ms);
             return self.append_split(kept, &trace).await;
         }
@@ -232,6 +237,7 @@ impl Collector {
             _ => Some(envelope.encode(body)).filter(|record| record.len() <= limit),
         };
         let Some(record) = record else {
+            let _turn = self.0.splitting.acquire().await;
             return self.append_split(split(envelope, body, limit, time_ms), &trace).await;
         };
         let seen = self.0.micro.as_ref().map(|_| record.clone());
@@ -239,6 +245,7 @@ impl Collector {
             // The log counts more than the payload; take the way of the large ones with room to spare.
             Err(LogError::RecordTooLarge { limit: allowed, .. }) => {
                 let limit = limit.min(allowed) / 10 * 9;
+                let _turn = self.0.splitting.acquire().await;
                 self.append_split(split(envelope, body, limit, time_ms), &trace).await
             }
             Ok(()) => {

@@ -120,7 +120,7 @@ impl FromStr for DoNotTrack {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, pattern) = text.split_once('=').unwrap_or((text, ".*"));
+        let (name, pattern) = text.split_once('=').unwrap_or((text, "(?s-u:.*)"));
         let value = Regex::new(&format!("^(?:{pattern})$")).map_err(|error| {
             format!("expected name=pattern with a regular expression, but '{pattern}' is none: {error}")
         })?;

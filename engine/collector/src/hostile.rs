@@ -17,7 +17,8 @@ use crate::{CollectorPayload, Cookie, DomainPattern, Options, cookie, json, redi
 /// Records and rows may have this many bytes.
 const LIMIT: usize = 2_500;
 
-/// Splits a body: no record is above the limit, and each element of `data` is in one record or row.
+/// Splits a body: no record is above the limit, and each element of `data` is in one record or row, or all of the body is kept
+/// apart.
 ///
 /// # Panics
 /// When a promise is broken.
@@ -36,6 +37,10 @@ pub fn splitter(body: &[u8]) {
         assert!(row.len() <= LIMIT, "a row has {} bytes", row.len());
         let row: Value = serde_json::from_slice(row).expect("a row is JSON");
         events += usize::from(row["data"]["part"] == row["data"]["parts"]);
+        if row.to_string().contains("too large to be repeated") {
+            assert!(split.records.is_empty(), "some of it is in records, and all of it is kept apart");
+            return;
+        }
     }
     if let Some(sent) = events_of(body) {
         // Of several fields `data` the first is split and the last is read here.

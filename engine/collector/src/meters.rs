@@ -18,8 +18,8 @@ const ROUTES: [(Route, &str); 9] = [
     (Route::Health, "health"),
     (Route::Micro, "micro"),
 ];
-const CODES: [(u16, &str); 7] =
-    [(200, "200"), (302, "302"), (400, "400"), (405, "405"), (408, "408"), (413, "413"), (503, "503")];
+const CODES: [(u16, &str); 6] =
+    [(200, "200"), (302, "302"), (400, "400"), (405, "405"), (408, "408"), (503, "503")];
 /// Label of what is in neither list.
 const OTHER: &str = "other";
 /// Vendors that get a label of their own beside those of the configuration; everybody can send to a new one, and

@@ -161,6 +161,12 @@ impl Tried {
         }
     }
 
+    /// About how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let messages = self.outcome.iter().flatten().map(|made| made.payload.len());
+        messages.chain(self.logs.iter().map(String::len)).sum()
+    }
+
     /// The answer about this record: `outcome` ([`Tried::kind`]), `messages`, each with its `payload`, whether it is a
     /// `deletion`, and its `headers`; or `error` with `code`, `type`, `message`, `stacktrace` and, where the trace tells
     /// them, `line` and `column`; then `logs` and `durationMs`.

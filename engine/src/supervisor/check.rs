@@ -19,7 +19,8 @@ use crate::secrets::{self, Mask};
 
 /// So many dry runs at a time.
 pub(super) const TRIALS: usize = 2;
-/// After so long, the rest of a dry run's records are left out.
+/// After so long, or when so much came out, the rest of a dry run's records are left out.
+const TRIAL_BYTES_MAX: usize = 16 << 20;
 const TRIAL_TIME_MAX: Duration = Duration::from_secs(30);
 
 impl Inner {
@@ -103,12 +104,14 @@ impl Inner {
         };
         let name = (self.shared.log.id(), trial.harvester.as_str());
         let mut bench = Bench::new(transform, lines, name, trial.metadata.as_ref()).map_err(failed)?;
-        let (begun, mut tried) = (Instant::now(), Vec::with_capacity(trial.samples.len()));
+        let (begun, mut bytes, mut tried) = (Instant::now(), 0, Vec::with_capacity(trial.samples.len()));
         for sample in &trial.samples {
-            if begun.elapsed() > TRIAL_TIME_MAX {
+            if begun.elapsed() > TRIAL_TIME_MAX || bytes > TRIAL_BYTES_MAX {
                 break;
             }
-            tried.push(bench.run(sample).await.map_err(|error| failed(error.to_string()))?);
+            let one = bench.run(sample).await.map_err(|error| failed(error.to_string()))?;
+            bytes += one.bytes();
+            tried.push(one);
         }
         Ok((warnings, tried))
     }

@@ -64,8 +64,9 @@ impl Event {
     }
 }
 
-/// The events of a record: each element of `data` in a body, the body itself where there is none, or the query.
-pub(super) fn good(payload: &CollectorPayload) -> Vec<Event> {
+/// How many events a record has, and the last of them, at most `most`: each element of `data` in a body, the body itself where
+/// there is none, or the query.
+pub(super) fn good(payload: &CollectorPayload, most: usize) -> (usize, Vec<Event>) {
     let query = CollectorPayload::text(&payload.querystring).unwrap_or_default();
     let mut shared = Map::new();
     for (name, values) in query_parameters(&query) {
@@ -97,7 +98,8 @@ pub(super) fn good(payload: &CollectorPayload) -> Vec<Event> {
         }
         event(payload, parameters)
     };
-    bodies.into_iter().map(one).collect()
+    let total = bodies.len();
+    (total, bodies.into_iter().skip(total.saturating_sub(most)).map(one).collect())
 }
 
 fn event(payload: &CollectorPayload, parameters: Map<String, Value>) -> Event {

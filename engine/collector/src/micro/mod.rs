@@ -31,6 +31,8 @@ use crate::{CollectorPayload, reply};
 const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of a filter.
 const FILTER_BYTES_MAX: usize = 64 * 1024;
+/// How long a filter may take to come.
+const FILTER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The events that were seen since the last reset.
 pub(crate) struct Micro {
@@ -78,8 +80,9 @@ impl Micro {
     /// Takes the events of a record that was stored.
     pub(crate) fn good(&self, record: &[u8]) {
         let Ok(payload) = CollectorPayload::decode(record) else { return };
-        let events = event::good(&payload);
+        let (total, events) = event::good(&payload, self.events_max);
         let mut seen = self.lock();
+        seen.good.total += (total - events.len()) as u64;
         for event in events {
             seen.good.push(event, self.events_max);
         }
@@ -95,9 +98,15 @@ impl Micro {
         if !matches!(*method, Method::GET | Method::HEAD | Method::POST) {
             return reply::text(StatusCode::METHOD_NOT_ALLOWED, "this path answers GET and POST\n");
         }
-        let filter = match Limited::new(body, FILTER_BYTES_MAX).collect().await {
-            Ok(body) => Filter::read(parts.uri.query(), &body.to_bytes()),
-            Err(error) => Err(format!("of at most {FILTER_BYTES_MAX} bytes, but {error}")),
+        let read = Limited::new(body, FILTER_BYTES_MAX).collect();
+        let filter = match tokio::time::timeout(FILTER_TIMEOUT, read).await {
+            Err(_) => {
+                let seconds = FILTER_TIMEOUT.as_secs();
+                let late = format!("the filter did not arrive within {seconds} s: send it again\n");
+                return reply::text(StatusCode::REQUEST_TIMEOUT, late);
+            }
+            Ok(Ok(body)) => Filter::read(parts.uri.query(), &body.to_bytes()),
+            Ok(Err(error)) => Err(format!("of at most {FILTER_BYTES_MAX} bytes, but {error}")),
         };
         let filter = match filter {
             Ok(filter) => filter,

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{EventIn, Frame, failure, of_event, optional_text};
+use super::{EventIn, Frame, JSON_BYTES_MAX, failure, of_event, optional_text};
 use crate::json::nests_deeper_than;
 use crate::marshal::{DEPTH_MAX, Decoder, Encoder, Fault, FrameError};
 use crate::outcome::{Failure, FailureKind, TransformMessage, Transformed, Update};
@@ -82,19 +82,37 @@ fn message(
     })
 }
 
+/// The most messages of one record. Each takes memory of the host's, however short it is.
+const MESSAGES_MAX: usize = 1 << 17;
+
 /// Checks that a text is JSON; an array becomes one message per element that is not null, each with its own bytes.
 pub(crate) fn split_text(text: &str, messages: &mut Vec<TransformMessage>) -> Result<(), Failure> {
     if nests_deeper_than(DEPTH_MAX, text) {
         let text = format!("the transform returned JSON nested deeper than {DEPTH_MAX} levels");
         return Err(Failure::new(FailureKind::Output, "OutputError", text));
     }
+    if text.len() > JSON_BYTES_MAX {
+        let size = text.len();
+        let text = format!(
+            "the transform returned a text of {size} bytes, but at most {JSON_BYTES_MAX} are taken: return less"
+        );
+        return Err(Failure::new(FailureKind::Output, "OutputTooLarge", text));
+    }
     let space = |c: char| matches!(c, ' ' | '\n' | '\r' | '\t');
     let checked = if text.trim_start_matches(space).starts_with('[') {
-        serde_json::from_str::<Vec<&RawValue>>(text).map(|elements| {
-            let element = |e: &RawValue| TransformMessage::Text(e.get().as_bytes().to_vec());
-            // As of a list that the script itself returns, nothing skips.
-            messages.extend(elements.into_iter().filter(|e| e.get() != "null").map(element));
-        })
+        match serde_json::from_str::<Vec<&RawValue>>(text) {
+            Ok(elements) if messages.len() + elements.len() > MESSAGES_MAX => {
+                let text = format!("the transform returned more than {MESSAGES_MAX} messages for one record");
+                return Err(Failure::new(FailureKind::Output, "OutputTooLarge", text));
+            }
+            Ok(elements) => {
+                let element = |e: &RawValue| TransformMessage::Text(e.get().as_bytes().to_vec());
+                // As of a list that the script itself returns, nothing skips.
+                messages.extend(elements.into_iter().filter(|e| e.get() != "null").map(element));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     } else {
         serde_json::from_str::<&RawValue>(text).map(|_| messages.push(TransformMessage::Text(text.into())))
     };

@@ -69,7 +69,9 @@ async fn hostile_scripts_fail_their_records_and_no_others() {
     let payloads: [&[u8]; 8] = [b"deep", b"x", b"nested", b"x", b"wide", b"x", b"promise", b"x"];
     let outcomes = outcomes(spec(source), &payloads).await;
     for (payload, outcome) in payloads.iter().zip(&outcomes) {
-        assert_eq!(outcome.is_ok(), *payload == b"x", "{}: {outcome:?}", String::from_utf8_lossy(payload));
+        // What a script promises and does not wait for is no part of its result; it ends with the record.
+        let good = matches!(*payload, b"x" | b"promise");
+        assert_eq!(outcome.is_ok(), good, "{}: {outcome:?}", String::from_utf8_lossy(payload));
     }
 }
 

@@ -76,8 +76,9 @@ pub(super) async fn dry_run(
     warnings.extend(more);
     if tried.len() < records {
         let left = records - tried.len();
-        warnings
-            .push(format!("The dry run took too long: the last {left} of {records} records were left out."));
+        warnings.push(format!(
+            "The dry run took too long or made too much: the last {left} of {records} records were left out."
+        ));
     }
     let rendered = tried.iter().map(Tried::render).collect();
     Ok(with_warnings(Map::from_iter([("records".to_owned(), rendered)]), &warnings))

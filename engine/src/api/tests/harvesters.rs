@@ -167,7 +167,7 @@ async fn a_dry_run_tries_what_it_is_given_in_place_of_what_is_stored() {
     let answer = api.post(path, json!({"harvester": "harvesterforlivesegm", "records": records})).await.ok();
     assert_eq!(
         answer["warnings"],
-        json!(["The dry run took too long: the last 3 of 3 records were left out."])
+        json!(["The dry run took too long or made too much: the last 3 of 3 records were left out."])
     );
     let trial = taken();
     assert_eq!(

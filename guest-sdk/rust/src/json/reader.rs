@@ -5,6 +5,7 @@
 //! reads.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
@@ -25,16 +26,29 @@ const FLOAT_DIGITS_MAX: usize = 16;
 macro_rules! gaps {
     ($($method:ident)*) => {
         $(fn $method<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Gap> {
-            Err(Gap)
+            Err(gap())
         })*
     };
 }
 
 /// The value, or `None` where this reader does not know.
 pub(super) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
+    // A value inside of another may be read by itself.
+    let outer = MET.replace(false);
     let mut reader = Reader { scan: Scan::new(bytes), depth: 0 };
-    let value = T::deserialize(&mut reader).ok()?;
-    reader.scan.end().then_some(value)
+    let value = T::deserialize(&mut reader).ok().filter(|_| reader.scan.end());
+    let met = MET.replace(outer);
+    value.filter(|_| !met)
+}
+
+thread_local! {
+    /// Whether a gap was met since the value was begun: a type may take an error for a missing value, and go on.
+    static MET: Cell<bool> = const { Cell::new(false) };
+}
+
+fn gap() -> Gap {
+    MET.set(true);
+    Gap
 }
 
 /// Why there is no value; whoever is told asks `serde_json`.
@@ -50,6 +64,7 @@ impl fmt::Display for Gap {
 impl std::error::Error for Gap {}
 
 impl de::Error for Gap {
+    /// What a type has to say, as it would say it to `serde_json`: no gap of this reader.
     fn custom<T: fmt::Display>(_: T) -> Self {
         Self
     }
@@ -63,21 +78,21 @@ struct Reader<'de> {
 
 impl<'de> Reader<'de> {
     fn peek(&mut self) -> Result<u8, Gap> {
-        self.scan.peek().ok_or(Gap)
+        self.scan.peek().ok_or_else(gap)
     }
 
     /// The text whose quote comes next.
     fn text(&mut self) -> Result<Cow<'de, str>, Gap> {
-        self.scan.expect(b'"').ok_or(Gap)?;
-        let Text { raw, escaped } = self.scan.text().ok_or(Gap)?;
+        self.scan.expect(b'"').ok_or_else(gap)?;
+        let Text { raw, escaped } = self.scan.text().ok_or_else(gap)?;
         if escaped {
-            return unescaped(raw).map(Cow::Owned).ok_or(Gap);
+            return unescaped(raw).map(Cow::Owned).ok_or_else(gap);
         }
-        std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| Gap)
+        std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| gap())
     }
 
     fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Gap> {
-        let (digits, is_float) = self.scan.number().ok_or(Gap)?;
+        let (digits, is_float) = self.scan.number().ok_or_else(gap)?;
         if !is_float {
             if let Ok(number) = digits.parse::<u64>() {
                 return visitor.visit_u64(number);
@@ -89,21 +104,21 @@ impl<'de> Reader<'de> {
         }
         // Beyond this, `serde_json` may round to another number.
         if digits.len() > FLOAT_DIGITS_MAX || digits.contains(['e', 'E']) {
-            return Err(Gap);
+            return Err(gap());
         }
-        visitor.visit_f64(digits.parse().map_err(|_| Gap)?)
+        visitor.visit_f64(digits.parse().map_err(|_| gap())?)
     }
 
     /// Reads what lies between two brackets, of which the first comes next.
     fn within<T>(&mut self, close: u8, read: impl FnOnce(&mut Self) -> Result<T, Gap>) -> Result<T, Gap> {
         self.scan.at += 1;
         if self.depth >= DEPTH_MAX {
-            return Err(Gap);
+            return Err(gap());
         }
         self.depth += 1;
         let value = read(self)?;
         self.depth -= 1;
-        self.scan.expect(close).ok_or(Gap)?;
+        self.scan.expect(close).ok_or_else(gap)?;
         Ok(value)
     }
 }
@@ -132,15 +147,15 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
             b'{' => self.within(b'}', |reader| visitor.visit_map(Items { reader, first: true })),
             b'[' => self.within(b']', |reader| visitor.visit_seq(Items { reader, first: true })),
             b't' => {
-                self.scan.word(b"true").ok_or(Gap)?;
+                self.scan.word(b"true").ok_or_else(gap)?;
                 visitor.visit_bool(true)
             }
             b'f' => {
-                self.scan.word(b"false").ok_or(Gap)?;
+                self.scan.word(b"false").ok_or_else(gap)?;
                 visitor.visit_bool(false)
             }
             b'n' => {
-                self.scan.word(b"null").ok_or(Gap)?;
+                self.scan.word(b"null").ok_or_else(gap)?;
                 visitor.visit_unit()
             }
             _ => self.number(visitor),
@@ -149,14 +164,14 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     #[inline]
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Gap> {
-        self.scan.skip(self.depth).ok_or(Gap)?;
+        self.scan.skip(self.depth).ok_or_else(gap)?;
         visitor.visit_unit()
     }
 
     #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Gap> {
         if self.peek()? == b'n' {
-            self.scan.word(b"null").ok_or(Gap)?;
+            self.scan.word(b"null").ok_or_else(gap)?;
             return visitor.visit_none();
         }
         visitor.visit_some(self)
@@ -172,8 +187,8 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         }
         self.peek()?;
         let start = self.scan.at;
-        self.scan.skip(self.depth).ok_or(Gap)?;
-        let text = std::str::from_utf8(&self.scan.bytes[start..self.scan.at]).map_err(|_| Gap)?;
+        self.scan.skip(self.depth).ok_or_else(gap)?;
+        let text = std::str::from_utf8(&self.scan.bytes[start..self.scan.at]).map_err(|_| gap())?;
         visitor.visit_map(Raw(Some(text)))
     }
 
@@ -186,17 +201,17 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         match self.peek()? {
             b'"' => visitor.visit_enum(self.text()?.into_deserializer()),
             b'{' => self.within(b'}', |reader| visitor.visit_enum(Variant(reader))),
-            _ => Err(Gap),
+            _ => Err(gap()),
         }
     }
 
     // These two take a text for its bytes.
     fn deserialize_bytes<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Gap> {
-        Err(Gap)
+        Err(gap())
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Gap> {
-        Err(Gap)
+        Err(gap())
     }
 
     serde::forward_to_deserialize_any! {
@@ -219,10 +234,10 @@ impl Items<'_, '_> {
             return Ok(false);
         }
         if !std::mem::take(&mut self.first) {
-            self.reader.scan.expect(b',').ok_or(Gap)?;
+            self.reader.scan.expect(b',').ok_or_else(gap)?;
             // A comma before the bracket is none of ours to explain.
             if self.reader.peek()? == close {
-                return Err(Gap);
+                return Err(gap());
             }
         }
         Ok(true)
@@ -245,14 +260,14 @@ impl<'de> MapAccess<'de> for Items<'_, 'de> {
         if !self.more(b'}')? {
             return Ok(None);
         }
-        self.reader.scan.expect(b'"').ok_or(Gap)?;
-        let text = self.reader.scan.text().ok_or(Gap)?;
+        self.reader.scan.expect(b'"').ok_or_else(gap)?;
+        let text = self.reader.scan.text().ok_or_else(gap)?;
         seed.deserialize(Key(text)).map(Some)
     }
 
     #[inline]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Gap> {
-        self.reader.scan.expect(b':').ok_or(Gap)?;
+        self.reader.scan.expect(b':').ok_or_else(gap)?;
         seed.deserialize(&mut *self.reader)
     }
 }
@@ -263,8 +278,8 @@ struct Key<'de>(Text<'de>);
 impl<'de> Key<'de> {
     fn text(self) -> Result<Cow<'de, str>, Gap> {
         match self.0 {
-            Text { raw, escaped: false } => std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| Gap),
-            Text { raw, escaped: true } => unescaped(raw).map(Cow::Owned).ok_or(Gap),
+            Text { raw, escaped: false } => std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| gap()),
+            Text { raw, escaped: true } => unescaped(raw).map(Cow::Owned).ok_or_else(gap),
         }
     }
 }
@@ -315,11 +330,11 @@ impl<'de> Deserializer<'de> for Key<'de> {
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, _: V) -> Result<V::Value, Gap> {
-        Err(Gap)
+        Err(gap())
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Gap> {
-        Err(Gap)
+        Err(gap())
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -328,7 +343,7 @@ impl<'de> Deserializer<'de> for Key<'de> {
         _: usize,
         _: V,
     ) -> Result<V::Value, Gap> {
-        Err(Gap)
+        Err(gap())
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -337,7 +352,7 @@ impl<'de> Deserializer<'de> for Key<'de> {
         _: &'static [&'static str],
         _: V,
     ) -> Result<V::Value, Gap> {
-        Err(Gap)
+        Err(gap())
     }
 }
 
@@ -354,7 +369,7 @@ impl<'r, 'de> EnumAccess<'de> for Variant<'r, 'de> {
             Cow::Borrowed(name) => seed.deserialize(BorrowedStrDeserializer::new(name))?,
             Cow::Owned(name) => seed.deserialize(StrDeserializer::new(&name))?,
         };
-        self.0.scan.expect(b':').ok_or(Gap)?;
+        self.0.scan.expect(b':').ok_or_else(gap)?;
         Ok((name, self))
     }
 }
@@ -371,7 +386,7 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Gap> {
-        if self.0.peek()? == b'[' { self.0.deserialize_any(visitor) } else { Err(Gap) }
+        if self.0.peek()? == b'[' { self.0.deserialize_any(visitor) } else { Err(gap()) }
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -397,6 +412,6 @@ impl<'de> MapAccess<'de> for Raw<'de> {
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Gap> {
-        seed.deserialize(BorrowedStrDeserializer::new(self.0.take().ok_or(Gap)?))
+        seed.deserialize(BorrowedStrDeserializer::new(self.0.take().ok_or_else(gap)?))
     }
 }

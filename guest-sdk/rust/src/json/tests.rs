@@ -240,3 +240,19 @@ fn a_payload_of_a_tracker_is_read() {
     let text = br#"{"appId":"liveSegmenttest","clientId":"bench-1","firstName":"Andrew","lastName":"Peterson","page":"https://shop.example/books/the-left-hand-of-darkness?ref=start","referrer":"https://search.example/?q=left+hand","language":"en-GB","viewport":[1280,720],"basket":{"items":3,"total":41.97,"currency":"EUR"},"loggedIn":true}"#;
     assert!(same::<Names<'_>>(text));
 }
+
+#[test]
+fn a_type_that_takes_errors_for_values_gets_the_value() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Lenient {
+        #[serde(deserialize_with = "or_zero")]
+        a: f64,
+    }
+    fn or_zero<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Ok(f64::deserialize(from).unwrap_or_default())
+    }
+    for text in ["{\"a\": 1e3}", "{\"a\": 52.52000659999999991}"] {
+        assert!(!same::<Lenient>(text.as_bytes()), "{text} is left to serde_json");
+    }
+    assert!(same::<Lenient>(b"{\"a\": 1.5}"));
+}
