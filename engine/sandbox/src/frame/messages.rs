@@ -1,4 +1,4 @@
-//! Answers of runtimes whose outcomes are messages: Groovy's, as `guest-sdk/groovy-runtime/FRAME.md` describes them.
+//! Answers of runtimes whose outcomes are messages, those of Groovy and of JavaScript transforms, as `guest-sdk/scriptable/FRAME.md` describes them.
 //!
 //! Texts are passed on byte for byte, looked at and never rebuilt. The guest is trusted no more than any other.
 

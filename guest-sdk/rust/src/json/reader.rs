@@ -84,11 +84,7 @@ impl<'de> Reader<'de> {
     /// The text whose quote comes next.
     fn text(&mut self) -> Result<Cow<'de, str>, Gap> {
         self.scan.expect(b'"').ok_or_else(gap)?;
-        let Text { raw, escaped } = self.scan.text().ok_or_else(gap)?;
-        if escaped {
-            return unescaped(raw).map(Cow::Owned).ok_or_else(gap);
-        }
-        std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| gap())
+        meant(self.scan.text().ok_or_else(gap)?)
     }
 
     fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Gap> {
@@ -123,11 +119,14 @@ impl<'de> Reader<'de> {
     }
 }
 
-/// A text with escapes, as it is meant.
-fn unescaped(raw: &[u8]) -> Option<String> {
+/// A text as it is meant.
+fn meant(Text { raw, escaped }: Text<'_>) -> Result<Cow<'_, str>, Gap> {
+    if !escaped {
+        return std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| gap());
+    }
     // Escapes of halves of characters are many cases, all of them rare.
     let quoted = [b"\"", raw, b"\""].concat();
-    serde_json::from_slice(&quoted).ok()
+    serde_json::from_slice(&quoted).map(Cow::Owned).map_err(|_| gap())
 }
 
 fn visit<'de, V: Visitor<'de>>(text: Cow<'de, str>, visitor: V) -> Result<V::Value, Gap> {
@@ -275,15 +274,6 @@ impl<'de> MapAccess<'de> for Items<'_, 'de> {
 /// A name within an object. What looks for fields gets its bytes, which need not be looked at twice.
 struct Key<'de>(Text<'de>);
 
-impl<'de> Key<'de> {
-    fn text(self) -> Result<Cow<'de, str>, Gap> {
-        match self.0 {
-            Text { raw, escaped: false } => std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| gap()),
-            Text { raw, escaped: true } => unescaped(raw).map(Cow::Owned).ok_or_else(gap),
-        }
-    }
-}
-
 impl<'de> Deserializer<'de> for Key<'de> {
     type Error = Gap;
 
@@ -291,12 +281,12 @@ impl<'de> Deserializer<'de> for Key<'de> {
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Gap> {
         match self.0 {
             Text { raw, escaped: false } => visitor.visit_borrowed_bytes(raw),
-            Text { .. } => visit(self.text()?, visitor),
+            text @ Text { .. } => visit(meant(text)?, visitor),
         }
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Gap> {
-        visit(self.text()?, visitor)
+        visit(meant(self.0)?, visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -317,7 +307,7 @@ impl<'de> Deserializer<'de> for Key<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Gap> {
-        visitor.visit_enum(self.text()?.into_deserializer())
+        visitor.visit_enum(meant(self.0)?.into_deserializer())
     }
 
     serde::forward_to_deserialize_any! { char str string ignored_any }
