@@ -13,7 +13,7 @@ export GRANARY_CACHE_DIR ?= $(CURDIR)/target/granary-cache
 # Where the machine has no Postgres server, the set-up unpacks one there; one of the machine comes first.
 export PATH := $(PATH):$(CURDIR)/.granary/postgres/bin
 
-.PHONY: help setup build demo test test-groovy test-javascript test-trackers lint bench bench-belts bench-transforms bench-stream kill-test harvest-test faults simulate fmt
+.PHONY: help setup build demo test test-groovy test-javascript test-trackers lint bench bench-belts bench-transforms bench-stream bench-collector kill-test harvest-test faults simulate fmt
 
 help: ## Show what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ build: setup ## Build target/release/granary
 demo: build ## Run the live-segment guide with 10,000 events; KEEP=1 leaves it running
 	@KEEP=$(KEEP) target/release/demo
 
-test: setup ## Run every test against the real binary, a real Postgres and the real runtime
+test: ## Run every test against the real binary, a real Postgres and the real runtime; arranges them first
 	@scripts/test.sh
 
 test-trackers: setup ## Run Snowplow's own trackers, the browser's in Chromium, against the engine; arranges them first
@@ -42,7 +42,7 @@ test-groovy: ## Run the tests of the Groovy interpreter and of its runtime compo
 	@CARGO_TARGET_DIR=$(CURDIR)/target/groovy $(CARGO) test --locked --manifest-path guest-sdk/groovy/Cargo.toml
 	@CARGO_TARGET_DIR=$(CURDIR)/target/groovy $(CARGO) test --locked --manifest-path guest-sdk/groovy-runtime/Cargo.toml
 
-test-javascript: ## Run the tests of the runtime of JavaScript transforms, which the engine does not load yet
+test-javascript: ## Run the tests of the runtime of JavaScript transforms
 	@CARGO_TARGET_DIR=$(CURDIR)/target/transforms $(CARGO) test --locked --manifest-path guest-sdk/scriptable/Cargo.toml
 	@CARGO_TARGET_DIR=$(CURDIR)/target/transforms $(CARGO) test --locked --manifest-path guest-sdk/javascript-transform/Cargo.toml
 
@@ -68,6 +68,9 @@ bench-stream: build ## Print the figures of the stream layer; QUICK=1 for a smok
 
 harvest-test: build ## Put a million records through a harvester of which a thousand fail, then audit the dead letters
 	@target/release/harvest
+
+bench-collector: build ## Print the figures of the collector (13 minutes); QUICK=1 for a smoke run
+	@QUICK=$(QUICK) target/release/bench --collector
 
 kill-test: build ## Kill the engine 20 times while 20,000 events are posted, then audit every write
 	@target/release/kill

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs every test. `make test` calls it after the set-up, so that the Python runtime and Postgres are there.
+# Arranges what is missing and runs every test.
 #
+# Set-up and guests wait for the network or keep one processor busy, so they are arranged beside the long build.
 # One cargo build makes everything first: the same packages and features for programs and tests, so that no dependency
 # is compiled twice.
 set -euo pipefail
@@ -11,6 +12,19 @@ export GRANARY_CACHE_DIR=${GRANARY_CACHE_DIR:-$PWD/target/granary-cache}
 export GRANARY_PYTHON_RUNTIME=$PWD/target/guest/python.wasm
 export RUST_BACKTRACE=0
 
+echo "test: the set-up and the example components, beside the build of the engine and all tests"
+{ scripts/setup.sh && scripts/guests.sh; } &
+arranging=$!
+trap 'kill "$arranging" 2>/dev/null || true' EXIT
+echo "test: building (the first time takes some minutes)"
+cargo build --locked --workspace --all-targets
+wait "$arranging" || {
+    echo "test: the set-up failed, see above: 'make setup' and 'scripts/guests.sh' do it alone" >&2
+    exit 1
+}
+trap - EXIT
+scripts/share.sh
+
 echo "test: the Python SDK and the runtime's core, on this machine's Python"
 python3 -m unittest discover -s guest-sdk/python/tests -t guest-sdk/python
 
@@ -20,13 +34,6 @@ if command -v node >/dev/null; then
 else
     echo "test: Node.js is not installed, the JavaScript SDK is not tested by itself"
 fi
-
-echo "test: building the example components"
-scripts/guests.sh
-
-echo "test: building the engine and all tests (the first time takes some minutes)"
-cargo build --locked --workspace --all-targets
-scripts/share.sh
 
 if command -v cargo-nextest >/dev/null; then
     echo "test: the workspace"

@@ -45,9 +45,6 @@ use crate::supervisor::{Supervisor, Together};
 /// the embedded server allows.
 const DATABASE_CONNECTIONS_MAX: usize = 24;
 
-/// How long open requests may take to end when the engine stops.
-const OPEN_REQUESTS: Duration = Duration::from_secs(10);
-
 /// What a belt or transform gets of one processor, in thousandths, after it wasted time. Enough for thousands of events a
 /// second, and little beside its neighbours.
 const PROBATION_MILLICPU: u32 = 150;
@@ -126,6 +123,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
         http::App {
             collector: collector.clone(),
             collector_apart: collector_port.is_some(),
+            limits: config.limits.clone(),
             db: db.clone(),
             log: Arc::clone(&shared.log),
             book: shared.book.clone(),
@@ -144,7 +142,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     let collector_server = match collector_port {
         Some(port) => {
             port.announce(&config.data_dir)?;
-            Some(tokio::spawn(port.serve(collector, stop.clone())))
+            Some(tokio::spawn(port.serve(collector, config.limits.clone(), stop.clone())))
         }
         None => None,
     };
@@ -181,18 +179,9 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     }
     let drain = async {
         stop.cancel();
-        // A client that began a request and keeps silent must not keep the stages from their orderly end.
-        let abort = server.abort_handle();
-        match tokio::time::timeout(OPEN_REQUESTS, server).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => warn!(%error, "the HTTP server did not end well"),
-            Err(_) => {
-                warn!(
-                    "requests that are open did not end within {} s; they are cut",
-                    OPEN_REQUESTS.as_secs()
-                );
-                abort.abort();
-            }
+        // Both have closed their ports at once, and cut what is open after the same time.
+        if let Err(error) = server.await {
+            warn!(%error, "the HTTP server did not end well");
         }
         if let Some(server) = collector_server
             && let Err(error) = server.await

@@ -2,7 +2,10 @@
 
 use anyhow::Result;
 use granary_tests::node::{Node, Settings, binary};
+use granary_tests::wait::{Look, PATIENCE, await_condition};
 use granary_tests::walkthrough::{EVENT, INPUT, OUTPUT, Walkthrough};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 #[tokio::test]
@@ -44,6 +47,37 @@ async fn metrics_count_what_every_stage_did() -> Result<()> {
         assert!(lines.iter().any(|l| l.contains(part)), "nothing of {part}:\n{}", metrics.text);
     }
     assert!(metrics.text.lines().all(|l| l.is_empty() || l.starts_with('#') || l.starts_with("granary_")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_told_so_on_the_shared_port() -> Result<()> {
+    let arguments = vec!["--connections".to_owned(), "2".to_owned()];
+    let node = Node::start_with(Settings { arguments, ..Settings::default() }).await?;
+    let ask = async || {
+        let mut client = TcpStream::connect(node.address()).await?;
+        client.write_all(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n").await?;
+        let mut head = [0; 12];
+        client.read_exact(&mut head).await?;
+        anyhow::Ok((String::from_utf8_lossy(&head).into_owned(), client))
+    };
+    let mut held = Vec::new();
+    // The connection that asked whether the node is ready may still be there.
+    await_condition("two places", PATIENCE, async || {
+        let (head, client) = ask().await?;
+        if head.ends_with("200") {
+            held.push(client);
+        }
+        Ok(if held.len() == 2 { Look::Done(()) } else { Look::NotYet(head) })
+    })
+    .await?;
+    assert_eq!(ask().await?.0, "HTTP/1.1 503");
+    drop(held);
+    await_condition("a free place", PATIENCE, async || {
+        let (head, _client) = ask().await?;
+        Ok(if head.ends_with("200") { Look::Done(()) } else { Look::NotYet(head) })
+    })
+    .await?;
     Ok(())
 }
 

@@ -25,7 +25,7 @@ use crate::micro::Micro;
 use crate::options::Options;
 use crate::record::{Envelope, random_uuid};
 use crate::route::{Place, Route, segments};
-use crate::split::{Split, oversize, split};
+use crate::split::{Piece, Split};
 use crate::visitor::Visitor;
 use crate::{address, head, redirect, reply, trace};
 
@@ -50,7 +50,7 @@ struct Inner {
     producer: u128,
     sequence: AtomicU64,
     in_flight: Arc<Budget>,
-    /// What is split is several times as large as its body for a while, so it is done one at a time.
+    /// What is split takes the processor for a while and is not counted in the budget, so it is done one at a time.
     splitting: Semaphore,
 }
 
@@ -229,7 +229,7 @@ impl Collector {
         let trace = trace::read(&parts.headers);
         if let Some((held, size)) = held.and_then(|held| Some((held, held.oversize?))) {
             let _turn = self.0.splitting.acquire().await;
-            let kept = oversize(&held.bytes, size, self.0.options.body_bytes_max, limit, time_ms);
+            let kept = Split::oversize(&held.bytes, size, self.0.options.body_bytes_max, limit, time_ms);
             return self.append_split(kept, &trace).await;
         }
         let record = match body {
@@ -238,7 +238,7 @@ impl Collector {
         };
         let Some(record) = record else {
             let _turn = self.0.splitting.acquire().await;
-            return self.append_split(split(envelope, body, limit, time_ms), &trace).await;
+            return self.append_split(Split::of(envelope, body, limit, time_ms), &trace).await;
         };
         let seen = self.0.micro.as_ref().map(|_| record.clone());
         match self.append(TOPIC, vec![self.message(record, &trace)]).await {
@@ -246,7 +246,7 @@ impl Collector {
             Err(LogError::RecordTooLarge { limit: allowed, .. }) => {
                 let limit = limit.min(allowed) / 10 * 9;
                 let _turn = self.0.splitting.acquire().await;
-                self.append_split(split(envelope, body, limit, time_ms), &trace).await
+                self.append_split(Split::of(envelope, body, limit, time_ms), &trace).await
             }
             Ok(()) => {
                 if let (Some(micro), Some(record)) = (&self.0.micro, seen) {
@@ -260,30 +260,49 @@ impl Collector {
 
     async fn append_split(
         &self,
-        split: Split,
+        split: Split<'_>,
         trace: &(granary_stream::Headers, u128),
     ) -> Result<(), LogError> {
-        let seen = self.0.micro.as_ref().map(|_| split.clone());
-        let refused = split.bad.len();
-        for (topic, payloads) in [(BAD_TOPIC, split.bad), (TOPIC, split.records)] {
-            let mut messages = Vec::new();
-            let mut bytes = 0;
-            for payload in payloads {
-                bytes += payload.len();
-                messages.push(self.message(payload, trace));
-                if bytes >= APPEND_BYTES {
-                    self.append(topic, std::mem::take(&mut messages)).await?;
-                    bytes = 0;
-                }
+        let (mut pieces, mut bytes) = (Vec::new(), 0);
+        for piece in split {
+            let (Piece::Record(payload) | Piece::Bad(payload)) = &piece;
+            bytes += payload.len();
+            pieces.push(piece);
+            if bytes >= APPEND_BYTES {
+                self.append_pieces(std::mem::take(&mut pieces), trace).await?;
+                bytes = 0;
             }
+        }
+        self.append_pieces(pieces, trace).await
+    }
+
+    async fn append_pieces(
+        &self,
+        pieces: Vec<Piece>,
+        trace: &(granary_stream::Headers, u128),
+    ) -> Result<(), LogError> {
+        let seen = self.0.micro.as_ref().map(|_| pieces.clone());
+        let (mut records, mut bad) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            match piece {
+                Piece::Record(payload) => records.push(self.message(payload, trace)),
+                Piece::Bad(payload) => bad.push(self.message(payload, trace)),
+            }
+        }
+        let refused = bad.len();
+        for (topic, messages) in [(BAD_TOPIC, bad), (TOPIC, records)] {
             if !messages.is_empty() {
                 self.append(topic, messages).await?;
             }
         }
         self.0.meters.refused(refused);
         if let (Some(micro), Some(seen)) = (&self.0.micro, seen) {
-            seen.bad.iter().for_each(|row| micro.bad(row));
-            seen.records.iter().for_each(|record| micro.good(record));
+            for piece in seen {
+                match piece {
+                    Piece::Record(record) => micro.good(&record),
+                    Piece::Bad(row) => micro.bad(&row),
+                }
+            }
         }
         Ok(())
     }

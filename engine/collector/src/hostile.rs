@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::inflate::{Encoding, inflate};
 use crate::record::Envelope;
-use crate::split::split;
+use crate::split::{Piece, Split};
 use crate::visitor::Visitor;
 use crate::{CollectorPayload, Cookie, DomainPattern, Options, cookie, json, redirect};
 
@@ -26,20 +26,24 @@ pub fn splitter(body: &[u8]) {
     let (parts, ()) = Request::post("/com.acme/v1").body(()).expect("a request").into_parts();
     let visitor = Visitor::of(&parts, &Options::default(), Uuid::nil);
     let envelope = Envelope::new(&parts, "/com.acme/v1", 0, None, &visitor);
-    let split = split(&envelope, Some(body), LIMIT, 0);
-    let mut events = 0;
-    for record in &split.records {
-        assert!(record.len() <= LIMIT, "a record has {} bytes", record.len());
-        let payload = CollectorPayload::decode(record).expect("a record can be read");
-        events += events_of(&payload.body.expect("a body")).expect("a list of events");
-    }
-    for row in &split.bad {
-        assert!(row.len() <= LIMIT, "a row has {} bytes", row.len());
-        let row: Value = serde_json::from_slice(row).expect("a row is JSON");
-        events += usize::from(row["data"]["part"] == row["data"]["parts"]);
-        if row.to_string().contains("too large to be repeated") {
-            assert!(split.records.is_empty(), "some of it is in records, and all of it is kept apart");
-            return;
+    let (mut events, mut records) = (0, 0);
+    for piece in Split::of(&envelope, Some(body), LIMIT, 0) {
+        match piece {
+            Piece::Record(record) => {
+                assert!(record.len() <= LIMIT, "a record has {} bytes", record.len());
+                let payload = CollectorPayload::decode(&record).expect("a record can be read");
+                events += events_of(&payload.body.expect("a body")).expect("a list of events");
+                records += 1;
+            }
+            Piece::Bad(row) => {
+                assert!(row.len() <= LIMIT, "a row has {} bytes", row.len());
+                let row: Value = serde_json::from_slice(&row).expect("a row is JSON");
+                events += usize::from(row["data"]["part"] == row["data"]["parts"]);
+                if row.to_string().contains("too large to be repeated") {
+                    assert_eq!(records, 0, "some of it is in records, and all of it is kept apart");
+                    return;
+                }
+            }
         }
     }
     if let Some(sent) = events_of(body) {

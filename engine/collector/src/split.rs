@@ -3,11 +3,13 @@
 //! A tracker that was offline sends its whole buffer in one POST, and repeats it for ever when it is refused. So the
 //! body is taken and its events are spread over several records, each with the fields around `data` unchanged.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::record::Envelope;
 
@@ -16,79 +18,125 @@ const BAD_FRAME_BYTES: usize = 1_024;
 /// Bytes that the body field costs beside its content: type, id and length.
 const BODY_FIELD_BYTES: usize = 7;
 
-/// What became of one request.
-#[derive(Clone, Default)]
-pub(crate) struct Split {
-    /// Records for the stream.
-    pub(crate) records: Vec<Vec<u8>>,
-    /// Payloads of the bad topic, JSON.
-    pub(crate) bad: Vec<Vec<u8>>,
+/// A piece of what one request becomes.
+#[derive(Debug, Clone)]
+pub(crate) enum Piece {
+    /// A record for the stream.
+    Record(Vec<u8>),
+    /// A payload of the bad topic, JSON.
+    Bad(Vec<u8>),
 }
 
 /// What stands around `data` may take a share of a record: one of so many.
 const FRAME_SHARE: usize = 4;
 
-/// Spreads a request over records of at most `limit` bytes each.
-pub(crate) fn split(envelope: &Envelope<'_>, body: Option<&[u8]>, limit: usize, time_ms: i64) -> Split {
-    let mut split = Split::default();
-    let bare = envelope.encode(body.map(|_| &b""[..])).len();
-    let room = limit.saturating_sub(bare + BODY_FIELD_BYTES);
-    let bad = Bad { limit, time_ms };
-    let Some(batch) = body.and_then(Batch::parse) else {
-        let size = (bare + body.map_or(0, <[u8]>::len)) as u64;
-        let whole = body.map_or_else(|| envelope.encode(None), <[u8]>::to_vec);
-        bad.push(
-            &mut split.bad,
-            &whole,
-            size,
-            "the record is too large and its body has no list 'data' to split at",
-        );
-        return split;
-    };
-    let frame = batch.before.len() + batch.after.len();
-    // Each record repeats them, so that a body of many small events and a large frame would become many times as large.
-    if frame > room / FRAME_SHARE {
-        let whole = body.unwrap_or_default();
-        let reason = "the fields around 'data' are too large to be repeated in every record";
-        bad.push(&mut split.bad, whole, (bare + whole.len()) as u64, reason);
-        return split;
-    }
-    let mut group: Vec<&str> = Vec::new();
-    let mut group_bytes = frame;
-    for event in &batch.events {
-        let event = event.get();
-        if frame + event.len() > room {
-            let size = (bare + frame + event.len()) as u64;
-            bad.push(
-                &mut split.bad,
-                event.as_bytes(),
-                size,
-                "this element of 'data' alone makes the record too large",
-            );
-            continue;
-        }
-        if group_bytes + event.len() + 1 > room && !group.is_empty() {
-            split.records.push(envelope.encode(Some(batch.body(&group).as_bytes())));
-            group.clear();
-            group_bytes = frame;
-        }
-        // One more for the comma.
-        group_bytes += event.len() + 1;
-        group.push(event);
-    }
-    if !group.is_empty() {
-        split.records.push(envelope.encode(Some(batch.body(&group).as_bytes())));
-    }
-    split
+/// The pieces of one request, made one at a time: all together are several times as large as its body.
+pub(crate) struct Split<'a> {
+    /// Rows of the bad topic that come before anything else.
+    rows: Option<Rows<'a>>,
+    rest: Option<Rest<'a>>,
+    bad: Bad,
 }
 
-/// What is kept of a body above the limit for bodies, of which only the beginning was read.
-pub(crate) fn oversize(start: &[u8], size: u64, body_limit: usize, limit: usize, time_ms: i64) -> Split {
-    let mut split = Split::default();
-    let reason =
-        format!("the body has more bytes than the limit of {body_limit}; what is beyond it is not kept");
-    Bad { limit, time_ms }.push(&mut split.bad, start, size, &reason);
-    split
+/// Events that are still to be spread over records.
+struct Rest<'a> {
+    envelope: &'a Envelope<'a>,
+    batch: Batch<'a>,
+    /// The event that is next.
+    at: usize,
+    /// Events of the record that is being filled.
+    group: Vec<&'a str>,
+    group_bytes: usize,
+    /// Bytes of a record without its body.
+    bare: usize,
+    /// Bytes that a body may take.
+    room: usize,
+}
+
+impl<'a> Split<'a> {
+    /// Spreads a request over records of at most `limit` bytes each.
+    pub(crate) fn of(envelope: &'a Envelope<'a>, body: Option<&'a [u8]>, limit: usize, time_ms: i64) -> Self {
+        let bare = envelope.encode(body.map(|_| &b""[..])).len();
+        let bad = Bad { limit, time_ms };
+        let Some(batch) = body.and_then(Batch::parse) else {
+            let size = (bare + body.map_or(0, <[u8]>::len)) as u64;
+            let reason = "the record is too large and its body has no list 'data' to split at";
+            let whole = match body {
+                Some(body) => String::from_utf8_lossy(body),
+                None => String::from_utf8_lossy(&envelope.encode(None)).into_owned().into(),
+            };
+            return Self { rows: Some(bad.rows(whole, size, reason)), rest: None, bad };
+        };
+        let room = limit.saturating_sub(bare + BODY_FIELD_BYTES);
+        // Each record repeats them, so that a body of many small events and a large frame would become many times as large.
+        if batch.frame() > room / FRAME_SHARE {
+            let whole = body.unwrap_or_default();
+            let reason = "the fields around 'data' are too large to be repeated in every record";
+            let rows = bad.rows(String::from_utf8_lossy(whole), (bare + whole.len()) as u64, reason);
+            return Self { rows: Some(rows), rest: None, bad };
+        }
+        Self { rows: None, rest: Some(Rest::new(envelope, batch, bare, room)), bad }
+    }
+
+    /// What is kept of a body above the limit for bodies, of which only the beginning was read.
+    pub(crate) fn oversize(
+        start: &'a [u8],
+        size: u64,
+        body_limit: usize,
+        limit: usize,
+        time_ms: i64,
+    ) -> Self {
+        let reason =
+            format!("the body has more bytes than the limit of {body_limit}; what is beyond it is not kept");
+        let bad = Bad { limit, time_ms };
+        Self { rows: Some(bad.rows(String::from_utf8_lossy(start), size, &reason)), rest: None, bad }
+    }
+}
+
+impl Iterator for Split<'_> {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        if let Some(row) = self.rows.as_mut().and_then(Iterator::next) {
+            return Some(Piece::Bad(row));
+        }
+        let rest = self.rest.as_mut()?;
+        while let Some(event) = rest.batch.events.get(rest.at).map(|event| event.get()) {
+            let alone = rest.batch.frame() + event.len();
+            if alone > rest.room {
+                rest.at += 1;
+                let reason = "this element of 'data' alone makes the record too large";
+                let rows = self.bad.rows(event.into(), (rest.bare + alone) as u64, reason);
+                return self.rows.insert(rows).next().map(Piece::Bad);
+            }
+            if rest.group_bytes + event.len() + 1 > rest.room && !rest.group.is_empty() {
+                break;
+            }
+            rest.at += 1;
+            // One more for the comma.
+            rest.group_bytes += event.len() + 1;
+            rest.group.push(event);
+        }
+        rest.record().map(Piece::Record)
+    }
+}
+
+impl<'a> Rest<'a> {
+    fn new(envelope: &'a Envelope<'a>, batch: Batch<'a>, bare: usize, room: usize) -> Self {
+        let group_bytes = batch.frame();
+        Self { envelope, batch, at: 0, group: Vec::new(), group_bytes, bare, room }
+    }
+
+    /// The record of the group, and room for the next one.
+    fn record(&mut self) -> Option<Vec<u8>> {
+        if self.group.is_empty() {
+            return None;
+        }
+        let body = self.batch.body(&self.group);
+        self.group.clear();
+        self.group_bytes = self.batch.frame();
+        Some(self.envelope.encode(Some(body.as_bytes())))
+    }
 }
 
 /// A body `{..., "data": [...], ...}` with its texts as they were sent.
@@ -113,6 +161,11 @@ impl<'a> Batch<'a> {
             events,
             after: format!("]{}{}}}", if after.is_empty() { "" } else { "," }, after.join(",")),
         })
+    }
+
+    /// Bytes around the events.
+    fn frame(&self) -> usize {
+        self.before.len() + self.after.len()
     }
 
     fn body(&self, events: &[&str]) -> String {
@@ -143,41 +196,57 @@ impl<'de> Deserialize<'de> for Fields<'de> {
     }
 }
 
-/// Writes records of the bad topic: the reason as JSON in the shape of Snowplow's `size_violation`, with the payload
-/// cut into as many parts as its size needs. Bytes that are not UTF-8 become U+FFFD.
+/// What all records of the bad topic of one request have in common.
 struct Bad {
     limit: usize,
     time_ms: i64,
 }
 
 impl Bad {
-    fn push(&self, out: &mut Vec<Vec<u8>>, payload: &[u8], size: u64, reason: &str) {
-        let text = String::from_utf8_lossy(payload);
-        let parts = cut(&text, self.limit.saturating_sub(BAD_FRAME_BYTES).max(BAD_FRAME_BYTES));
-        for (index, part) in parts.iter().enumerate() {
-            let row = json!({
-                "schema": "iglu:com.snowplowanalytics.snowplow.badrows/size_violation/jsonschema/1-0-0",
-                "data": {
-                    "processor": {"artifact": "granary-collector", "version": env!("CARGO_PKG_VERSION")},
-                    "failure": {
-                        "timestamp": rfc3339(self.time_ms),
-                        "maximumAllowedSizeBytes": self.limit,
-                        "actualSizeBytes": size,
-                        "expectation": reason,
-                    },
-                    "payload": part,
-                    "part": index + 1,
-                    "parts": parts.len(),
-                },
-            });
-            out.push(row.to_string().into_bytes());
-        }
+    /// Records of the bad topic: the reason as JSON in the shape of Snowplow's `size_violation`, with the payload cut into as
+    /// many parts as its size needs. Bytes that are not UTF-8 are U+FFFD.
+    fn rows<'a>(&self, payload: Cow<'a, str>, size: u64, reason: &str) -> Rows<'a> {
+        let parts = cut(&payload, self.limit.saturating_sub(BAD_FRAME_BYTES).max(BAD_FRAME_BYTES));
+        let failure = json!({
+            "timestamp": rfc3339(self.time_ms),
+            "maximumAllowedSizeBytes": self.limit,
+            "actualSizeBytes": size,
+            "expectation": reason,
+        });
+        Rows { payload, parts, next: 0, failure }
     }
 }
 
-/// Pieces whose JSON text takes at most `room` bytes each, cut between characters.
-fn cut(text: &str, room: usize) -> Vec<&str> {
-    let mut pieces = Vec::new();
+struct Rows<'a> {
+    payload: Cow<'a, str>,
+    parts: Vec<Range<usize>>,
+    next: usize,
+    failure: Value,
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let part = self.parts.get(self.next)?.clone();
+        self.next += 1;
+        let row = json!({
+            "schema": "iglu:com.snowplowanalytics.snowplow.badrows/size_violation/jsonschema/1-0-0",
+            "data": {
+                "processor": {"artifact": "granary-collector", "version": env!("CARGO_PKG_VERSION")},
+                "failure": self.failure,
+                "payload": &self.payload[part],
+                "part": self.next,
+                "parts": self.parts.len(),
+            },
+        });
+        Some(row.to_string().into_bytes())
+    }
+}
+
+/// Parts whose JSON text takes at most `room` bytes each, cut between characters.
+fn cut(text: &str, room: usize) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
     let (mut start, mut used) = (0, 0);
     for (at, character) in text.char_indices() {
         let cost = match character {
@@ -186,13 +255,13 @@ fn cut(text: &str, room: usize) -> Vec<&str> {
             other => other.len_utf8(),
         };
         if used + cost > room && at > start {
-            pieces.push(&text[start..at]);
+            parts.push(start..at);
             (start, used) = (at, 0);
         }
         used += cost;
     }
-    pieces.push(&text[start..]);
-    pieces
+    parts.push(start..text.len());
+    parts
 }
 
 fn rfc3339(time_ms: i64) -> String {
@@ -224,22 +293,25 @@ mod tests {
             let envelope = Envelope::new(&parts, "/com.acme/v1", 0, None, &visitor);
             let events: Vec<String> = (0..).zip(&sizes).map(|(n, size)| format!("{n}{}", "x".repeat(*size))).collect();
             let body = json!({"before": "b".repeat(around), "data": events, "after": null}).to_string();
-            let split = split(&envelope, Some(body.as_bytes()), limit, 0);
             let mut seen = Vec::new();
-            for record in &split.records {
-                prop_assert!(record.len() <= limit);
-                let payload = CollectorPayload::decode(record).expect("a record");
-                let body: Value = serde_json::from_slice(&payload.body.expect("a body")).expect("JSON");
-                prop_assert_eq!(body["before"].as_str().map(str::len), Some(around));
-                seen.extend(body["data"].as_array().expect("a list").clone());
-            }
             let mut kept = String::new();
-            for row in &split.bad {
-                prop_assert!(row.len() <= limit);
-                let row: Value = serde_json::from_slice(row).expect("JSON");
-                kept += row["data"]["payload"].as_str().expect("a text");
-                if row["data"]["part"] == row["data"]["parts"] {
-                    seen.push(serde_json::from_str(&std::mem::take(&mut kept)).expect("one event"));
+            for piece in Split::of(&envelope, Some(body.as_bytes()), limit, 0) {
+                match piece {
+                    Piece::Record(record) => {
+                        prop_assert!(record.len() <= limit);
+                        let payload = CollectorPayload::decode(&record).expect("a record");
+                        let body: Value = serde_json::from_slice(&payload.body.expect("a body")).expect("JSON");
+                        prop_assert_eq!(body["before"].as_str().map(str::len), Some(around));
+                        seen.extend(body["data"].as_array().expect("a list").clone());
+                    }
+                    Piece::Bad(row) => {
+                        prop_assert!(row.len() <= limit);
+                        let row: Value = serde_json::from_slice(&row).expect("JSON");
+                        kept += row["data"]["payload"].as_str().expect("a text");
+                        if row["data"]["part"] == row["data"]["parts"] {
+                            seen.push(serde_json::from_str(&std::mem::take(&mut kept)).expect("one event"));
+                        }
+                    }
                 }
             }
             let mut expected: Vec<Value> = events.into_iter().map(Value::from).collect();
@@ -256,11 +328,13 @@ mod tests {
         let visitor = Visitor::of(&parts, &Options::default(), uuid::Uuid::nil);
         let envelope = Envelope::new(&parts, "/com.acme/v1", 0, None, &visitor);
         let body = json!({"around": "x".repeat(9_000), "data": vec![1; 10_000]}).to_string();
-        let split = split(&envelope, Some(body.as_bytes()), 10_000, 0);
-        assert!(split.records.is_empty());
-        let row: Value = serde_json::from_slice(&split.bad[0]).expect("JSON");
-        assert!(row.to_string().contains("too large to be repeated"), "{row}");
-        let stored: usize = split.bad.iter().map(Vec::len).sum();
+        let mut stored = 0;
+        for piece in Split::of(&envelope, Some(body.as_bytes()), 10_000, 0) {
+            let Piece::Bad(row) = piece else { panic!("a record: {piece:?}") };
+            stored += row.len();
+            let row: Value = serde_json::from_slice(&row).expect("JSON");
+            assert!(row.to_string().contains("too large to be repeated"), "{row}");
+        }
         assert!(stored < 4 * body.len(), "{stored} bytes of {}", body.len());
     }
 }

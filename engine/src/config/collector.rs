@@ -20,8 +20,6 @@ pub struct Port {
     pub listen: SocketAddr,
     /// Files of certificate and key.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// What connections may take.
-    pub limits: Limits,
 }
 
 pub(super) fn options(take: &mut Take<'_>) -> Options {
@@ -48,13 +46,6 @@ pub(super) fn port(take: &mut Take<'_>) -> Option<Port> {
     let certificate = take.optional("collector-tls-certificate").map(PathBuf::from);
     let key = take.optional("collector-tls-key").map(PathBuf::from);
     let listen = take.optional_parse("collector-listen", "an address and a port such as 0.0.0.0:8081");
-    let limits = Limits {
-        connections_max: take
-            .parse::<std::num::NonZeroUsize>("collector-connections", "a number of connections, at least 1")
-            .map_or(1, std::num::NonZeroUsize::get),
-        idle_timeout: seconds(take, "collector-idle-timeout"),
-        ..Limits::default()
-    };
     for (name, given, other) in [
         ("collector-tls-certificate", certificate.is_some(), "collector-tls-key"),
         ("collector-tls-key", key.is_some(), "collector-tls-certificate"),
@@ -66,7 +57,18 @@ pub(super) fn port(take: &mut Take<'_>) -> Option<Port> {
             take.refuse(name, "expected a port to encrypt, but collector-listen is not set");
         }
     }
-    Some(Port { listen: listen?, tls: certificate.zip(key), limits })
+    Some(Port { listen: listen?, tls: certificate.zip(key) })
+}
+
+/// Of every port, whatever it serves.
+pub(super) fn limits(take: &mut Take<'_>) -> Limits {
+    Limits {
+        connections_max: take
+            .parse::<std::num::NonZeroUsize>("connections", "a number of connections, at least 1")
+            .map_or(1, std::num::NonZeroUsize::get),
+        idle_timeout: seconds(take, "idle-timeout"),
+        ..Limits::default()
+    }
 }
 
 fn cookie(take: &mut Take<'_>) -> Option<Cookie> {
@@ -150,8 +152,8 @@ mod tests {
             ("collector-listen", "[::]:8081"),
             ("collector-tls-certificate", "tls.pem"),
             ("collector-tls-key", "tls.key"),
-            ("collector-connections", "7"),
-            ("collector-idle-timeout", "60"),
+            ("connections", "7"),
+            ("idle-timeout", "60"),
             ("collector-vendors", "acme"),
             ("collector-paths", "/acme/x=/com.acme/v1, /acme/i=/i"),
             ("collector-cookie", "sp"),
@@ -181,7 +183,7 @@ mod tests {
         assert_eq!((options.body_bytes_max, options.body_timeout.as_secs()), (8 << 20, 5));
         let port = config.collector_port.expect("a port");
         assert!(port.listen.is_ipv6() && port.tls.is_some());
-        assert_eq!((port.limits.connections_max, port.limits.idle_timeout.as_secs()), (7, 60));
+        assert_eq!((config.limits.connections_max, config.limits.idle_timeout.as_secs()), (7, 60));
     }
 
     #[test]
@@ -196,7 +198,7 @@ mod tests {
             ("collector-tls-key", "tls.key", "collector-listen is not set"),
             ("collector-body-max", "1GiB", "256MiB"),
             ("collector-body-timeout", "0", "at least 1"),
-            ("collector-connections", "0", "at least 1"),
+            ("connections", "0", "at least 1"),
             ("collector-micro", "many", "a number of events"),
         ] {
             let Err(Mistakes(mistakes)) = load(&[(name, value)]) else { panic!("{name} took {value}") };

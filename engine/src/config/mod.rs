@@ -47,6 +47,7 @@ pub struct Config {
     pub log_queue_bytes_max: usize,
     pub collector: granary_collector::Options,
     pub collector_port: Option<collector::Port>,
+    pub limits: granary_collector::Limits,
     pub outbound_hosts: Arc<[HostPattern]>,
     pub open_metrics: bool,
     pub log_format: LogFormat,
@@ -113,6 +114,7 @@ impl Config {
                 .unwrap_or_default(),
             collector: collector::options(&mut take),
             collector_port: collector::port(&mut take),
+            limits: collector::limits(&mut take),
             outbound_hosts: take
                 .list_parse(
                     "outbound-hosts",

@@ -130,16 +130,16 @@ pub const SETTINGS: &[Setting] = &[
         help: "The private key of the certificate, in PEM",
     },
     Setting {
-        name: "collector-connections",
+        name: "connections",
         value: "COUNT",
         default: "1024",
-        help: "Connections to the collector's own port at one moment; those beyond it are answered 503",
+        help: "Connections to a port at one moment; those beyond it are answered 503",
     },
     Setting {
-        name: "collector-idle-timeout",
+        name: "idle-timeout",
         value: "SECONDS",
         default: "610",
-        help: "How long a connection to the collector's own port is kept between requests",
+        help: "How long a connection is kept between requests",
     },
     Setting {
         name: "collector-body-max",

@@ -17,7 +17,6 @@ pub(super) struct Port {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
-    limits: Limits,
 }
 
 impl Port {
@@ -33,7 +32,7 @@ impl Port {
             .await
             .with_context(|| format!("could not listen on {} for the collector", settings.listen))?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, tls, limits: settings.limits.clone() })
+        Ok(Self { listener, address, tls })
     }
 
     /// Prints the address, after that of the API, and leaves it in the data directory.
@@ -50,8 +49,8 @@ impl Port {
     }
 
     /// Serves until stopped, then finishes the requests under way.
-    pub(super) async fn serve(self, collector: Collector, stop: CancellationToken) {
-        let Self { listener, tls, limits, .. } = self;
+    pub(super) async fn serve(self, collector: Collector, limits: Limits, stop: CancellationToken) {
+        let Self { listener, tls, .. } = self;
         if let Err(error) = granary_collector::serve(listener, collector, tls, limits, stop).await {
             error!(%error, "the collector's own port cannot be served");
         }

@@ -1,6 +1,5 @@
 //! The HTTP server: collector first, then health, metrics and the API, on one port.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,9 +7,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt as _;
 use granary_catalog::HostPattern;
-use granary_collector::Collector;
+use granary_collector::{Collector, Limits};
 use granary_db::Db;
 use granary_stream::StreamLog;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -30,6 +28,7 @@ pub(super) struct App {
     pub(super) collector: Collector,
     /// The collector has a port of its own, and is not here.
     pub(super) collector_apart: bool,
+    pub(super) limits: Limits,
     pub(super) db: Db,
     pub(super) log: Arc<dyn StreamLog>,
     pub(super) book: Book,
@@ -69,20 +68,13 @@ pub(super) async fn serve(listener: TcpListener, app: App, stop: CancellationTok
             (StatusCode::NOT_FOUND, axum::Json(serde_json::json!({"type": "not_found", "message": text})))
         })
     };
-    // Answers are small: waiting to fill a packet would only add latency.
-    let listener = listener.tap_io(|socket| {
-        let _ = socket.set_nodelay(true);
-    });
-    let stopped = async move { stop.cancelled().await };
+    // A query of the API ends with its client.
+    let limits = Limits { half_close: false, ..app.limits };
     if app.roles.has(Role::Collector) && !app.collector_apart {
         let front = granary_collector::front(app.collector, others);
-        axum::serve(listener, front.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(stopped)
-            .await
+        granary_collector::serve(listener, front, None, limits, stop).await
     } else {
-        axum::serve(listener, others.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(stopped)
-            .await
+        granary_collector::serve(listener, others, None, limits, stop).await
     }
 }
 

@@ -8,6 +8,9 @@
 //!
 //! A connection that has sent nothing yet counts as in its head, so that it is not kept for long. One that we end is read from
 //! for a while, so that its client gets the answer.
+//!
+//! A head that the parser of HTTP refuses is answered by it, without a word and, where it is too long, with a code after which
+//! trackers send it again for ever. The guard says what is wrong in its place.
 
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
@@ -20,8 +23,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::Limits;
 use super::linger::Lingering;
+use super::{HEAD_BYTES_MAX, HEADERS_MAX, Limits};
 
 const LATE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
@@ -119,7 +122,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<T> {
             return Poll::Ready(read);
         }
         let now = this.activity.now();
-        if now == BUSY {
+        // A client that still takes an answer is under the clock of writing.
+        if now == BUSY || (now == WAITING && this.writing.is_some()) {
             this.reading_for = None;
             return Poll::Pending;
         }
@@ -147,7 +151,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        let before = match refusal(bytes) {
+            None => bytes,
+            Some((0, refusal)) => {
+                // As above; the connection is closed behind it in any case.
+                let _ = Pin::new(&mut self.socket).poll_write(context, refusal.as_bytes());
+                return Poll::Ready(Ok(bytes.len()));
+            }
+            // Answers to earlier requests go first.
+            Some((at, _)) => &bytes[..at],
+        };
+        let written = Pin::new(&mut self.socket).poll_write(context, before);
         self.timed(written, context)
     }
 
@@ -156,6 +170,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [piece] = pieces {
+            return self.poll_write(context, piece);
+        }
         let written = Pin::new(&mut self.socket).poll_write_vectored(context, pieces);
         self.timed(written, context)
     }
@@ -178,6 +195,35 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         ready!(this.lingering.get_or_insert_with(Lingering::new).poll(&mut this.socket, context));
         Poll::Ready(Ok(()))
     }
+}
+
+/// Where an answer of the parser of HTTP begins, which is the last one of a connection and says nothing, and what is said in
+/// its place.
+fn refusal(answers: &[u8]) -> Option<(usize, String)> {
+    /// Such an answer has fewer bytes.
+    const BYTES_MAX: usize = 256;
+    const SILENT: &str = "\r\nconnection: close\r\ncontent-length: 0\r\n";
+
+    let body = answers.strip_suffix(b"\r\n\r\n")?;
+    let from = body.len().saturating_sub(BYTES_MAX);
+    let last = String::from_utf8_lossy(&body[from..]);
+    let answer = &last[last.rfind("HTTP/1.1 ")?..];
+    let text = match answer.get(9..12)? {
+        _ if !answer.contains(SILENT) => return None,
+        "431" | "414" => format!(
+            "the head of the request is too large: expected at most {HEAD_BYTES_MAX} bytes and {HEADERS_MAX} headers\n"
+        ),
+        "400" => "the request is not one of HTTP/1.1: expected a line such as 'POST /path HTTP/1.1' and headers such as \
+            'Content-Type: application/json'\n"
+            .to_owned(),
+        _ => return None,
+    };
+    let said = format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
+        Content-Length: {}\r\n\r\n{text}",
+        text.len()
+    );
+    Some((body.len() - answer.len(), said))
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! A port of the collector's own: connections are counted, timed, optionally encrypted, and ended in good order.
+//! A port: connections are counted, timed, optionally encrypted, and ended in good order. What answers their requests is
+//! the collector alone or the collector before other routes.
 
 mod guard;
 mod linger;
 mod tls;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -11,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::ConnectInfo;
-use http::Request;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,14 +24,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::{Service, ServiceExt as _};
 
 use self::guard::{Activity, Guarded};
-use crate::Collector;
 
 pub use self::tls::{Tls, TlsError};
 
 /// A head of a request needs as much memory at most: the largest request line and the largest headers.
 const HEAD_BYTES_MAX: usize = 20_480 + 40_960;
+/// Headers of a request at most: as many as the parser has room for.
+const HEADERS_MAX: usize = 100;
 /// Connections above the limit that are told so at one moment; more are closed without a word.
 const REFUSING_MAX: usize = 64;
 /// How long a connection above the limit is listened to, so that its client reads the answer.
@@ -37,7 +41,7 @@ const REFUSING_TIME: Duration = Duration::from_secs(1);
 /// How long to wait when the process can open no more connections.
 const EXHAUSTED_TIME: Duration = Duration::from_millis(250);
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n\
-    Connection: close\r\nContent-Length: 71\r\n\r\nthe event was not stored, send it again: too many connections are open\n";
+    Connection: close\r\nContent-Length: 65\r\n\r\nnothing was stored, send it again: too many connections are open\n";
 
 /// What connections may take.
 #[derive(Debug, Clone)]
@@ -52,6 +56,9 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// How long open requests have after the signal to stop.
     pub grace: Duration,
+    /// Whether a client that has closed its half still gets an answer. Otherwise its request is dropped, so that nothing goes
+    /// on for a client that is gone.
+    pub half_close: bool,
 }
 
 impl Default for Limits {
@@ -62,22 +69,28 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(610),
             write_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(10),
+            half_close: true,
         }
     }
 }
 
-/// Serves the collector on a port of its own until `stop`: then the port is closed, requests under way are finished
-/// within [`Limits::grace`], and what was answered is durable as always.
+/// Serves a port until `stop`: then it is closed, requests under way are finished within [`Limits::grace`], and what the
+/// collector has answered is durable as always. The service is a [`Collector`](crate::Collector), a
+/// [`Front`](crate::Front) or a router; its requests carry the peer as `ConnectInfo<SocketAddr>`.
 ///
 /// # Errors
 /// When the listener cannot be used at all.
-pub async fn serve(
+pub async fn serve<S>(
     listener: TcpListener,
-    collector: Collector,
+    service: S,
     tls: Option<Tls>,
     limits: Limits,
     stop: CancellationToken,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
     let limits = Arc::new(limits);
     let tls = tls.map(Arc::new);
     let open = Arc::new(Semaphore::new(limits.connections_max));
@@ -109,16 +122,16 @@ pub async fn serve(
             }
             continue;
         };
-        let (collector, tls, limits) = (collector.clone(), tls.clone(), Arc::clone(&limits));
+        let (service, tls, limits) = (service.clone(), tls.clone(), Arc::clone(&limits));
         let (stop, give_up) = (stop.clone(), give_up.clone());
         tasks.spawn(async move {
             let served = async {
                 match tls {
-                    None => connection(socket, peer, collector, &limits, &stop).await,
+                    None => connection(socket, peer, service, &limits, &stop).await,
                     Some(tls) => {
                         let shaking = tokio::time::timeout(limits.head_timeout, tls.accept(socket));
                         if let Ok(Ok(socket)) = shaking.await {
-                            connection(socket, peer, collector, &limits, &stop).await;
+                            connection(socket, peer, service, &limits, &stop).await;
                         }
                     }
                 }
@@ -134,7 +147,7 @@ pub async fn serve(
     tasks.close();
     if tokio::time::timeout(limits.grace, tasks.wait()).await.is_err() {
         tracing::warn!(
-            stage = "collector",
+            stage = "server",
             "{} connections did not end within {} s and are closed; what was acknowledged is safe",
             tasks.len(),
             limits.grace.as_secs()
@@ -146,34 +159,30 @@ pub async fn serve(
 }
 
 /// Serves the requests of one connection.
-async fn connection<T>(
-    socket: T,
-    peer: SocketAddr,
-    collector: Collector,
-    limits: &Limits,
-    stop: &CancellationToken,
-) where
+async fn connection<T, S>(socket: T, peer: SocketAddr, service: S, limits: &Limits, stop: &CancellationToken)
+where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
 {
     let activity = Arc::new(Activity::default());
     let socket = Guarded::new(socket, Arc::clone(&activity), limits);
-    let service = service_fn(|request: Request<Incoming>| {
+    let answer = service_fn(|request: http::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         activity.begin();
-        let (collector, activity) = (collector.clone(), Arc::clone(&activity));
+        let (service, activity) = (service.clone(), Arc::clone(&activity));
         async move {
-            let response = collector.handle(request).await;
+            let response = service.oneshot(request).await;
             activity.end();
-            Ok::<_, std::convert::Infallible>(response)
+            response
         }
     });
     let mut builder = http1::Builder::new();
-    // A client that closes its half after the request still wants the answer.
-    builder.half_close(true).header_read_timeout(None);
+    builder.half_close(limits.half_close).header_read_timeout(None);
     // The first is where the parser stops, the second what it reads at a time.
     builder.max_header_size(HEAD_BYTES_MAX).max_buf_size(HEAD_BYTES_MAX);
-    let mut served = pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let mut served = pin!(builder.serve_connection(TokioIo::new(socket), answer));
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
         () = stop.cancelled() => {
@@ -182,7 +191,7 @@ async fn connection<T>(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(stage = "collector", %error, "a connection ended early");
+        tracing::debug!(stage = "server", %error, "a connection ended early");
     }
 }
 
@@ -210,9 +219,9 @@ async fn accept_failed(error: &io::Error, stop: &CancellationToken) {
         return;
     }
     tracing::error!(
-        stage = "collector",
+        stage = "server",
         %error,
-        "no connection can be accepted for now: raise the limit of open files, or lower --collector-connections"
+        "no connection can be accepted for now: raise the limit of open files, or lower --connections"
     );
     tokio::select! {
         () = stop.cancelled() => {}

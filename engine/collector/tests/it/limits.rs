@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
 use granary_collector::{Limits, Options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{PATIENCE, ask, codes, rest, start, start_with};
+use crate::support::{PATIENCE, ask, codes, rest, start, start_shared, start_with};
 
 const PIXEL: &str = "GET /i?e=pv HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -78,6 +80,52 @@ async fn requests_in_one_go_are_answered_in_order() {
 async fn client_that_closes_its_half_gets_the_answer() {
     let running = start(Options::default()).await;
     assert_eq!(codes(&running.exchange(PIXEL.as_bytes()).await), [200]);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn the_limits_hold_for_other_routes_of_the_port() {
+    let others = Router::new().route("/health", get(async || "ok"));
+    let limits = Limits {
+        connections_max: 2,
+        head_timeout: Duration::from_millis(200),
+        half_close: false,
+        ..Limits::default()
+    };
+    let running = start_shared(others, limits).await;
+    let health = "GET /health HTTP/1.1\r\nHost: h\r\n\r\n";
+    let (mut first, mut second) = (running.connect().await, running.connect().await);
+    for request in [health, PIXEL] {
+        assert_eq!(codes(&ask(&mut first, request).await), [200]);
+        assert_eq!(codes(&ask(&mut second, request).await), [200]);
+    }
+    assert_eq!(codes(&rest(&mut running.connect().await).await), [503]);
+    for (client, begun) in [(&mut first, "GET /heal"), (&mut second, "GET /i")] {
+        client.write_all(begun.as_bytes()).await.unwrap();
+        assert_eq!(codes(&rest(client).await), [408], "{begun}");
+    }
+    running.end().await;
+}
+
+#[tokio::test]
+async fn head_that_the_parser_refuses_is_told_why_with_a_code_that_is_not_repeated() {
+    let running = start(Options::default()).await;
+    let long = format!("GET /i?{} HTTP/1.1\r\nHost: h\r\n\r\n", "q".repeat(100_000));
+    let many = format!("GET /i HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(150));
+    for (request, expected) in [
+        (long.as_str(), "at most 61440 bytes and 100 headers"),
+        (many.as_str(), "at most 61440 bytes and 100 headers"),
+        ("what is this\r\n\r\n", "a line such as 'POST /path HTTP/1.1'"),
+    ] {
+        // Behind an answer, too, whose bytes stay as they are.
+        for before in ["", PIXEL] {
+            let answers = running.exchange(format!("{before}{request}").as_bytes()).await;
+            let expected_codes: &[u16] = if before.is_empty() { &[400] } else { &[200, 400] };
+            assert_eq!(codes(&answers), expected_codes, "{answers}");
+            assert!(answers.contains(expected), "{answers}");
+            assert!(!answers.contains("content-length: 0\r\n\r\nHTTP"), "{answers}");
+        }
+    }
     running.end().await;
 }
 

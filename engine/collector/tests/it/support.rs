@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use granary_collector::{BAD_TOPIC, Collector, CollectorPayload, Limits, Options, TOPIC, Tls, serve};
+use axum::Router;
+use granary_collector::{BAD_TOPIC, Collector, CollectorPayload, Limits, Options, TOPIC, Tls, front, serve};
 use granary_stream::embedded::{EmbeddedLog, Options as LogOptions};
 use granary_stream::{Message, ReadLimit, StreamLog, TopicSpec};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -28,6 +29,25 @@ pub(crate) async fn start(options: Options) -> Running {
 }
 
 pub(crate) async fn start_with(listen: &str, options: Options, limits: Limits, tls: Option<Tls>) -> Running {
+    start_serving(listen, options, |collector, listener, stop| {
+        tokio::spawn(serve(listener, collector, tls, limits, stop))
+    })
+    .await
+}
+
+/// Behind one port with other routes.
+pub(crate) async fn start_shared(others: Router, limits: Limits) -> Running {
+    start_serving("127.0.0.1:0", Options::default(), |collector, listener, stop| {
+        tokio::spawn(serve(listener, front(collector, others), None, limits, stop))
+    })
+    .await
+}
+
+async fn start_serving(
+    listen: &str,
+    options: Options,
+    server: impl FnOnce(Collector, TcpListener, CancellationToken) -> JoinHandle<std::io::Result<()>>,
+) -> Running {
     let folder = tempfile::tempdir().unwrap();
     // One file of the log is allocated as a whole.
     let log_options = LogOptions { file_bytes: 16 << 20, ..LogOptions::default() };
@@ -39,7 +59,7 @@ pub(crate) async fn start_with(listen: &str, options: Options, limits: Limits, t
     let listener = TcpListener::bind(listen).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let server = tokio::spawn(serve(listener, collector, tls, limits, stop.clone()));
+    let server = server(collector, listener, stop.clone());
     Running { address, stop, server, log, _folder: folder }
 }
 
@@ -116,5 +136,6 @@ fn is_whole(answer: &[u8]) -> bool {
 
 /// The codes of all answers in the text.
 pub(crate) fn codes(answers: &str) -> Vec<u16> {
-    answers.split("HTTP/1.").skip(1).map(|answer| answer[2..5].parse().unwrap()).collect()
+    // An answer may speak of HTTP/1.1, too.
+    answers.split("HTTP/1.").skip(1).filter_map(|answer| answer.get(2..5)?.parse().ok()).collect()
 }

@@ -12,23 +12,39 @@ use granary_tests::node::{Node, Settings};
 use crate::end_to_end::Bench;
 use crate::{Size, scratch};
 
+/// A real cluster, ended when dropped where it is our own.
+pub(crate) struct Place {
+    address: String,
+    _own: Option<Cluster>,
+}
+
+impl Place {
+    /// The one that is named, or one of its own.
+    pub(crate) async fn find() -> Result<Option<Self>> {
+        if let Ok(address) = std::env::var("GRANARY_TEST_FLUVIO") {
+            return Ok(Some(Self { address, _own: None }));
+        }
+        let Some(program) = fluvio::program() else { return Ok(None) };
+        let own = Cluster::start(&program).await?;
+        Ok(Some(Self { address: own.address(), _own: Some(own) }))
+    }
+
+    /// What `--stream` takes; topics bear a prefix of this process's own.
+    pub(crate) fn stream(&self) -> String {
+        format!("fluvio://{}?replication=1&prefix=bench{:x}", self.address, std::process::id())
+    }
+}
+
 pub(crate) async fn measure(size: Size) -> Result<Vec<Figure>> {
-    let (named, program) = (std::env::var("GRANARY_TEST_FLUVIO").ok(), fluvio::program());
-    let own = match (&named, program) {
-        (None, Some(program)) => Some(Cluster::start(&program).await?),
-        _ => None,
-    };
-    let Some(address) = named.or_else(|| own.as_ref().map(Cluster::address)) else {
+    let Some(place) = Place::find().await? else {
         println!(
             "skipped fluvio_path_vs_embedded: no Fluvio cluster (set GRANARY_TEST_FLUVIO, or put fluvio-run on PATH)"
         );
         return Ok(Vec::new());
     };
-    let prefix = format!("bench{:x}", std::process::id());
-    let stream = format!("fluvio://{address}?replication=1&prefix={prefix}");
     let on_cluster = Settings {
         scratch: Some(scratch()?),
-        arguments: vec!["--stream".to_owned(), stream],
+        arguments: vec!["--stream".to_owned(), place.stream()],
         ..Settings::default()
     };
     let embedded = Bench::start(crate::node().await?).await?;

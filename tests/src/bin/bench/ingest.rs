@@ -4,16 +4,14 @@
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use granary_tests::event;
 use granary_tests::figure::{Bar, Figure, median};
-use granary_tests::load::{self, Plan};
+use granary_tests::load::Plan;
 
 use crate::Size;
 use crate::bare::Bare;
+use crate::collector::{CONNECTIONS, post};
 
-const CONNECTIONS: usize = 64;
-
-pub(crate) async fn measure(size: Size) -> Result<Vec<Figure>> {
+pub(crate) async fn measure(size: Size, bar: f64) -> Result<Vec<Figure>> {
     let bare = Bare::start().await?;
     let node = crate::node().await?;
     // Not counted: connections, caches and the first file of the log.
@@ -33,14 +31,11 @@ pub(crate) async fn measure(size: Size) -> Result<Vec<Figure>> {
             name: "ingest_vs_bare_axum",
             value: subject / baseline,
             unit: "ratio",
-            bar: Some(Bar::AtLeast(0.5)),
+            bar: Some(Bar::AtLeast(bar)),
         },
     ])
 }
 
 async fn run(address: SocketAddr, size: Size) -> Result<f64> {
-    let plan = Plan::lasting(size.run, CONNECTIONS);
-    let report = load::run(load::fixed(address), plan, |n| event::numbered("ingest", n), |_| {}).await?;
-    report.all_acknowledged()?;
-    Ok(report.per_second())
+    Ok(post(address, Plan::lasting(size.run, CONNECTIONS)).await?.per_second())
 }

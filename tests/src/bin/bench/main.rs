@@ -1,4 +1,4 @@
-//! `make bench`, `make bench-belts`, `make bench-transforms`, `make bench-stream`: the figures that the project is held against.
+//! `make bench` and `make bench-...` of belts, transforms, stream and collector: the figures that the project is held against.
 //!
 //! One line each, `figure <name> <value> <unit> [bar <op> <value> pass|fail]`. Where a figure is a comparison, baseline
 //! and subject alternate, so that a machine that gets slower for a while slows both; every figure is a median of at
@@ -6,6 +6,7 @@
 
 mod bare;
 mod cold_read;
+mod collector;
 mod compiled;
 mod deploy;
 mod disk;
@@ -51,6 +52,9 @@ struct Arguments {
     /// Measure transforms (`make bench-transforms`) and not the engine
     #[arg(long, conflicts_with_all = ["belts", "stream"])]
     transforms: bool,
+    /// Measure the collector (`make bench-collector`) and not the engine
+    #[arg(long, conflicts_with_all = ["belts", "stream", "transforms"])]
+    collector: bool,
     /// Measure only these parts
     #[arg(long, value_enum)]
     only: Vec<Part>,
@@ -78,6 +82,7 @@ enum Mode {
     Belts,
     Stream,
     Transforms,
+    Collector,
 }
 
 impl Mode {
@@ -86,6 +91,7 @@ impl Mode {
             (true, _) => Self::Belts,
             (_, true) => Self::Stream,
             _ if arguments.transforms => Self::Transforms,
+            _ if arguments.collector => Self::Collector,
             _ => Self::Engine,
         }
     }
@@ -96,6 +102,7 @@ impl Mode {
             Self::Belts => BELTS,
             Self::Stream => STREAM,
             Self::Transforms => &[Part::Transforms],
+            Self::Collector => &[Part::Ingest, Part::Collector],
         }
     }
 }
@@ -139,6 +146,8 @@ enum Part {
     FluvioPath,
     /// The guide's transform in each language.
     Transforms,
+    /// Latency and memory of the collector.
+    Collector,
 }
 
 const ENGINE: &[Part] = &[Part::Ingest, Part::Python, Part::Log, Part::EndToEnd];
@@ -160,7 +169,7 @@ impl Part {
     /// Measures it. What parts of several modes have in common is measured with the bars of the mode.
     async fn measure(self, size: Size, mode: Mode) -> Result<Vec<Figure>> {
         match self {
-            Self::Ingest => ingest::measure(size).await,
+            Self::Ingest => ingest::measure(size, if mode == Mode::Collector { 0.6 } else { 0.5 }).await,
             Self::Python => python::measure(size, if mode == Mode::Belts { 0.85 } else { 0.7 }).await,
             Self::Log if mode == Mode::Stream => disk::measure_stream(size).await,
             Self::Log => disk::measure(size).await,
@@ -179,6 +188,7 @@ impl Part {
             Self::ColdRead => cold_read::measure(size).await,
             Self::FluvioPath => fluvio_path::measure(size).await,
             Self::Transforms => transforms::measure(size).await,
+            Self::Collector => collector::measure(size).await,
         }
     }
 }
