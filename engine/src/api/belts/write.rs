@@ -9,7 +9,7 @@ use granary_catalog::{
     },
     event_type::Directory,
 };
-use granary_db::definitions::{self, belt, component, event_type, secret};
+use granary_db::definitions::{self, belt, event_type, secret};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
@@ -19,7 +19,7 @@ use crate::{
         ApiState,
         answer::with_warnings,
         caller::{Editor, In},
-        components::accept,
+        components,
         error::Error,
         query::Params,
         running,
@@ -47,7 +47,7 @@ pub(super) async fn create(
 async fn definition(state: &ApiState, scope: &In<Editor>, upload: Upload) -> Result<Value, Error> {
     let Upload { mut definition, component } = upload;
     if let Some(bytes) = component {
-        let sha256 = accept(state, scope, ComponentKind::Belt, "component", bytes).await?;
+        let sha256 = components::accept(state, scope, ComponentKind::Belt, "component", bytes).await?;
         if let Some(fields) = definition.as_object_mut() {
             fields.insert("component".to_owned(), sha256.into());
         }
@@ -101,20 +101,11 @@ async fn build(
             made.name
         )));
     }
-    require_component(client, &made).await?;
+    if let Program::Component(hash) = made.program() {
+        components::require(client, project, "component", hash).await?;
+    }
     refuse_cycle(client, &made).await?;
     Ok((made, directory, warnings))
-}
-
-/// A component has to be there before a belt can name it.
-async fn require_component(client: &Client, belt: &Belt) -> Result<(), Error> {
-    if let Program::Component(hash) = belt.program()
-        && !component::exists(client, &belt.project, hash).await?
-    {
-        let reason = format!("names the component '{hash}', which was not uploaded to this project");
-        return Err(Error::parameter("component", reason));
-    }
-    Ok(())
 }
 
 /// A belt must not feed itself, by whatever way. Belts refer to event types of their own project alone, so no way leads
