@@ -31,6 +31,13 @@ impl Report {
         self.warnings.push(text.into());
     }
 
+    /// Notes an expression of the metadata language that does not parse.
+    pub(crate) fn check_expression(&mut self, name: impl Into<String>, text: &str) {
+        if let Err(error) = granary_expression::parse(text) {
+            self.problem(name, format!("is not a valid expression: {error}; it is '{text}'"));
+        }
+    }
+
     /// Whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()

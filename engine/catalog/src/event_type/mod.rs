@@ -328,16 +328,6 @@ impl EventTypeBody {
     }
 }
 
-fn check_expression(field: &str, text: &str, report: &mut Report) {
-    if text.chars().count() > EXPRESSION_CHARS_MAX {
-        report.problem(field, format!("must have at most {EXPRESSION_CHARS_MAX} characters"));
-        return;
-    }
-    if let Err(error) = granary_expression::parse(text) {
-        report.problem(field, format!("is not a valid expression: {error}; it is '{text}'"));
-    }
-}
-
 fn check_array(field: &str, value: &Value, report: &mut Report) {
     if !value.is_array() {
         report.problem(field, format!("must be an array but is {}", crate::fields::kind(value)));
@@ -473,7 +463,11 @@ impl EventType {
                     }
                     continue;
                 }
-                check_expression(field, text, report);
+                if text.chars().count() > EXPRESSION_CHARS_MAX {
+                    report.problem(field, format!("must have at most {EXPRESSION_CHARS_MAX} characters"));
+                } else {
+                    report.check_expression(field, text);
+                }
                 *stored = Some(text.clone());
             }
         } else {

@@ -552,13 +552,8 @@ impl Harvester {
         }
         for field in ["correlationIdExpression", "sessionizingAttributeExpression"] {
             let text = merged.get(field).and_then(Value::as_str).unwrap_or_default();
-            if !text.is_empty()
-                && let Err(error) = granary_expression::parse(text)
-            {
-                report.problem(
-                    format!("sessionizing.{field}"),
-                    format!("is not a valid expression: {error}; it is '{text}'"),
-                );
+            if !text.is_empty() {
+                report.check_expression(format!("sessionizing.{field}"), text);
             }
         }
         self.sessionizing = Sessionizing { enabled, settings: merged };
