@@ -87,15 +87,7 @@ impl Extractor {
         source: &Headers,
         at: &Position<'_>,
     ) -> Result<Event, Refusal> {
-        let (payload, ids) = match made {
-            TransformMessage::Text(payload) | TransformMessage::Object(payload) => {
-                (Bytes::from(payload), None)
-            }
-            TransformMessage::Deletion { correlation_id, event_id } => {
-                let body = serde_json::json!({"correlationId": correlation_id, "eventId": event_id});
-                (Bytes::from(body.to_string()), Some((correlation_id, event_id)))
-            }
-        };
+        let (payload, ids) = payload(made);
         let parsed: serde_json::Value = serde_json::from_slice(&payload).map_err(|e| {
             Refusal::new("not_json", "NotJson", format!("the transform's result is not JSON: {e}"))
         })?;
@@ -155,6 +147,17 @@ impl Extractor {
             return Err(Refusal::new("record_too_large", "RecordTooLarge", text));
         }
         Ok(Event { key: Bytes::from(correlation_id.into_bytes()), headers, payload })
+    }
+}
+
+/// What is written of a message; and where it is a deletion notice, its correlation id and event id.
+pub(super) fn payload(made: TransformMessage) -> (Bytes, Option<(String, Option<String>)>) {
+    match made {
+        TransformMessage::Text(payload) | TransformMessage::Object(payload) => (payload.into(), None),
+        TransformMessage::Deletion { correlation_id, event_id } => {
+            let body = serde_json::json!({"correlationId": correlation_id, "eventId": event_id});
+            (body.to_string().into(), Some((correlation_id, event_id)))
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use granary_stream::Headers;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::extractor::{Event, Extractor, Position};
+use super::extractor::{self, Event, Extractor, Position};
 use super::transform::Transform;
 use crate::clock::now_ms;
 use crate::lines::Lines;
@@ -130,15 +130,8 @@ impl Bench {
 
     fn made(&self, message: TransformMessage, sample: &Sample, index: u32) -> Result<Made, Refusal> {
         let Some(extractor) = &self.extractor else {
-            return Ok(match message {
-                TransformMessage::Text(payload) | TransformMessage::Object(payload) => {
-                    Made { payload: payload.into(), deletes: false, headers: None }
-                }
-                TransformMessage::Deletion { correlation_id, event_id } => {
-                    let body = json!({"correlationId": correlation_id, "eventId": event_id});
-                    Made { payload: body.to_string().into(), deletes: true, headers: None }
-                }
-            });
+            let (payload, notice) = extractor::payload(message);
+            return Ok(Made { payload, deletes: notice.is_some(), headers: None });
         };
         let (topic, partition, offset) = &sample.place;
         let position = Position { topic, partition: *partition, offset: *offset, index };
