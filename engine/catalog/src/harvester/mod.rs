@@ -6,23 +6,25 @@ use utoipa::ToSchema;
 
 use crate::{
     Object, VersionChoice, VersionRef,
-    event_type::{Directory, EventKind, read_version},
-    fields::Fields,
+    event_type::{Directory, EventKind},
     name,
     report::Report,
     source_type::{self, SourceType},
 };
 
+mod body;
 mod dry_run;
 mod script;
+mod sessionizing;
 mod transform;
 
+pub use body::{AppBody, EventTypeRefBody, HarvesterBody, SourceBody};
 pub use dry_run::{DryRunBody, ExpressionsBody, SampleBody, StreamBody};
 pub use script::unescape;
+pub use sessionizing::Sessionizing;
 pub use transform::{DEFAULT_SCRIPT, Program, Transform, TransformBody};
 
 const EXTRACTOR_APP: &str = "grnry-data-in-metadata";
-const SESSIONIZING_APP: &str = "grnry-sessionizing";
 
 /// A harvester.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -89,140 +91,6 @@ pub struct App {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub app_configuration: Map<String, Value>,
-}
-
-/// Grouping of events by inactivity gaps. Kept as it was given, with its defaults, when enabled.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Sessionizing {
-    /// Whether it is on.
-    pub enabled: bool,
-    /// The other fields; empty when off.
-    #[serde(flatten)]
-    #[schema(value_type = Object)]
-    pub settings: Map<String, Value>,
-}
-
-/// What `POST` and `PUT` take. Missing fields keep their value in a `PUT`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HarvesterBody {
-    /// Label; required at creation.
-    pub display_name: Option<String>,
-    /// Free text.
-    pub description: Option<String>,
-    /// Required at creation, with `name` and `version`.
-    pub source_type: Option<SourceBody>,
-    /// Required at creation, with `name` and `version`.
-    pub event_type: Option<EventTypeRefBody>,
-    /// The default script when missing.
-    pub transform: Option<TransformBody>,
-    /// Defaults when missing.
-    pub metadata_extractor: Option<AppBody>,
-    /// Off when missing.
-    #[schema(value_type = Option<Object>)]
-    pub sessionizing: Option<Map<String, Value>>,
-}
-
-/// The source in a body.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SourceBody {
-    /// Source type.
-    pub name: Option<String>,
-    /// Its version.
-    pub version: Option<String>,
-    /// Replaces the stored one.
-    #[schema(value_type = Option<Object>)]
-    pub configuration: Option<Map<String, Value>>,
-    /// Replaces the stored one.
-    #[schema(value_type = Option<Object>)]
-    pub deployment_configuration: Option<Map<String, Value>>,
-    /// Replaces the stored one.
-    #[schema(value_type = Option<Object>)]
-    pub app_configuration: Option<Map<String, Value>>,
-}
-
-/// The event type in a body.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
-pub struct EventTypeRefBody {
-    /// Technical name, or a displayName that only one type has.
-    pub name: Option<String>,
-    /// A number, as number or text, or `latest`.
-    #[schema(value_type = Option<String>)]
-    pub version: Option<VersionChoice>,
-}
-
-/// The metadata extractor in a body.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AppBody {
-    /// Only the default.
-    pub app: Option<String>,
-    /// Stored and echoed.
-    pub version: Option<String>,
-    /// Replaces the stored one.
-    #[schema(value_type = Option<Object>)]
-    pub deployment_configuration: Option<Map<String, Value>>,
-    /// Replaces the stored one.
-    #[schema(value_type = Option<Object>)]
-    pub app_configuration: Option<Map<String, Value>>,
-}
-
-impl EventTypeRefBody {
-    fn of(fields: &mut Fields<'_>) -> Self {
-        Self { name: fields.text("name"), version: read_version(fields) }
-    }
-}
-
-/// Both spellings of the deployment's map.
-fn deployment(fields: &mut Fields<'_>) -> Option<Map<String, Value>> {
-    let documented = fields.map("deploymentConfiguration");
-    let other = fields.map("deployerConfiguration");
-    documented.or(other)
-}
-
-impl HarvesterBody {
-    /// Reads a body; problems and unknown fields go to the report.
-    pub fn read(body: &Value, report: &mut Report) -> Self {
-        report.check_storable(body);
-        let mut fields = Fields::of_body(body, report);
-        fields.ignore(&[
-            "name",
-            "projectName",
-            "streamName",
-            "dlqTopic",
-            "state",
-            "version",
-            "createdAt",
-            "createdBy",
-            "modifiedAt",
-            "modifiedBy",
-            "_links",
-            "warnings",
-        ]);
-        let read = Self {
-            display_name: fields.text("displayName"),
-            description: fields.text("description"),
-            source_type: fields.object("sourceType", |source| SourceBody {
-                name: source.text("name"),
-                version: source.scalar("version"),
-                configuration: source.map("configuration"),
-                deployment_configuration: deployment(source),
-                app_configuration: source.map("appConfiguration"),
-            }),
-            event_type: fields.object("eventType", EventTypeRefBody::of),
-            transform: fields.object("transform", TransformBody::of),
-            metadata_extractor: fields.object("metadataExtractor", |app| AppBody {
-                app: app.text("app"),
-                version: app.scalar("version"),
-                deployment_configuration: deployment(app),
-                app_configuration: app.map("appConfiguration"),
-            }),
-            sessionizing: fields.map("sessionizing"),
-        };
-        fields.finish();
-        read
-    }
 }
 
 fn missing(report: &mut Report, field: &str) {
@@ -369,7 +237,7 @@ impl Harvester {
             set(&mut self.metadata_extractor.app_configuration, app.app_configuration);
         }
         if let Some(settings) = body.sessionizing {
-            self.apply_sessionizing(settings, report);
+            self.sessionizing.apply(settings, report);
         }
     }
 
@@ -431,52 +299,6 @@ impl Harvester {
         }
         event_types.check_version("eventType.version", entry, self.event_type.version, report);
         self.event_type.name = entry.name.clone();
-    }
-
-    fn apply_sessionizing(&mut self, mut settings: Map<String, Value>, report: &mut Report) {
-        let enabled = match settings.remove("enabled") {
-            None | Some(Value::Null) => self.sessionizing.enabled,
-            Some(Value::Bool(enabled)) => enabled,
-            Some(other) => {
-                report.problem("sessionizing.enabled", format!("must be true or false but is {other}"));
-                return;
-            }
-        };
-        settings.retain(|_, value| !value.is_null());
-        if !enabled {
-            if let Some(field) = settings.keys().next() {
-                report.problem(
-                    format!("sessionizing.{field}"),
-                    "must not be set while 'sessionizing.enabled' is false",
-                );
-            }
-            self.sessionizing = Sessionizing { enabled, settings: Map::new() };
-            return;
-        }
-        for name in ["sessionIdExpression", "sessioningAttributeExpression"] {
-            if let Some(value) = settings.remove(name) {
-                settings.entry("sessionizingAttributeExpression").or_insert(value);
-            }
-        }
-        let defaults = json!({
-            "app": SESSIONIZING_APP, "version": "latest",
-            "correlationIdExpression": "headers['grnry-correlation-id']",
-            "sessionizingAttributeExpression": "", "inactivityGapSec": 1800, "gracePeriodSec": 120,
-            "deploymentConfiguration": {}, "appConfiguration": {},
-        });
-        let mut merged =
-            if self.sessionizing.enabled { self.sessionizing.settings.clone() } else { Map::new() };
-        merged.extend(settings);
-        for (key, value) in defaults.as_object().cloned().unwrap_or_default() {
-            merged.entry(key).or_insert(value);
-        }
-        for field in ["correlationIdExpression", "sessionizingAttributeExpression"] {
-            let text = merged.get(field).and_then(Value::as_str).unwrap_or_default();
-            if !text.is_empty() {
-                report.check_expression(format!("sessionizing.{field}"), text);
-            }
-        }
-        self.sessionizing = Sessionizing { enabled, settings: merged };
     }
 
     /// A setting of the source by the last part of its key, whatever stands before it.

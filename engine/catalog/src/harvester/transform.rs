@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{deployment, script::unescape, set, set_app};
+use super::{body::deployment, script::unescape, set, set_app};
 use crate::{fields::Fields, report::Report};
 
 /// The script of a harvester that gives none: hands the payload on as text.
