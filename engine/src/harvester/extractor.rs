@@ -4,11 +4,10 @@ use bytes::Bytes;
 use granary_catalog::Metadata;
 use granary_expression::{Context, DerivedChance, Expression, Value};
 use granary_sandbox::TransformMessage;
-use granary_stream::Headers;
+use granary_stream::{Headers, clock::now_ms};
 use uuid::Uuid;
 
 use super::RECORD_BYTES_MAX;
-use crate::clock::now_ms;
 use crate::stage::Refusal;
 
 /// Where a message comes from; what looks random in its metadata is derived from it, so that a second try of the same

@@ -8,13 +8,12 @@ use granary_catalog::Metadata;
 use granary_catalog::harvester::Transform as Definition;
 use granary_collector::CollectorPayload;
 use granary_sandbox::{EventIn, TransformMessage, Transformed};
-use granary_stream::Headers;
+use granary_stream::{Headers, clock::now_ms};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::extractor::{self, Event, Extractor, Position};
 use super::transform::Transform;
-use crate::clock::now_ms;
 use crate::lines::Lines;
 use crate::stage::{Error, Refusal};
 

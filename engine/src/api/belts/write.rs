@@ -10,23 +10,21 @@ use granary_catalog::{
     event_type::Directory,
 };
 use granary_db::definitions::{self, belt, event_type, secret};
+use granary_stream::clock;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use super::{find, id_of, packages::provide, render, upload::Upload};
-use crate::{
-    api::{
-        ApiState,
-        answer::with_warnings,
-        caller::{Editor, In},
-        components,
-        error::Error,
-        query::Params,
-        running,
-        runtime::ComponentKind,
-        script,
-    },
-    clock,
+use crate::api::{
+    ApiState,
+    answer::with_warnings,
+    caller::{Editor, In},
+    components,
+    error::Error,
+    query::Params,
+    running,
+    runtime::ComponentKind,
+    script,
 };
 
 /// Makes a belt; its id is assigned.
