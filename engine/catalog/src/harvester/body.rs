@@ -5,7 +5,12 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::TransformBody;
-use crate::{VersionChoice, event_type::read_version, fields::Fields, report::Report};
+use crate::{
+    VersionChoice,
+    event_type::read_version,
+    fields::{Fields, STORED},
+    report::Report,
+};
 
 /// What `POST` and `PUT` take. Missing fields keep their value in a `PUT`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
@@ -91,20 +96,8 @@ impl HarvesterBody {
     pub fn read(body: &Value, report: &mut Report) -> Self {
         report.check_storable(body);
         let mut fields = Fields::of_body(body, report);
-        fields.ignore(&[
-            "name",
-            "projectName",
-            "streamName",
-            "dlqTopic",
-            "state",
-            "version",
-            "createdAt",
-            "createdBy",
-            "modifiedAt",
-            "modifiedBy",
-            "_links",
-            "warnings",
-        ]);
+        fields.ignore(&["name", "streamName", "dlqTopic", "state"]);
+        fields.ignore(&STORED);
         let read = Self {
             display_name: fields.text("displayName"),
             description: fields.text("description"),

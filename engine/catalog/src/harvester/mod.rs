@@ -125,17 +125,7 @@ impl Harvester {
         report: &mut Report,
     ) -> Option<Self> {
         let label = body.display_name.clone().unwrap_or_default();
-        let label_check = name::check_label(&label);
-        let name = match (name, &label_check) {
-            (Some(name), _) => name::check(name).map(|()| name.to_owned()).map_err(|error| ("name", error)),
-            (None, Ok(())) => name::derive(&label, taken).map_err(|error| ("displayName", error)),
-            (None, Err(_)) => Ok(String::new()),
-        };
-        if let Err(error) = label_check {
-            report.problem("displayName", error.to_string());
-        }
-        let name =
-            name.map_err(|(field, error)| report.problem(field, error.to_string())).unwrap_or_default();
+        let name = name::choose(name, &label, taken, report);
         let source = body.source_type.clone().unwrap_or_default();
         if source.name.is_none() {
             missing(report, "sourceType.name");
@@ -197,11 +187,10 @@ impl Harvester {
         report: &mut Report,
     ) -> Self {
         let mut next = self.clone();
-        if let Some(label) = &body.display_name {
-            match name::check_label(label) {
-                Ok(()) => next.display_name = label.clone(),
-                Err(error) => report.problem("displayName", error.to_string()),
-            }
+        if let Some(label) = &body.display_name
+            && report.check_label(label)
+        {
+            next.display_name = label.clone();
         }
         next.apply(body, imported, event_types, report);
         if next.event_type.name != self.event_type.name {
