@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use granary_catalog::{
-    Action, Belt, EventKind, Report, Wanted,
+    Action, Belt, Report, Wanted,
     belt::{
         BeltBody, Program,
         chain::{self, Link},
@@ -124,12 +124,7 @@ async fn check(state: &ApiState, belt: &Belt, directory: &Directory) -> Result<V
         Program::Component(_) => "component",
         Program::Dbt => return Ok(Vec::new()),
     };
-    let outputs: Vec<(String, EventKind)> = belt
-        .output_types
-        .iter()
-        .filter_map(|output| directory.0.iter().find(|entry| entry.name == output.name))
-        .map(|entry| (entry.name.clone(), entry.kind))
-        .collect();
+    let outputs = belt.outputs(directory);
     state.runtime.check_belt(belt, &outputs).await.map_err(|error| script::refusal(field, error))
 }
 
