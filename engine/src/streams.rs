@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use granary_catalog::event_type::RETENTION_MS_DEFAULT;
 use granary_stream::embedded::EmbeddedLog;
-use granary_stream::{Error, StreamLog, TopicSpec};
+use granary_stream::{Error, StreamLog, TopicSpec, clock};
 use tracing::warn;
 
 use crate::config::Config;
@@ -140,7 +140,7 @@ impl Streams {
         least: &(dyn Fn(&str, u32) -> Option<u64> + Sync),
     ) -> Result<usize, Error> {
         match &self.embedded {
-            Some(log) => log.enforce_retention(crate::clock::now_ms(), least).await,
+            Some(log) => log.enforce_retention(clock::now_ms(), least).await,
             None => Ok(0),
         }
     }

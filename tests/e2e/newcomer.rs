@@ -1,7 +1,5 @@
 //! The path of somebody new: an empty directory, a running engine, and `granary belt`.
 
-use std::path::Path;
-
 use anyhow::{Result, ensure};
 use granary_tests::newcomer::{Lang, path};
 use granary_tests::node::Node;
@@ -29,12 +27,6 @@ async fn in_rust() -> Result<()> {
     path_of(Lang::Rust).await
 }
 
-fn edit(path: &Path, from: &str, to: &str) -> Result<()> {
-    let text = std::fs::read_to_string(path)?;
-    ensure!(text.contains(from), "{} holds no {from:?}", path.display());
-    Ok(std::fs::write(path, text.replace(from, to))?)
-}
-
 #[tokio::test]
 async fn a_change_is_tested_compared_pushed_rolled_back_and_replayed() -> Result<()> {
     let node = Node::start().await?;
@@ -43,8 +35,7 @@ async fn a_change_is_tested_compared_pushed_rolled_back_and_replayed() -> Result
     granary.ok(&["belt", "new", "people"]).await?;
     granary.ok(&["belt", "push", "people"]).await?;
     granary.ok(&["belt", "send", "people"]).await?;
-    let source = home.path().join("people/belt.py");
-    edit(&source, "{firstName} {lastName}", "{lastName}, {firstName}")?;
+    granary.edit("people/belt.py", "{firstName} {lastName}", "{lastName}, {firstName}")?;
 
     let refused = granary.fails(&["belt", "push", "people"], 1).await?;
     ensure!(refused.contains("expected \"Ada Lovelace\", got \"Lovelace, Ada\""), "{refused}");
@@ -83,17 +74,17 @@ async fn mistakes_are_told_with_their_place() -> Result<()> {
     let refused = granary.fails(&["belt", "logs", "people"], 1).await?;
     ensure!(refused.contains("people"), "{refused}");
 
-    let (manifest, source) = (home.path().join("people/belt.toml"), home.path().join("people/belt.py"));
-    edit(&source, "DirectUpdate('people'", "DirectUpdate('poeple'")?;
+    let (manifest, source) = ("people/belt.toml", "people/belt.py");
+    granary.edit(source, "DirectUpdate('people'", "DirectUpdate('poeple'")?;
     let refused = granary.fails(&["belt", "test", "people"], 1).await?;
     ensure!(refused.contains("poeple") && refused.contains("line 18"), "{refused}");
-    edit(&source, "def execute(", "def execute(:")?;
+    granary.edit(source, "def execute(", "def execute(:")?;
     let refused = granary.fails(&["belt", "build", "people"], 1).await?;
     ensure!(refused.contains("line 10"), "{refused}");
-    edit(&manifest, "eventTypes = ", "eventTypse = ")?;
+    granary.edit(manifest, "eventTypes = ", "eventTypse = ")?;
     let refused = granary.fails(&["belt", "test", "people"], 1).await?;
     ensure!(refused.contains("belt.toml") && refused.contains("eventTypes"), "{refused}");
-    edit(&manifest, "[belt]", "[bet]")?;
+    granary.edit(manifest, "[belt]", "[bet]")?;
     let refused = granary.fails(&["belt", "test", "people"], 2).await?;
     ensure!(refused.contains("bet"), "{refused}");
     Ok(())

@@ -81,10 +81,7 @@ async fn a_belt_is_tested_with_its_packages() -> Result<()> {
     let home = tempfile::tempdir()?;
     let granary = Program::beside(&node, home.path());
     granary.ok(&["belt", "new", "people"]).await?;
-    let edit = |file: &str, from: &str, to: &str| -> Result<()> {
-        let path = home.path().join("people").join(file);
-        Ok(std::fs::write(&path, std::fs::read_to_string(&path)?.replace(from, to))?)
-    };
+    let edit = |file: &str, from: &str, to: &str| granary.edit(&format!("people/{file}"), from, to);
     edit("belt.toml", "[belt]\n", "[belt]\nrequirementsPy = \"inflection\"\n")?;
     edit("belt.py", "import logging\n", "import inflection\nimport logging\n")?;
     let name = "'{firstName} {lastName}'.format(**event_payload)";
@@ -101,12 +98,7 @@ async fn a_shadow_runs_the_packages_of_the_engine() -> Result<()> {
     let home = tempfile::tempdir()?;
     let granary = Program::beside(&node, home.path());
     granary.ok(&["belt", "new", "people"]).await?;
-    let edit = |file: &str, from: &str, to: &str| -> Result<()> {
-        let path = home.path().join("people").join(file);
-        let text = std::fs::read_to_string(&path)?;
-        ensure!(text.contains(from), "{file} holds no {from:?}");
-        Ok(std::fs::write(&path, text.replace(from, to))?)
-    };
+    let edit = |file: &str, from: &str, to: &str| granary.edit(&format!("people/{file}"), from, to);
     // A line that no other test writes: this machine has not installed it.
     let requirement = "requirementsPy = \"inflection>=0.5,<1\"\n";
     edit("belt.toml", "[belt]\n", &format!("[belt]\n{requirement}"))?;

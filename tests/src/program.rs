@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 
 use crate::node::{self, Node};
@@ -19,6 +19,14 @@ impl Program {
     #[must_use]
     pub fn beside(node: &Node, folder: &Path) -> Self {
         Self { folder: folder.to_owned(), data_dir: node.data_dir().to_owned() }
+    }
+
+    /// Replaces a text, which must be there, in a file of the folder.
+    pub fn edit(&self, file: &str, from: &str, to: &str) -> Result<()> {
+        let path = self.folder.join(file);
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        ensure!(text.contains(from), "{file} holds no {from:?}");
+        Ok(std::fs::write(&path, text.replace(from, to))?)
     }
 
     /// Runs a command that must succeed; what it printed, errors included.

@@ -12,6 +12,10 @@ pub(crate) struct Fields<'a> {
     report: &'a mut Report,
 }
 
+/// What an answer says of everything that is stored, beside its own fields.
+pub(crate) const STORED: [&str; 8] =
+    ["version", "projectName", "createdAt", "createdBy", "modifiedAt", "modifiedBy", "_links", "warnings"];
+
 /// The kind of a JSON value in words.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {

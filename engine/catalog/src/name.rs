@@ -3,6 +3,8 @@
 //! Rules of the specification's page on naming, sections 1 to 3. Everything downstream (paths, topics, tables) uses
 //! the technical name; the label can change, the name can not.
 
+use crate::report::Report;
+
 /// Longest technical name of a project, event type, harvester.
 pub const NAME_CHARS_MAX: usize = 20;
 /// Longest label.
@@ -77,6 +79,23 @@ pub fn derive(label: &str, taken: impl Fn(&str) -> bool) -> Result<String, Error
         return Err(Error::NothingLeft(label.to_owned()));
     }
     free_name(&cleaned, '-', taken)
+}
+
+/// The technical name of a new event type or harvester: the one that the path gives, else that of its label. What is wrong
+/// with either goes to the report, and the name is empty then.
+pub(crate) fn choose(
+    given: Option<&str>,
+    label: &str,
+    taken: impl Fn(&str) -> bool,
+    report: &mut Report,
+) -> String {
+    let label_is_good = report.check_label(label);
+    let name = match given {
+        Some(name) => check(name).map(|()| name.to_owned()).map_err(|error| ("name", error)),
+        None if label_is_good => derive(label, taken).map_err(|error| ("displayName", error)),
+        None => Ok(String::new()),
+    };
+    name.map_err(|(field, error)| report.problem(field, error.to_string())).unwrap_or_default()
 }
 
 /// The technical name of a project for a label: lower case, underscores, usable as a schema name.

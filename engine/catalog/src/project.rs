@@ -47,8 +47,7 @@ impl Project {
     /// A new project. `taken` tells whether a name is in use, without case.
     pub fn create(body: ProjectBody, taken: impl Fn(&str) -> bool, report: &mut Report) -> Option<Self> {
         let label = body.display_name.unwrap_or_default();
-        if let Err(error) = name::check_label(&label) {
-            report.problem("displayName", error.to_string());
+        if !report.check_label(&label) {
             return None;
         }
         match name::derive_project(&label, taken) {
@@ -64,11 +63,10 @@ impl Project {
 
     /// Applies a body: missing leaves as it is, an empty description empties it.
     pub fn update(&mut self, body: ProjectBody, report: &mut Report) {
-        if let Some(label) = body.display_name {
-            match name::check_label(&label) {
-                Ok(()) => self.display_name = label,
-                Err(error) => report.problem("displayName", error.to_string()),
-            }
+        if let Some(label) = body.display_name
+            && report.check_label(&label)
+        {
+            self.display_name = label;
         }
         if let Some(description) = body.description {
             self.description = description;

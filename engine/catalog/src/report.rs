@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::name;
+
 /// One bad field or parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -29,6 +31,18 @@ impl Report {
     /// Notes something odd.
     pub fn warn(&mut self, text: impl Into<String>) {
         self.warnings.push(text.into());
+    }
+
+    /// Whether a label can be; notes it where it can not.
+    pub(crate) fn check_label(&mut self, label: &str) -> bool {
+        name::check_label(label).map_err(|error| self.problem("displayName", error.to_string())).is_ok()
+    }
+
+    /// Notes an expression of the metadata language that does not parse.
+    pub(crate) fn check_expression(&mut self, name: impl Into<String>, text: &str) {
+        if let Err(error) = granary_expression::parse(text) {
+            self.problem(name, format!("is not a valid expression: {error}; it is '{text}'"));
+        }
     }
 
     /// Whether nothing is wrong.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::{
-    fields::{Fields, kind},
+    fields::{Fields, STORED, kind},
     report::Report,
 };
 
@@ -80,19 +80,8 @@ impl SecretBody {
     pub fn read(body: &Value, report: &mut Report) -> Self {
         report.check_storable(body);
         let mut fields = Fields::of_body(body, report);
-        fields.ignore(&[
-            "name",
-            "projectName",
-            "version",
-            "keys",
-            "belts",
-            "createdAt",
-            "createdBy",
-            "modifiedAt",
-            "modifiedBy",
-            "_links",
-            "warnings",
-        ]);
+        fields.ignore(&["name", "keys", "belts"]);
+        fields.ignore(&STORED);
         let given = fields.any("data");
         fields.finish();
         let data = match given {

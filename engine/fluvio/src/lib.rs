@@ -34,7 +34,6 @@
 
 mod cache;
 mod catalog;
-mod clock;
 mod cluster;
 mod connector;
 mod reader;

@@ -25,14 +25,14 @@ use fluvio_protocol::record::{
 use fluvio_spu_schema::produce::{DefaultPartitionRequest, DefaultProduceRequest, DefaultTopicRequest};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use granary_stream::{Error, Message, Producer};
+use granary_stream::{Error, Message, Producer, clock};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::cache::{Cache, Chunk, Place};
 use crate::cluster::{Cluster, Failed, Purpose, SpuId};
-use crate::{clock, envelope, reader};
+use crate::{envelope, reader};
 
 /// So many requests are under way to an SPU: with one, the stages of a chain wait for each other's; with many, the batches get
 /// small.

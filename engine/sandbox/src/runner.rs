@@ -11,7 +11,7 @@ use crate::instance::Instance;
 use crate::outcome::{BeltOutcome, CallError, Failure, FailureKind, TransformOutcome};
 use crate::quota::{Quota, timed};
 use crate::sandbox::{Error, Sandbox};
-use crate::script::ScriptSpec;
+use crate::script::{Diagnostic, ScriptSpec};
 
 /// The most events of one call.
 const EVENTS_PER_CALL_MAX: usize = 256;
@@ -100,12 +100,30 @@ struct Probation {
 impl Runner {
     /// Loads the program into a first instance. `component` is the runtime of its language, or the program itself.
     pub async fn new(sandbox: Sandbox, component: Arc<Component>, spec: ScriptSpec) -> Result<Self, Error> {
+        Self::load(sandbox, component, spec).await.map(|(runner, _)| runner)
+    }
+
+    /// Likewise for a program that was not checked before: what is wrong with it, or odd, is told as by [`Sandbox::check`].
+    pub async fn checked(
+        sandbox: Sandbox,
+        component: Arc<Component>,
+        spec: ScriptSpec,
+    ) -> Result<(Self, Vec<Diagnostic>), Error> {
+        sandbox.check_world(&component, &spec)?;
+        Self::load(sandbox, component, spec).await
+    }
+
+    async fn load(
+        sandbox: Sandbox,
+        component: Arc<Component>,
+        spec: ScriptSpec,
+    ) -> Result<(Self, Vec<Diagnostic>), Error> {
         let (stats, pace) = (Stats::default(), Duration::ZERO);
         let quota = spec.millicpu.map(Quota::new);
         let probation = None;
         let mut runner = Self { sandbox, component, spec, instance: None, quota, probation, stats, pace };
-        runner.ready().await?;
-        Ok(runner)
+        let warnings = runner.ready().await?;
+        Ok((runner, warnings))
     }
 
     /// Runs a belt on events: one outcome per event, in order. Fails only when the script cannot be loaded again after
@@ -281,20 +299,22 @@ impl Runner {
         }
     }
 
-    /// Makes an instance where there is none that can be called.
-    async fn ready(&mut self) -> Result<(), Error> {
-        if !self.instance.as_ref().is_some_and(Instance::is_alive) {
-            self.give_up();
-            let made = self.sandbox.instantiate(&self.component, &self.spec);
-            let probation = self.probation.as_mut().map(|probation| &mut probation.quota);
-            let made = match probation.or(self.quota.as_mut()) {
-                Some(quota) => quota.run(made).await,
-                None => made.await,
-            };
-            self.instance = Some(made?);
-            self.stats.instances += 1;
+    /// Makes an instance where there is none that can be called. The warnings of its program.
+    async fn ready(&mut self) -> Result<Vec<Diagnostic>, Error> {
+        if self.instance.as_ref().is_some_and(Instance::is_alive) {
+            return Ok(Vec::new());
         }
-        Ok(())
+        self.give_up();
+        let made = Instance::new(&self.sandbox, &self.component, &self.spec);
+        let probation = self.probation.as_mut().map(|probation| &mut probation.quota);
+        let made = match probation.or(self.quota.as_mut()) {
+            Some(quota) => quota.run(made).await,
+            None => made.await,
+        };
+        let (instance, warnings) = made?;
+        self.instance = Some(instance);
+        self.stats.instances += 1;
+        Ok(warnings)
     }
 
     fn give_up(&mut self) {

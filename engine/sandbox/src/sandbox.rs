@@ -164,10 +164,16 @@ impl Sandbox {
     /// Loads a program and throws it away again: answers its warnings, or [`Error::Refused`] or [`Error::World`] with
     /// what is wrong. `component` is the runtime of its language, or the program itself.
     pub async fn check(&self, component: &Component, spec: &ScriptSpec) -> Result<Vec<Diagnostic>, Error> {
-        if spec.language == Language::Component {
-            world::check(component, &self.side(component).engine, spec.kind)?;
-        }
+        self.check_world(component, spec)?;
         Instance::new(self, component, spec).await.map(|(_, warnings)| warnings)
+    }
+
+    /// Whether a program that is a component fits its world; runtimes of scripts do.
+    pub(crate) fn check_world(&self, component: &Component, spec: &ScriptSpec) -> Result<(), Error> {
+        match spec.language {
+            Language::Component => world::check(component, &self.side(component).engine, spec.kind),
+            Language::Python | Language::JavaScript | Language::Groovy => Ok(()),
+        }
     }
 
     /// Loads a program, ready to be called.

@@ -8,6 +8,7 @@ use axum::{
 use bytes::Bytes;
 use granary_db::definitions::component;
 use serde_json::{Value, json};
+use tokio_postgres::Client;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -84,6 +85,15 @@ pub(super) async fn accept(
 async fn store(state: &ApiState, scope: &In<Editor>, bytes: &[u8]) -> Result<String, Error> {
     let client = state.db.client().await?;
     Ok(component::store(&client, &scope.project, bytes, &scope.caller.person()).await?)
+}
+
+/// Refuses a definition whose component the project does not have; `field` is where it names it.
+pub(super) async fn require(client: &Client, project: &str, field: &str, sha256: &str) -> Result<(), Error> {
+    if component::exists(client, project, sha256).await? {
+        return Ok(());
+    }
+    let reason = format!("names the component '{sha256}', which was not uploaded to this project");
+    Err(Error::parameter(field, reason))
 }
 
 /// Uploads a component; its SHA-256 names it from then on.

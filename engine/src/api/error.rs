@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use granary_catalog::Problem;
+use granary_stream::clock;
 use serde_json::{Value, json};
 use tracing::{debug, error};
 
@@ -18,7 +19,6 @@ use super::{
     query::Requested,
     runtime::{ErrorKind, RuntimeError},
 };
-use crate::clock;
 
 /// A refusal.
 #[derive(Debug)]

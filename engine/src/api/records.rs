@@ -47,12 +47,11 @@ pub(super) struct Page {
 }
 
 impl Wanted {
-    /// What the query asks for.
+    /// What the query asks for, of a stream with so many partitions.
     ///
     /// # Errors
     /// Names the parameter that cannot be.
-    pub(super) fn of(query: &Params, state: &ApiState, topic: &str) -> Result<Self, Error> {
-        let partitions = state.log.topics().get(topic).map_or(0, |spec| spec.partitions);
+    pub(super) fn of(query: &Params, partitions: u32) -> Result<Self, Error> {
         Ok(Self {
             from: query.from()?,
             partitions,
@@ -62,8 +61,7 @@ impl Wanted {
     }
 
     /// The newest records of all partitions.
-    pub(super) fn newest(state: &ApiState, topic: &str, limit: usize) -> Self {
-        let partitions = state.log.topics().get(topic).map_or(0, |spec| spec.partitions);
+    pub(super) fn newest(partitions: u32, limit: usize) -> Self {
         Self { from: None, partitions, only: None, limit }
     }
 

@@ -89,13 +89,14 @@ async fn describe(State(state): State<ApiState>, admin: Admin) -> Result<Json<Va
     responses((status = 200)))]
 async fn records(State(state): State<ApiState>, admin: Admin, query: Params) -> Result<Json<Value>, Error> {
     let name = admin.path("name");
-    spec(&state, name)?;
-    let page = Wanted::of(&query, &state, name)?.read(&state, name).await?;
+    let partitions = spec(&state, name)?.partitions;
+    let page = Wanted::of(&query, partitions)?.read(&state, name).await?;
     let records: Vec<Value> = page.records.iter().map(|found| found.render_whole()).collect();
     Ok(Json(json!({"records": records, "partitions": page.bounds})))
 }
 
-fn spec(state: &ApiState, name: &str) -> Result<TopicSpec, Error> {
+/// How a stream is made, or 404 with the name that was probably meant.
+pub(super) fn spec(state: &ApiState, name: &str) -> Result<TopicSpec, Error> {
     let topics = state.log.topics();
     topics.get(name).copied().ok_or_else(|| {
         let hint = nearest(name, topics.keys().map(String::as_str)).map(did_you_mean);

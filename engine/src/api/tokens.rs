@@ -3,6 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use granary_catalog::{Report, Token, token::TokenBody};
 use granary_db::definitions::{project, token};
+use granary_stream::clock;
 use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -14,7 +15,6 @@ use super::{
     error::Error,
     query::encode,
 };
-use crate::clock;
 
 const NAME_CHARS_MAX: usize = 255;
 

@@ -4,11 +4,10 @@ use bytes::Bytes;
 use granary_catalog::Metadata;
 use granary_expression::{Context, DerivedChance, Expression, Value};
 use granary_sandbox::TransformMessage;
-use granary_stream::Headers;
+use granary_stream::{Headers, clock::now_ms};
 use uuid::Uuid;
 
 use super::RECORD_BYTES_MAX;
-use crate::clock::now_ms;
 use crate::stage::Refusal;
 
 /// Where a message comes from; what looks random in its metadata is derived from it, so that a second try of the same
@@ -87,15 +86,7 @@ impl Extractor {
         source: &Headers,
         at: &Position<'_>,
     ) -> Result<Event, Refusal> {
-        let (payload, ids) = match made {
-            TransformMessage::Text(payload) | TransformMessage::Object(payload) => {
-                (Bytes::from(payload), None)
-            }
-            TransformMessage::Deletion { correlation_id, event_id } => {
-                let body = serde_json::json!({"correlationId": correlation_id, "eventId": event_id});
-                (Bytes::from(body.to_string()), Some((correlation_id, event_id)))
-            }
-        };
+        let (payload, ids) = payload(made);
         let parsed: serde_json::Value = serde_json::from_slice(&payload).map_err(|e| {
             Refusal::new("not_json", "NotJson", format!("the transform's result is not JSON: {e}"))
         })?;
@@ -155,6 +146,17 @@ impl Extractor {
             return Err(Refusal::new("record_too_large", "RecordTooLarge", text));
         }
         Ok(Event { key: Bytes::from(correlation_id.into_bytes()), headers, payload })
+    }
+}
+
+/// What is written of a message; and where it is a deletion notice, its correlation id and event id.
+pub(super) fn payload(made: TransformMessage) -> (Bytes, Option<(String, Option<String>)>) {
+    match made {
+        TransformMessage::Text(payload) | TransformMessage::Object(payload) => (payload.into(), None),
+        TransformMessage::Deletion { correlation_id, event_id } => {
+            let body = serde_json::json!({"correlationId": correlation_id, "eventId": event_id});
+            (body.to_string().into(), Some((correlation_id, event_id)))
+        }
     }
 }
 

@@ -8,13 +8,12 @@ use granary_catalog::Metadata;
 use granary_catalog::harvester::Transform as Definition;
 use granary_collector::CollectorPayload;
 use granary_sandbox::{EventIn, TransformMessage, Transformed};
-use granary_stream::Headers;
+use granary_stream::{Headers, clock::now_ms};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::extractor::{Event, Extractor, Position};
+use super::extractor::{self, Event, Extractor, Position};
 use super::transform::Transform;
-use crate::clock::now_ms;
 use crate::lines::Lines;
 use crate::stage::{Error, Refusal};
 
@@ -130,15 +129,8 @@ impl Bench {
 
     fn made(&self, message: TransformMessage, sample: &Sample, index: u32) -> Result<Made, Refusal> {
         let Some(extractor) = &self.extractor else {
-            return Ok(match message {
-                TransformMessage::Text(payload) | TransformMessage::Object(payload) => {
-                    Made { payload: payload.into(), deletes: false, headers: None }
-                }
-                TransformMessage::Deletion { correlation_id, event_id } => {
-                    let body = json!({"correlationId": correlation_id, "eventId": event_id});
-                    Made { payload: body.to_string().into(), deletes: true, headers: None }
-                }
-            });
+            let (payload, notice) = extractor::payload(message);
+            return Ok(Made { payload, deletes: notice.is_some(), headers: None });
         };
         let (topic, partition, offset) = &sample.place;
         let position = Position { topic, partition: *partition, offset: *offset, index };

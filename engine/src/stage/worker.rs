@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use granary_db::Db;
 use granary_db::commit::{CursorMove, RangeAdd};
-use granary_stream::{Append, Incarnation, ReadLimit, StreamLog, Watcher};
+use granary_stream::{Append, Incarnation, ReadLimit, StreamLog, Watcher, clock};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -519,7 +519,7 @@ impl Worker {
             }
         }
         let oldest = batch.iter().map(|d| d.record.message.time_ms).min().unwrap_or_default();
-        self.labels.lag(behind, Duration::from_millis(crate::clock::now_ms().saturating_sub(oldest)));
+        self.labels.lag(behind, Duration::from_millis(clock::now_ms().saturating_sub(oldest)));
     }
 
     /// Makes the outputs durable. They are not visible yet.

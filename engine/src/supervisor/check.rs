@@ -96,10 +96,9 @@ impl Inner {
         let (transform, warnings) = match program {
             None => (Transform::PassThrough, Vec::new()),
             Some((component, spec)) => {
-                let warnings = self.check(Ok(Arc::clone(&component)), spec.clone()).await?;
-                let runner = Runner::new(self.runtimes.sandbox().clone(), component, spec).await;
-                let runner = runner.map_err(|error| failed(error.to_string()))?;
-                (Transform::Guest(Box::new(runner), None), warnings)
+                let loaded = Runner::checked(self.runtimes.sandbox().clone(), component, spec).await;
+                let (runner, warnings) = loaded.map_err(refused)?;
+                (Transform::Guest(Box::new(runner), None), warnings.iter().map(described).collect())
             }
         };
         let name = (self.shared.log.id(), trial.harvester.as_str());
@@ -122,19 +121,19 @@ impl Inner {
         spec: ScriptSpec,
     ) -> Result<Vec<String>, CheckError> {
         let component = component.map_err(failed)?;
-        match self.runtimes.sandbox().check(&component, &spec).await {
-            Ok(warnings) => Ok(warnings.iter().map(described).collect()),
-            Err(Error::Refused(refusal)) if refusal.diagnostics.is_empty() => {
-                Err(CheckError::Script(vec![plain(refusal.reason)]))
-            }
-            Err(Error::Refused(refusal)) => {
-                Err(CheckError::Script(refusal.diagnostics.into_iter().map(problem).collect()))
-            }
-            Err(Error::World { problems, .. }) => {
-                Err(CheckError::Script(problems.into_iter().map(plain).collect()))
-            }
-            Err(other) => Err(failed(other.to_string())),
+        let warnings = self.runtimes.sandbox().check(&component, &spec).await.map_err(refused)?;
+        Ok(warnings.iter().map(described).collect())
+    }
+}
+
+fn refused(error: Error) -> CheckError {
+    match error {
+        Error::Refused(refusal) if refusal.diagnostics.is_empty() => {
+            CheckError::Script(vec![plain(refusal.reason)])
         }
+        Error::Refused(refusal) => CheckError::Script(refusal.diagnostics.into_iter().map(problem).collect()),
+        Error::World { problems, .. } => CheckError::Script(problems.into_iter().map(plain).collect()),
+        other => failed(other.to_string()),
     }
 }
 

@@ -15,6 +15,7 @@ pub mod message;
 
 pub mod log;
 
+pub mod clock;
 pub mod embedded;
 pub mod intervals;
 pub mod memory;

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use crate::clock::now_ms;
 use crate::log::{Append, Bounds, Error, OffsetRange, ReadLimit, Record, Stats, StreamLog, TopicSpec};
 use crate::message::Message;
 use crate::signal::{Signal, Watcher};
@@ -207,11 +207,6 @@ impl StreamLog for MemoryLog {
     async fn close(&self) {
         self.state().closed = true;
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

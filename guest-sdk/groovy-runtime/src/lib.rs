@@ -5,7 +5,7 @@ mod world;
 use std::cell::RefCell;
 
 use granary_groovy::{Diagnostic, Limits, Outcome, Script, Severity};
-use granary_scriptable::frame::{Reader, Record, Writer};
+use granary_scriptable::frame::{self, Writer};
 
 use world::World;
 
@@ -16,9 +16,6 @@ mod bindings {
 }
 
 use bindings::exports::granary::script::runtime;
-
-/// What an answer has beside the payload of each record, about.
-const OUTCOME_BYTES: usize = 64;
 
 thread_local! {
     /// The script of this instance. A component has one thread.
@@ -46,7 +43,15 @@ impl runtime::Guest for Runtime {
     fn execute(batch: Vec<u8>) -> Result<(), String> {
         let answer = SCRIPT.with_borrow(|script| {
             let script = script.as_ref().ok_or("no script is loaded")?;
-            run(script, &batch)
+            frame::answer(&batch, |record, to| {
+                match script.run(record.payload, &record.headers, &mut World, Limits::default()) {
+                    Ok(outcome) => {
+                        to.messages(messages_of(&outcome));
+                        write(&outcome, to);
+                    }
+                    Err(failure) => to.failure(&failure.class, &failure.message, &failure.trace),
+                }
+            })
         })?;
         bindings::granary::script::host::answer_bytes(&answer);
         Ok(())
@@ -54,25 +59,6 @@ impl runtime::Guest for Runtime {
 }
 
 bindings::export!(Runtime with_types_in bindings);
-
-/// Runs the script on each record.
-fn run(script: &Script, batch: &[u8]) -> Result<Vec<u8>, String> {
-    let ended = || "the frame ends too early".to_owned();
-    let mut reader = Reader::new(batch);
-    let count = reader.number().ok_or_else(ended)?;
-    let mut to = Writer::new(count, batch.len() + count.min(batch.len()) * OUTCOME_BYTES);
-    for _ in 0..count {
-        let Record { headers, payload } = reader.record().ok_or_else(ended)?;
-        match script.run(payload, &headers, &mut World, Limits::default()) {
-            Ok(outcome) => {
-                to.messages(messages_of(&outcome));
-                write(&outcome, &mut to);
-            }
-            Err(failure) => to.failure(&failure.class, &failure.message, &failure.trace),
-        }
-    }
-    Ok(to.finish())
-}
 
 /// How many messages an outcome is.
 fn messages_of(outcome: &Outcome) -> usize {

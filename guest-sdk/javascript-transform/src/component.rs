@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use granary_scriptable::frame::{Reader, Record, Writer};
+use granary_scriptable::frame::{self, Writer};
 
 use crate::{Diagnostic, Level, Limits, Log, Message, Script};
 
@@ -22,9 +22,6 @@ mod bindings {
 
 use bindings::exports::granary::script::runtime;
 use bindings::granary::script::host;
-
-/// What an answer has beside the payload of each record, about.
-const OUTCOME_BYTES: usize = 64;
 
 thread_local! {
     /// The script of this instance. A component has one thread.
@@ -54,7 +51,10 @@ impl runtime::Guest for Runtime {
     fn execute(batch: Vec<u8>) -> Result<(), String> {
         let answer = SCRIPT.with_borrow(|script| {
             let script = script.as_ref().ok_or("no script is loaded: init comes first")?;
-            run(script, &batch)
+            frame::answer(&batch, |record, to| match script.run(record.payload, record.headers) {
+                Ok(messages) => write(&messages, to),
+                Err(failure) => to.failure(&failure.class, &failure.message, &failure.trace),
+            })
         })?;
         host::answer_bytes(&answer);
         Ok(())
@@ -63,30 +63,16 @@ impl runtime::Guest for Runtime {
 
 bindings::export!(Runtime with_types_in bindings);
 
-/// Runs the script on each record.
-fn run(script: &Script, batch: &[u8]) -> Result<Vec<u8>, String> {
-    let ended = || "the frame ends too early".to_owned();
-    let mut reader = Reader::new(batch);
-    let count = reader.number().ok_or_else(ended)?;
-    let mut to = Writer::new(count, batch.len() + count.min(batch.len()) * OUTCOME_BYTES);
-    for _ in 0..count {
-        let Record { headers, payload } = reader.record().ok_or_else(ended)?;
-        match script.run(payload, headers) {
-            Ok(messages) => {
-                to.messages(messages.len());
-                for message in &messages {
-                    match message {
-                        Message::Text(text) => to.json(text),
-                        Message::Deletion { correlation_id, event_id } => {
-                            to.deletion(correlation_id, event_id.as_deref());
-                        }
-                    }
-                }
+fn write(messages: &[Message], to: &mut Writer) {
+    to.messages(messages.len());
+    for message in messages {
+        match message {
+            Message::Text(text) => to.json(text),
+            Message::Deletion { correlation_id, event_id } => {
+                to.deletion(correlation_id, event_id.as_deref());
             }
-            Err(failure) => to.failure(&failure.class, &failure.message, &failure.trace),
         }
     }
-    Ok(to.finish())
 }
 
 fn log(level: Level, logger: &str, text: &str) {

@@ -1,5 +1,24 @@
 //! The frames of the batch: `FRAME.md` describes them.
 
+/// What an answer has beside the payload of each record, about.
+const OUTCOME_BYTES: usize = 64;
+
+/// The answer to a batch: `run` is given the records in their order, and writes what becomes of each.
+///
+/// # Errors
+/// Where the batch ends too early.
+pub fn answer(batch: &[u8], mut run: impl FnMut(Record<'_>, &mut Writer)) -> Result<Vec<u8>, String> {
+    let ended = || "the frame ends too early".to_owned();
+    let mut reader = Reader { rest: batch };
+    let count = reader.number().ok_or_else(ended)?;
+    let mut to = Writer(Vec::with_capacity(batch.len() + count.min(batch.len()) * OUTCOME_BYTES));
+    to.number(count);
+    for _ in 0..count {
+        run(reader.record().ok_or_else(ended)?, &mut to);
+    }
+    Ok(to.0)
+}
+
 /// A record of the batch, read where it lies.
 #[derive(Debug)]
 pub struct Record<'a> {
@@ -10,20 +29,13 @@ pub struct Record<'a> {
 }
 
 /// Reads a frame.
-#[derive(Debug)]
-pub struct Reader<'a> {
+struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    /// Reads from the start of a frame.
-    #[must_use]
-    pub fn new(frame: &'a [u8]) -> Self {
-        Self { rest: frame }
-    }
-
     /// The next number; `None` where the frame ends too early.
-    pub fn number(&mut self) -> Option<usize> {
+    fn number(&mut self) -> Option<usize> {
         let (number, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;
         usize::try_from(u32::from_le_bytes(*number)).ok()
@@ -41,7 +53,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next record; `None` where the frame ends too early.
-    pub fn record(&mut self) -> Option<Record<'a>> {
+    fn record(&mut self) -> Option<Record<'a>> {
         let count = self.number()?;
         // No header is shorter than its two numbers.
         let mut headers = Vec::with_capacity(count.min(self.rest.len() / 8));
@@ -57,20 +69,6 @@ impl<'a> Reader<'a> {
 pub struct Writer(Vec<u8>);
 
 impl Writer {
-    /// An answer of so many outcomes and about so many bytes.
-    #[must_use]
-    pub fn new(outcomes: usize, bytes: usize) -> Self {
-        let mut to = Self(Vec::with_capacity(bytes));
-        to.number(outcomes);
-        to
-    }
-
-    /// The frame.
-    #[must_use]
-    pub fn finish(self) -> Vec<u8> {
-        self.0
-    }
-
     /// Begins the outcome of a record that became so many messages.
     pub fn messages(&mut self, count: usize) {
         self.0.push(0);
@@ -119,30 +117,40 @@ mod tests {
         to.extend_from_slice(bytes);
     }
 
+    /// A batch of two records, without headers but for one of the first.
+    fn batch() -> Vec<u8> {
+        let mut frame = b"\x02\0\0\0\x01\0\0\0".to_vec();
+        [b"name".as_slice(), b"value", b"\xff{}"].iter().for_each(|part| counted(part, &mut frame));
+        frame.extend_from_slice(b"\0\0\0\0");
+        counted(b"", &mut frame);
+        frame
+    }
+
     #[test]
     fn records_are_read_and_a_short_frame_is_told() {
-        let mut frame = 1_u32.to_le_bytes().to_vec();
-        frame.extend_from_slice(&1_u32.to_le_bytes());
-        [b"name".as_slice(), b"value", b"\xff{}"].iter().for_each(|part| counted(part, &mut frame));
-        let mut reader = Reader::new(&frame);
-        assert_eq!(reader.number(), Some(1));
-        let record = reader.record().expect("a record");
-        assert_eq!(record.headers, [("name".to_owned(), "value".to_owned())]);
-        assert_eq!(record.payload, b"\xff{}");
-        for end in 0..frame.len() {
-            let mut reader = Reader::new(&frame[..end]);
-            assert!(reader.number().is_none() || reader.record().is_none());
+        let (batch, mut read) = (batch(), Vec::new());
+        answer(&batch, |record, _| read.push((record.headers, record.payload.to_vec()))).expect("a batch");
+        let header = ("name".to_owned(), "value".to_owned());
+        assert_eq!(read, [(vec![header], b"\xff{}".to_vec()), (Vec::new(), Vec::new())]);
+        for end in 0..batch.len() {
+            assert_eq!(
+                answer(&batch[..end], |_, _| {}).expect_err("it is short"),
+                "the frame ends too early"
+            );
         }
     }
 
     #[test]
     fn outcomes_are_written_as_described() {
-        let mut to = Writer::new(2, 0);
-        to.messages(2);
-        to.json("1");
-        to.deletion("c", Some("e"));
-        to.failure("E", "m", "");
+        let answer = answer(&batch(), |record, to| match record.payload {
+            [] => to.failure("E", "m", ""),
+            _ => {
+                to.messages(2);
+                to.json("1");
+                to.deletion("c", Some("e"));
+            }
+        });
         let expected = b"\x02\0\0\0\0\x02\0\0\0\0\x01\0\0\01\x02\x01\0\0\0c\x01\0\0\0e\x01\x01\0\0\0E\x01\0\0\0m\0\0\0\0";
-        assert_eq!(to.finish(), expected);
+        assert_eq!(answer.expect("a batch"), expected);
     }
 }

@@ -7,7 +7,12 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{BeltType, DBT_FIELDS, FetchProfile, LEGACY, MEMORY_MIB_MIN, REPLICAS_MAX, WITHOUT_EFFECT};
-use crate::{VersionChoice, event_type::read_version, fields::Fields, report::Report};
+use crate::{
+    VersionChoice,
+    event_type::read_version,
+    fields::{Fields, STORED},
+    report::Report,
+};
 
 /// What `POST` and `PUT` take. A `PUT` is the full representation: missing fields return to their defaults.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
@@ -120,8 +125,6 @@ impl BeltBody {
         let mut fields = Fields::of_body(body, report);
         fields.ignore(&[
             "id",
-            "version",
-            "projectName",
             "kubernetesName",
             "kafkaConsumerGroupName",
             "dlqTopic",
@@ -129,13 +132,8 @@ impl BeltBody {
             "packages",
             "status",
             "beltState",
-            "createdAt",
-            "createdBy",
-            "modifiedAt",
-            "modifiedBy",
-            "_links",
-            "warnings",
         ]);
+        fields.ignore(&STORED);
         fields.ignore(&LEGACY);
         let mut other = Map::new();
         for name in DBT_FIELDS {

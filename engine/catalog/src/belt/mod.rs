@@ -357,6 +357,14 @@ impl Belt {
         }
     }
 
+    /// Its outputs with their kinds.
+    #[must_use]
+    pub fn outputs(&self, event_types: &Directory) -> Vec<(String, EventKind)> {
+        let names = self.output_types.iter().map(|output| &output.name);
+        let entries = names.filter_map(|name| event_types.0.iter().find(|entry| entry.name == *name));
+        entries.map(|entry| (entry.name.clone(), entry.kind)).collect()
+    }
+
     /// What it runs.
     #[must_use]
     pub fn program(&self) -> Program<'_> {

@@ -5,7 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::{duration::IsoDuration, fields::Fields, name, report::Report, schema::LiveSegmentSchema};
+use crate::{
+    duration::IsoDuration,
+    fields::{Fields, STORED},
+    name,
+    report::Report,
+    schema::LiveSegmentSchema,
+};
 
 mod metadata;
 
@@ -276,23 +282,8 @@ impl EventTypeBody {
     pub fn read(body: &Value, report: &mut Report) -> Self {
         report.check_storable(body);
         let mut fields = Fields::of_body(body, report);
-        fields.ignore(&[
-            "version",
-            "projectName",
-            "topicName",
-            "createdAt",
-            "createdBy",
-            "modifiedAt",
-            "modifiedBy",
-            "inputs",
-            "outputs",
-            "persisters",
-            "sources",
-            "editor",
-            "consumer",
-            "_links",
-            "warnings",
-        ]);
+        fields.ignore(&["topicName", "inputs", "outputs", "persisters", "sources", "editor", "consumer"]);
+        fields.ignore(&STORED);
         let read = Self {
             name: fields.text("name"),
             display_name: fields.text("displayName"),
@@ -325,16 +316,6 @@ impl EventTypeBody {
         };
         fields.finish();
         read
-    }
-}
-
-fn check_expression(field: &str, text: &str, report: &mut Report) {
-    if text.chars().count() > EXPRESSION_CHARS_MAX {
-        report.problem(field, format!("must have at most {EXPRESSION_CHARS_MAX} characters"));
-        return;
-    }
-    if let Err(error) = granary_expression::parse(text) {
-        report.problem(field, format!("is not a valid expression: {error}; it is '{text}'"));
     }
 }
 
@@ -371,25 +352,7 @@ impl EventType {
     ) -> Option<Self> {
         let kind = body.kind.unwrap_or(EventKind::DataIn);
         let label = body.display_name.clone().unwrap_or_default();
-        let label_is_good = match name::check_label(&label) {
-            Ok(()) => true,
-            Err(error) => {
-                report.problem("displayName", error.to_string());
-                false
-            }
-        };
-        let name = match name {
-            Some(name) => name::check(name).map(|()| name.to_owned()).map_err(|error| ("name", error)),
-            None if label_is_good => name::derive(&label, taken).map_err(|error| ("displayName", error)),
-            None => Ok(String::new()),
-        };
-        let name = match name {
-            Ok(name) => name,
-            Err((field, error)) => {
-                report.problem(field, error.to_string());
-                String::new()
-            }
-        };
+        let name = name::choose(name, &label, taken, report);
         let mut event_type = Self {
             project: project.to_owned(),
             name,
@@ -473,7 +436,11 @@ impl EventType {
                     }
                     continue;
                 }
-                check_expression(field, text, report);
+                if text.chars().count() > EXPRESSION_CHARS_MAX {
+                    report.problem(field, format!("must have at most {EXPRESSION_CHARS_MAX} characters"));
+                } else {
+                    report.check_expression(field, text);
+                }
                 *stored = Some(text.clone());
             }
         } else {
@@ -518,11 +485,10 @@ impl EventType {
     pub fn update(&self, body: &EventTypeBody, report: &mut Report) -> (Self, Change) {
         let mut next = self.clone();
         self.check_immutable(body, report);
-        if let Some(label) = &body.display_name {
-            match name::check_label(label) {
-                Ok(()) => next.display_name = label.clone(),
-                Err(error) => report.problem("displayName", error.to_string()),
-            }
+        if let Some(label) = &body.display_name
+            && report.check_label(label)
+        {
+            next.display_name = label.clone();
         }
         if let Some(description) = &body.description {
             next.description = description.clone();

@@ -165,11 +165,8 @@ impl ExpressionsBody {
             ("deletionExpression", self.deletion_expression, &mut metadata.deletion),
         ] {
             let Some(given) = given else { continue };
-            if !given.trim().is_empty()
-                && let Err(error) = granary_expression::parse(&given)
-            {
-                let reason = format!("is not a valid expression: {error}; it is '{given}'");
-                report.problem(format!("expressions.{name}"), reason);
+            if !given.trim().is_empty() {
+                report.check_expression(format!("expressions.{name}"), &given);
             }
             *target = Some(given);
         }

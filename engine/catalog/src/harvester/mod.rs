@@ -6,25 +6,25 @@ use utoipa::ToSchema;
 
 use crate::{
     Object, VersionChoice, VersionRef,
-    event_type::{Directory, EventKind, read_version},
-    fields::Fields,
+    event_type::{Directory, EventKind},
     name,
     report::Report,
     source_type::{self, SourceType},
 };
 
+mod body;
 mod dry_run;
 mod script;
+mod sessionizing;
+mod transform;
 
+pub use body::{AppBody, EventTypeRefBody, HarvesterBody, SourceBody};
 pub use dry_run::{DryRunBody, ExpressionsBody, SampleBody, StreamBody};
 pub use script::unescape;
+pub use sessionizing::Sessionizing;
+pub use transform::{DEFAULT_SCRIPT, Program, Transform, TransformBody};
 
-/// The script of a harvester that gives none: hands the payload on as text.
-pub const DEFAULT_SCRIPT: &str = "return new String(payload , 'UTF-8');";
-const TRANSFORM_APP: &str = "grnry-scriptable";
 const EXTRACTOR_APP: &str = "grnry-data-in-metadata";
-const SESSIONIZING_APP: &str = "grnry-sessionizing";
-const LANGUAGES: [&str; 6] = ["groovy", "js", "javascript", "python", "ruby", "component"];
 
 /// A harvester.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -75,31 +75,6 @@ pub struct SourceRef {
     pub app_configuration: Map<String, Value>,
 }
 
-/// The transform of a harvester.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Transform {
-    /// Always `grnry-scriptable`.
-    pub app: String,
-    /// Stored and echoed.
-    pub version: String,
-    /// `groovy`, `js`, `python`, `ruby`, or `component` for an uploaded WebAssembly component.
-    pub language: String,
-    /// Source text, as given; see [`Transform::program`].
-    pub script: String,
-    /// SHA-256 of the uploaded component, in hex; with language `component`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub component: Option<String>,
-    /// Stored and echoed.
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    pub deployment_configuration: Map<String, Value>,
-    /// Stored and echoed.
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    pub app_configuration: Map<String, Value>,
-}
-
 /// A step without settings of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -116,193 +91,6 @@ pub struct App {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub app_configuration: Map<String, Value>,
-}
-
-/// Grouping of events by inactivity gaps. Kept as it was given, with its defaults, when enabled.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Sessionizing {
-    /// Whether it is on.
-    pub enabled: bool,
-    /// The other fields; empty when off.
-    #[serde(flatten)]
-    #[schema(value_type = Object)]
-    pub settings: Map<String, Value>,
-}
-
-/// What a transform runs as.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Program<'a> {
-    /// The default script: the payload as it is, if it is UTF-8.
-    Identity,
-    /// A Python script, un-escaped.
-    Python(String),
-    /// A Groovy script, as it was given: its runtime un-escapes it, going by what compiles.
-    Groovy(&'a str),
-    /// Likewise in JavaScript.
-    JavaScript(&'a str),
-    /// An uploaded component, by the SHA-256 of its bytes in hex.
-    Component(&'a str),
-    /// A language that does not run yet.
-    Unsupported(&'a str),
-}
-
-/// What `POST` and `PUT` take. Missing fields keep their value in a `PUT`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HarvesterBody {
-    /// Label; required at creation.
-    pub display_name: Option<String>,
-    /// Free text.
-    pub description: Option<String>,
-    /// Required at creation, with `name` and `version`.
-    pub source_type: Option<SourceBody>,
-    /// Required at creation, with `name` and `version`.
-    pub event_type: Option<EventTypeRefBody>,
-    /// The default script when missing.
-    pub transform: Option<TransformBody>,
-    /// Defaults when missing.
-    pub metadata_extractor: Option<AppBody>,
-    /// Off when missing.
-    #[schema(value_type = Option<Object>)]
-    pub sessionizing: Option<Map<String, Value>>,
-}
-
-/// The source in a body.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SourceBody {
-    /// Source type.
-    pub name: Option<String>,
-    /// Its version.
-    pub version: Option<String>,
-    /// Replaces the stored one.
-    #[schema(value_type = Option<Object>)]
-    pub configuration: Option<Map<String, Value>>,
-    /// Replaces the stored one.
-    #[schema(value_type = Option<Object>)]
-    pub deployment_configuration: Option<Map<String, Value>>,
-    /// Replaces the stored one.
-    #[schema(value_type = Option<Object>)]
-    pub app_configuration: Option<Map<String, Value>>,
-}
-
-/// The event type in a body.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
-pub struct EventTypeRefBody {
-    /// Technical name, or a displayName that only one type has.
-    pub name: Option<String>,
-    /// A number, as number or text, or `latest`.
-    #[schema(value_type = Option<String>)]
-    pub version: Option<VersionChoice>,
-}
-
-/// The transform in a body.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TransformBody {
-    /// Only `grnry-scriptable`.
-    pub app: Option<String>,
-    /// Stored and echoed.
-    pub version: Option<String>,
-    /// Language of the script, or `component`.
-    pub language: Option<String>,
-    /// Source text.
-    pub script: Option<String>,
-    /// SHA-256 of an uploaded component.
-    pub component: Option<String>,
-    /// Replaces the stored one.
-    #[schema(value_type = Option<Object>)]
-    pub deployment_configuration: Option<Map<String, Value>>,
-    /// Replaces the stored one.
-    #[schema(value_type = Option<Object>)]
-    pub app_configuration: Option<Map<String, Value>>,
-}
-
-/// The metadata extractor in a body.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AppBody {
-    /// Only the default.
-    pub app: Option<String>,
-    /// Stored and echoed.
-    pub version: Option<String>,
-    /// Replaces the stored one.
-    #[schema(value_type = Option<Object>)]
-    pub deployment_configuration: Option<Map<String, Value>>,
-    /// Replaces the stored one.
-    #[schema(value_type = Option<Object>)]
-    pub app_configuration: Option<Map<String, Value>>,
-}
-
-impl TransformBody {
-    fn of(fields: &mut Fields<'_>) -> Self {
-        Self {
-            app: fields.text("app"),
-            version: fields.scalar("version"),
-            language: fields.text("language"),
-            script: fields.text("script"),
-            component: fields.text("component"),
-            deployment_configuration: deployment(fields),
-            app_configuration: fields.map("appConfiguration"),
-        }
-    }
-}
-
-impl EventTypeRefBody {
-    fn of(fields: &mut Fields<'_>) -> Self {
-        Self { name: fields.text("name"), version: read_version(fields) }
-    }
-}
-
-/// Both spellings of the deployment's map.
-fn deployment(fields: &mut Fields<'_>) -> Option<Map<String, Value>> {
-    let documented = fields.map("deploymentConfiguration");
-    let other = fields.map("deployerConfiguration");
-    documented.or(other)
-}
-
-impl HarvesterBody {
-    /// Reads a body; problems and unknown fields go to the report.
-    pub fn read(body: &Value, report: &mut Report) -> Self {
-        report.check_storable(body);
-        let mut fields = Fields::of_body(body, report);
-        fields.ignore(&[
-            "name",
-            "projectName",
-            "streamName",
-            "dlqTopic",
-            "state",
-            "version",
-            "createdAt",
-            "createdBy",
-            "modifiedAt",
-            "modifiedBy",
-            "_links",
-            "warnings",
-        ]);
-        let read = Self {
-            display_name: fields.text("displayName"),
-            description: fields.text("description"),
-            source_type: fields.object("sourceType", |source| SourceBody {
-                name: source.text("name"),
-                version: source.scalar("version"),
-                configuration: source.map("configuration"),
-                deployment_configuration: deployment(source),
-                app_configuration: source.map("appConfiguration"),
-            }),
-            event_type: fields.object("eventType", EventTypeRefBody::of),
-            transform: fields.object("transform", TransformBody::of),
-            metadata_extractor: fields.object("metadataExtractor", |app| AppBody {
-                app: app.text("app"),
-                version: app.scalar("version"),
-                deployment_configuration: deployment(app),
-                app_configuration: app.map("appConfiguration"),
-            }),
-            sessionizing: fields.map("sessionizing"),
-        };
-        fields.finish();
-        read
-    }
 }
 
 fn missing(report: &mut Report, field: &str) {
@@ -337,17 +125,7 @@ impl Harvester {
         report: &mut Report,
     ) -> Option<Self> {
         let label = body.display_name.clone().unwrap_or_default();
-        let label_check = name::check_label(&label);
-        let name = match (name, &label_check) {
-            (Some(name), _) => name::check(name).map(|()| name.to_owned()).map_err(|error| ("name", error)),
-            (None, Ok(())) => name::derive(&label, taken).map_err(|error| ("displayName", error)),
-            (None, Err(_)) => Ok(String::new()),
-        };
-        if let Err(error) = label_check {
-            report.problem("displayName", error.to_string());
-        }
-        let name =
-            name.map_err(|(field, error)| report.problem(field, error.to_string())).unwrap_or_default();
+        let name = name::choose(name, &label, taken, report);
         let source = body.source_type.clone().unwrap_or_default();
         if source.name.is_none() {
             missing(report, "sourceType.name");
@@ -409,11 +187,10 @@ impl Harvester {
         report: &mut Report,
     ) -> Self {
         let mut next = self.clone();
-        if let Some(label) = &body.display_name {
-            match name::check_label(label) {
-                Ok(()) => next.display_name = label.clone(),
-                Err(error) => report.problem("displayName", error.to_string()),
-            }
+        if let Some(label) = &body.display_name
+            && report.check_label(label)
+        {
+            next.display_name = label.clone();
         }
         next.apply(body, imported, event_types, report);
         if next.event_type.name != self.event_type.name {
@@ -449,7 +226,7 @@ impl Harvester {
             set(&mut self.metadata_extractor.app_configuration, app.app_configuration);
         }
         if let Some(settings) = body.sessionizing {
-            self.apply_sessionizing(settings, report);
+            self.sessionizing.apply(settings, report);
         }
     }
 
@@ -511,57 +288,6 @@ impl Harvester {
         }
         event_types.check_version("eventType.version", entry, self.event_type.version, report);
         self.event_type.name = entry.name.clone();
-    }
-
-    fn apply_sessionizing(&mut self, mut settings: Map<String, Value>, report: &mut Report) {
-        let enabled = match settings.remove("enabled") {
-            None | Some(Value::Null) => self.sessionizing.enabled,
-            Some(Value::Bool(enabled)) => enabled,
-            Some(other) => {
-                report.problem("sessionizing.enabled", format!("must be true or false but is {other}"));
-                return;
-            }
-        };
-        settings.retain(|_, value| !value.is_null());
-        if !enabled {
-            if let Some(field) = settings.keys().next() {
-                report.problem(
-                    format!("sessionizing.{field}"),
-                    "must not be set while 'sessionizing.enabled' is false",
-                );
-            }
-            self.sessionizing = Sessionizing { enabled, settings: Map::new() };
-            return;
-        }
-        for name in ["sessionIdExpression", "sessioningAttributeExpression"] {
-            if let Some(value) = settings.remove(name) {
-                settings.entry("sessionizingAttributeExpression").or_insert(value);
-            }
-        }
-        let defaults = json!({
-            "app": SESSIONIZING_APP, "version": "latest",
-            "correlationIdExpression": "headers['grnry-correlation-id']",
-            "sessionizingAttributeExpression": "", "inactivityGapSec": 1800, "gracePeriodSec": 120,
-            "deploymentConfiguration": {}, "appConfiguration": {},
-        });
-        let mut merged =
-            if self.sessionizing.enabled { self.sessionizing.settings.clone() } else { Map::new() };
-        merged.extend(settings);
-        for (key, value) in defaults.as_object().cloned().unwrap_or_default() {
-            merged.entry(key).or_insert(value);
-        }
-        for field in ["correlationIdExpression", "sessionizingAttributeExpression"] {
-            let text = merged.get(field).and_then(Value::as_str).unwrap_or_default();
-            if !text.is_empty()
-                && let Err(error) = granary_expression::parse(text)
-            {
-                report.problem(
-                    format!("sessionizing.{field}"),
-                    format!("is not a valid expression: {error}; it is '{text}'"),
-                );
-            }
-        }
-        self.sessionizing = Sessionizing { enabled, settings: merged };
     }
 
     /// A setting of the source by the last part of its key, whatever stands before it.
@@ -626,10 +352,7 @@ impl Harvester {
                 "deploymentConfiguration": source.as_ref().map(|source| &source.deployer_config),
                 "appConfiguration": {},
             },
-            "transform": {
-                "app": TRANSFORM_APP, "version": "latest", "language": "groovy", "script": DEFAULT_SCRIPT,
-                "deploymentConfiguration": {}, "appConfiguration": {},
-            },
+            "transform": Transform::default(),
             "metadataExtractor": {
                 "app": EXTRACTOR_APP, "version": "latest", "deploymentConfiguration": {}, "appConfiguration": {},
             },
@@ -651,92 +374,6 @@ impl Harvester {
             default != value
         });
         body
-    }
-}
-
-impl Default for Transform {
-    /// Hands the payload on as text.
-    fn default() -> Self {
-        Self {
-            app: TRANSFORM_APP.to_owned(),
-            version: "latest".to_owned(),
-            language: "groovy".to_owned(),
-            script: DEFAULT_SCRIPT.to_owned(),
-            component: None,
-            deployment_configuration: Map::new(),
-            app_configuration: Map::new(),
-        }
-    }
-}
-
-impl Transform {
-    /// Takes over what a body gives; what is wrong with it goes to the report.
-    pub fn apply(&mut self, given: TransformBody, report: &mut Report) {
-        set_app("transform.app", TRANSFORM_APP, given.app, report);
-        set(&mut self.version, given.version);
-        if given.component.is_some() {
-            self.component = given.component;
-            // A component needs no script and no word on its language.
-            self.language = "component".to_owned();
-            self.script = String::new();
-        }
-        if let Some(language) = given.language {
-            self.language = language.to_ascii_lowercase();
-            if self.language != "component" {
-                self.component = None;
-            }
-        }
-        set(&mut self.script, given.script);
-        set(&mut self.deployment_configuration, given.deployment_configuration);
-        set(&mut self.app_configuration, given.app_configuration);
-        if !LANGUAGES.contains(&self.language.as_str()) {
-            let (known, came) = (LANGUAGES.join(", "), &self.language);
-            report.problem("transform.language", format!("must be one of {known} but is '{came}'"));
-        }
-        let hex = |text: &str| text.len() == 64 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
-        match (&self.component, self.language.as_str()) {
-            (Some(hash), "component") if !hex(hash) => {
-                report.problem(
-                    "transform.component",
-                    format!("must be the SHA-256 of an uploaded component, 64 lower-case hex digits, but is '{hash}'"),
-                );
-            }
-            (None, "component") => {
-                report.problem("transform.component", "must not be null with the language 'component'");
-            }
-            (_, "component") => {}
-            _ if self.script.trim().is_empty() => {
-                report.problem("transform.script", "must not be empty");
-            }
-            _ => {}
-        }
-    }
-
-    /// Why it can not run in this engine, if so.
-    pub fn obstacle(&self) -> Option<String> {
-        match self.program() {
-            Program::Unsupported(language) => Some(format!(
-                "the transform's language '{language}' does not run in this version of the engine; \
-                 those that run are 'groovy', 'javascript', 'python' and 'component' (an uploaded WebAssembly component)"
-            )),
-            Program::Identity
-            | Program::Python(_)
-            | Program::Groovy(_)
-            | Program::JavaScript(_)
-            | Program::Component(_) => None,
-        }
-    }
-
-    /// What it runs as.
-    pub fn program(&self) -> Program<'_> {
-        match (self.language.as_str(), &self.component) {
-            ("component", Some(hash)) => Program::Component(hash),
-            ("python", _) => Program::Python(unescape(&self.script)),
-            ("groovy", _) if self.script.trim() == DEFAULT_SCRIPT => Program::Identity,
-            ("groovy", _) => Program::Groovy(&self.script),
-            ("js" | "javascript", _) => Program::JavaScript(&self.script),
-            (language, _) => Program::Unsupported(language),
-        }
     }
 }
 

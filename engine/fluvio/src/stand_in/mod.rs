@@ -27,7 +27,6 @@ mod tests;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use fluvio_controlplane_metadata::topic::TopicSpec;
 use fluvio_protocol::Encoder;
@@ -35,6 +34,7 @@ use fluvio_protocol::api::{RequestHeader, ResponseMessage};
 use fluvio_protocol::link::ErrorCode;
 use fluvio_protocol::record::{Batch, RawRecords, Record, RecordData};
 use fluvio_socket::{ExclusiveFlvSink, SocketError};
+use granary_stream::clock;
 use tokio::net::TcpListener;
 
 use cluster::Cluster;
@@ -174,8 +174,7 @@ impl StandIn {
         record.key = key.map(RecordData::from);
         let mut batch: Batch = Batch::default();
         batch.add_record(record);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        batch.header.first_timestamp = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        batch.header.first_timestamp = i64::try_from(clock::now_ms()).unwrap_or(i64::MAX);
         batch.header.max_time_stamp = batch.header.first_timestamp;
         let batch = Batch::<RawRecords>::try_from(batch).expect("it is not to be packed");
         self.with_log(topic, partition, |log| log.append(vec![batch])).expect("the partition takes records");

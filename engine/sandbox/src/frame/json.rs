@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{EVENT_BYTES_MAX, EventIn, session_events};
+use super::{EventIn, session_count, session_events};
 use crate::json::{check, check_object, nests_deeper_than, row_id};
 use crate::marshal::DEPTH_MAX;
 use crate::outcome::{BeltOutcome, Failure, FailureKind, Update};
@@ -32,19 +32,7 @@ pub(crate) fn encode(events: &[EventIn<'_>], to: &mut Vec<u8>) -> Vec<Option<Fai
 
 /// Writes one event and a comma, all or nothing.
 fn write(event: &EventIn<'_>, to: &mut Vec<u8>) -> Result<(), Failure> {
-    let (mut header_bytes, mut session) = (0, None);
-    for (name, value) in event.headers {
-        header_bytes += name.len() + value.len();
-        if name == session::COUNT {
-            session = Some(value);
-        }
-    }
-    if event.payload.len() > EVENT_BYTES_MAX || header_bytes > EVENT_BYTES_MAX {
-        let text =
-            format!("the event is larger than {EVENT_BYTES_MAX} bytes and cannot be given to a script");
-        return Err(Failure::new(FailureKind::Input, "EventTooLarge", text));
-    }
-    if let Some(count) = session {
+    if let Some(count) = session_count(event)? {
         return write_session(count, event, to);
     }
     let start = to.len();

@@ -78,19 +78,7 @@ pub(crate) fn encode<F: Frame>(events: &[EventIn<'_>], to: &mut Encoder) -> Vec<
 }
 
 fn encode_event<F: Frame>(event: &EventIn<'_>, to: &mut Encoder) -> Result<(), Failure> {
-    let (mut header_bytes, mut session) = (0, None);
-    for (name, value) in event.headers {
-        header_bytes += name.len() + value.len();
-        if F::SESSIONS && name == session::COUNT {
-            session = Some(value);
-        }
-    }
-    if event.payload.len() > EVENT_BYTES_MAX || header_bytes > EVENT_BYTES_MAX {
-        let text =
-            format!("the event is larger than {EVENT_BYTES_MAX} bytes and cannot be given to a script");
-        return Err(Failure::new(FailureKind::Input, "EventTooLarge", text));
-    }
-    if let Some(count) = session {
+    if let Some(count) = session_count(event)?.filter(|_| F::SESSIONS) {
         return encode_session(count, event, to);
     }
     let start = to.mark();
@@ -128,6 +116,23 @@ fn encode_session(count: &str, message: &EventIn<'_>, to: &mut Encoder) -> Resul
         to.text(&event.payload);
     }
     Ok(())
+}
+
+/// How many events the headers say that it is a session of, where it is one; or that it is too large for a script.
+fn session_count<'a>(event: &EventIn<'a>) -> Result<Option<&'a str>, Failure> {
+    let (mut header_bytes, mut session) = (0, None);
+    for (name, value) in event.headers {
+        header_bytes += name.len() + value.len();
+        if name == session::COUNT {
+            session = Some(value.as_str());
+        }
+    }
+    if event.payload.len() > EVENT_BYTES_MAX || header_bytes > EVENT_BYTES_MAX {
+        let text =
+            format!("the event is larger than {EVENT_BYTES_MAX} bytes and cannot be given to a script");
+        return Err(Failure::new(FailureKind::Input, "EventTooLarge", text));
+    }
+    Ok(session)
 }
 
 /// The events of a session, or why it cannot be given to a script.

@@ -2,20 +2,18 @@
 
 use axum::{Json, extract::State};
 use granary_catalog::{Action, Status};
+use granary_stream::clock;
 use serde_json::{Map, Value, json};
 
 use super::{find, href, id_of};
-use crate::{
-    api::{
-        ActionBody, ApiState,
-        answer::{iso, self_link},
-        body::JsonBody,
-        caller::{Editor, In, Viewer},
-        error::Error,
-        query::Params,
-        running,
-    },
-    clock,
+use crate::api::{
+    ActionBody, ApiState,
+    answer::{iso, self_link},
+    body::JsonBody,
+    caller::{Editor, In, Viewer},
+    error::Error,
+    query::Params,
+    running,
 };
 
 /// The state of a belt; with its reason when it failed.

@@ -2,31 +2,29 @@
 
 use axum::{Json, extract::State};
 use granary_catalog::{
-    Action, Belt, EventKind, Report, Wanted,
+    Action, Belt, Report, Wanted,
     belt::{
         BeltBody, Program,
         chain::{self, Link},
     },
     event_type::Directory,
 };
-use granary_db::definitions::{self, belt, component, event_type, secret};
+use granary_db::definitions::{self, belt, event_type, secret};
+use granary_stream::clock;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use super::{find, id_of, packages::provide, render, upload::Upload};
-use crate::{
-    api::{
-        ApiState,
-        answer::with_warnings,
-        caller::{Editor, In},
-        components::accept,
-        error::Error,
-        query::Params,
-        running,
-        runtime::ComponentKind,
-        script,
-    },
-    clock,
+use crate::api::{
+    ApiState,
+    answer::with_warnings,
+    caller::{Editor, In},
+    components,
+    error::Error,
+    query::Params,
+    running,
+    runtime::ComponentKind,
+    script,
 };
 
 /// Makes a belt; its id is assigned.
@@ -47,7 +45,7 @@ pub(super) async fn create(
 async fn definition(state: &ApiState, scope: &In<Editor>, upload: Upload) -> Result<Value, Error> {
     let Upload { mut definition, component } = upload;
     if let Some(bytes) = component {
-        let sha256 = accept(state, scope, ComponentKind::Belt, "component", bytes).await?;
+        let sha256 = components::accept(state, scope, ComponentKind::Belt, "component", bytes).await?;
         if let Some(fields) = definition.as_object_mut() {
             fields.insert("component".to_owned(), sha256.into());
         }
@@ -101,20 +99,11 @@ async fn build(
             made.name
         )));
     }
-    require_component(client, &made).await?;
+    if let Program::Component(hash) = made.program() {
+        components::require(client, project, "component", hash).await?;
+    }
     refuse_cycle(client, &made).await?;
     Ok((made, directory, warnings))
-}
-
-/// A component has to be there before a belt can name it.
-async fn require_component(client: &Client, belt: &Belt) -> Result<(), Error> {
-    if let Program::Component(hash) = belt.program()
-        && !component::exists(client, &belt.project, hash).await?
-    {
-        let reason = format!("names the component '{hash}', which was not uploaded to this project");
-        return Err(Error::parameter("component", reason));
-    }
-    Ok(())
 }
 
 /// A belt must not feed itself, by whatever way. Belts refer to event types of their own project alone, so no way leads
@@ -135,12 +124,7 @@ async fn check(state: &ApiState, belt: &Belt, directory: &Directory) -> Result<V
         Program::Component(_) => "component",
         Program::Dbt => return Ok(Vec::new()),
     };
-    let outputs: Vec<(String, EventKind)> = belt
-        .output_types
-        .iter()
-        .filter_map(|output| directory.0.iter().find(|entry| entry.name == output.name))
-        .map(|entry| (entry.name.clone(), entry.kind))
-        .collect();
+    let outputs = belt.outputs(directory);
     state.runtime.check_belt(belt, &outputs).await.map_err(|error| script::refusal(field, error))
 }
 

@@ -39,8 +39,9 @@ pub(in crate::api) async fn list(
         let reason = format!("is of type '{}', which has no stream of events", kind.as_str());
         return Err(Error::parameter("name", reason));
     };
-    let wanted = Wanted::of(&query, &state, &topic)?;
-    let found = wanted.read(&state, &topic).await?;
+    // A stream that nobody has needed yet is not there, and has no events.
+    let partitions = state.log.topics().get(&topic).map_or(0, |spec| spec.partitions);
+    let found = Wanted::of(&query, partitions)?.read(&state, &topic).await?;
     // What no commit has made count is nobody's event.
     let events: Vec<Value> =
         found.records.iter().filter(|found| found.counts).map(|found| found.render()).collect();

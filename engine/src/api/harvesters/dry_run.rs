@@ -6,20 +6,21 @@ use axum::{Json, extract::State};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use granary_catalog::harvester::{DryRunBody, EventTypeRefBody, SampleBody, StreamBody, Transform};
-use granary_catalog::{EventKind, Harvester, Metadata, Report, VersionChoice, name, source_type};
-use granary_db::definitions::{component, event_type};
+use granary_catalog::{EventKind, Harvester, Metadata, Report, VersionChoice, source_type};
+use granary_db::definitions::event_type;
 use granary_stream::Headers;
 use serde_json::{Map, Value};
 use tokio_postgres::Client;
 
-use super::find;
+use super::{find, require_component};
 use crate::api::{
     ApiState,
     answer::with_warnings,
     body::JsonBody,
-    caller::{Editor, In, did_you_mean},
+    caller::{Editor, In},
     error::Error,
-    records, script,
+    records::Wanted,
+    script, streams,
 };
 use crate::harvester::trial::{Sample, Trial, Tried, posted};
 
@@ -57,12 +58,7 @@ pub(super) async fn dry_run(
     if let Some(obstacle) = transform.obstacle() {
         return Err(Error::parameter("transform.language", format!("can not be tried: {obstacle}")));
     }
-    if let Some(hash) = &transform.component
-        && !component::exists(&client, &scope.project, hash).await?
-    {
-        let reason = format!("names the component '{hash}', which was not uploaded to this project");
-        return Err(Error::parameter("transform.component", reason));
-    }
+    require_component(&client, &scope.project, &transform).await?;
     drop(client);
     let samples = match records {
         Some(records) => records,
@@ -158,12 +154,8 @@ async fn newest(
 ) -> Result<Vec<Sample>, Error> {
     let read = || base.map_or_else(|| source_type::DEFAULT_TOPIC.to_owned(), Harvester::input_topic);
     let stream = wanted.name.unwrap_or_else(read);
-    let topics = state.log.topics();
-    if !topics.contains_key(&stream) {
-        let hint = name::nearest(&stream, topics.keys().map(String::as_str)).map(did_you_mean);
-        return Err(Error::not_found("Stream", &stream, hint));
-    }
-    let page = records::Wanted::newest(state, &stream, wanted.last).read(state, &stream).await?;
+    let spec = streams::spec(state, &stream)?;
+    let page = Wanted::newest(spec.partitions, wanted.last).read(state, &stream).await?;
     let stream: Arc<str> = stream.into();
     // As a harvester gets them: without what no commit made count.
     Ok(page.records.into_iter().filter(|found| found.counts).map(|found| found.sample(&stream)).collect())

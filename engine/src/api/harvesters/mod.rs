@@ -6,7 +6,11 @@ mod read;
 mod state;
 mod write;
 
-use granary_catalog::{Harvester, name};
+use granary_catalog::{
+    Harvester,
+    harvester::{Program, Transform},
+    name,
+};
 use granary_db::definitions::{Stored, harvester};
 use serde_json::{Map, Value, json};
 use tokio_postgres::Client;
@@ -16,6 +20,7 @@ use super::{
     ApiState,
     answer::{add_audit, add_self, object},
     caller::did_you_mean,
+    components,
     error::Error,
     query::encode,
     running,
@@ -57,6 +62,14 @@ fn render(state: &ApiState, stored: &Stored<Harvester>, with_state: bool) -> Map
     add_audit(&mut body, &stored.audit);
     add_self(&mut body, &link);
     body
+}
+
+/// A component has to be there before a transform can name it.
+async fn require_component(client: &Client, project: &str, transform: &Transform) -> Result<(), Error> {
+    match transform.program() {
+        Program::Component(hash) => components::require(client, project, "transform.component", hash).await,
+        _ => Ok(()),
+    }
 }
 
 /// The harvester of the project, or 404 with the name that was probably meant.

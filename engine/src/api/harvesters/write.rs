@@ -10,11 +10,11 @@ use granary_catalog::{
     Action, Harvester, Report, Wanted,
     harvester::{HarvesterBody, Program},
 };
-use granary_db::definitions::{self, component, event_type, harvester};
+use granary_db::definitions::{self, event_type, harvester};
 use serde_json::Value;
 use tokio_postgres::Client;
 
-use super::{find, render};
+use super::{find, render, require_component};
 use crate::api::{
     ApiState,
     answer::with_warnings,
@@ -74,7 +74,7 @@ async fn build(
         return Err(Error::Exists(format!("Harvester '{}' already exists.", made.name)));
     }
     refuse_label(client, &made).await?;
-    require_component(client, &made).await?;
+    require_component(client, project, &made.transform).await?;
     Ok((made, warnings))
 }
 
@@ -82,16 +82,6 @@ async fn refuse_label(client: &Client, harvester: &Harvester) -> Result<(), Erro
     let Harvester { project, display_name, name, .. } = harvester;
     if harvester::label_exists(client, project, display_name, name).await? {
         return Err(Error::Exists(format!("Harvester with displayName '{display_name}' already exists.")));
-    }
-    Ok(())
-}
-
-async fn require_component(client: &Client, harvester: &Harvester) -> Result<(), Error> {
-    if let Program::Component(hash) = harvester.transform.program()
-        && !component::exists(client, &harvester.project, hash).await?
-    {
-        let reason = format!("names the component '{hash}', which was not uploaded to this project");
-        return Err(Error::parameter("transform.component", reason));
     }
     Ok(())
 }
@@ -202,7 +192,7 @@ async fn changed(
         return Ok(None);
     }
     refuse_label(client, &next).await?;
-    require_component(client, &next).await?;
+    require_component(client, project, &next.transform).await?;
     Ok(Some((next, warnings)))
 }
 

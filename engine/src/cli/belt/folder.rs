@@ -177,12 +177,7 @@ impl Folder {
         let problems: Vec<String> =
             report.problems.iter().map(|problem| format!("{} {}", problem.name, problem.reason)).collect();
         let belt = belt.ok_or_else(|| self.wrong(&format!("[belt] {}", problems.join("; "))))?;
-        let outputs = belt
-            .output_types
-            .iter()
-            .filter_map(|output| directory.0.iter().find(|entry| entry.name == output.name))
-            .map(|entry| (entry.name.clone(), entry.kind))
-            .collect();
+        let outputs = belt.outputs(&directory);
         Ok((belt, outputs))
     }
 

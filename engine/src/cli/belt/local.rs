@@ -114,9 +114,8 @@ impl Local {
             }
             other => anyhow!("{}", mask.hide(&other.to_string())),
         };
-        let warnings = sandbox.check(&component, &spec).await.map_err(refused)?;
-        let runner = Runner::new(sandbox, component, spec).await.map_err(refused)?;
-        // What the module printed while it was checked, it printed again while it was loaded.
+        let (runner, warnings) = Runner::checked(sandbox, component, spec).await.map_err(refused)?;
+        // What the module said while it was loaded belongs to no event.
         lines.take();
         let warnings = warnings.iter().map(ToString::to_string).collect();
         Ok(Self { runner, lines, warnings, belt })

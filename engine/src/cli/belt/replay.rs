@@ -2,7 +2,6 @@
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use granary_catalog::EventKind;
 use serde_json::Value;
 
 use super::build::program;
@@ -165,12 +164,7 @@ async fn live(
         .with_context(|| {
             format!("the belt {} of the engine cannot be read: {:?}", body["id"], report.problems)
         })?;
-    let outputs: Vec<(String, EventKind)> = belt
-        .output_types
-        .iter()
-        .filter_map(|output| directory.0.iter().find(|entry| entry.name == output.name))
-        .map(|entry| (entry.name.clone(), entry.kind))
-        .collect();
+    let outputs = belt.outputs(&directory);
     if belt.program() == granary_catalog::belt::Program::Dbt {
         return Err(Failure::Failed(anyhow!(
             "a belt of type 'dbt-segment' has no program that runs on events"

@@ -1,7 +1,6 @@
 //! The time as the log sees it.
 
 use std::fmt::Debug;
-use std::time::SystemTime;
 
 /// Tells the time.
 pub trait Clock: Debug + Send + Sync {
@@ -15,7 +14,6 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        crate::clock::now_ms()
     }
 }

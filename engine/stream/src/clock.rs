@@ -1,4 +1,4 @@
-//! The wall clock of the engine, read in one place.
+//! The wall clock, which records bear the time of.
 
 use std::time::SystemTime;
 
