@@ -75,7 +75,9 @@ pub use host::{config, log, metrics};
 
 pub mod snowplow;
 
-#[cfg(any(feature = "belt", feature = "transform"))]
+#[cfg(any(feature = "belt", feature = "transform", test))]
+mod bytes;
+#[cfg(any(feature = "belt", feature = "transform", test))]
 pub(crate) mod json;
 
 #[cfg(feature = "belt")]
