@@ -42,8 +42,14 @@ impl Event {
     /// The first header of this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.raw_headers().find(|(known, _)| same(known, name.as_bytes()))?;
-        std::str::from_utf8(value).ok()
+        let mut reader = Reader::new(&self.bytes, self.headers);
+        for _ in 0..self.count {
+            if same(reader.counted()?, name.as_bytes()) {
+                return std::str::from_utf8(reader.counted()?).ok();
+            }
+            reader.pass()?;
+        }
+        None
     }
 
     /// The payload, byte for byte as it was stored; normally JSON text.

@@ -27,7 +27,7 @@ impl<'a> Reader<'a> {
 
     /// Passes over bytes and their length. Whether they are all there shows whatever is read behind them.
     #[inline]
-    fn pass(&mut self) -> Option<()> {
+    pub(crate) fn pass(&mut self) -> Option<()> {
         let length = self.number()?;
         self.at = self.at.checked_add(length)?;
         Some(())

@@ -18,8 +18,27 @@ pub(super) struct Marks {
 /// Looks at a block.
 #[inline(always)]
 pub(super) fn marks(block: &[u8; BYTES]) -> Marks {
+    marks_of(halves(block))
+}
+
+#[inline(always)]
+fn halves(block: &[u8; BYTES]) -> [u64; 2] {
     let block = u128::from_le_bytes(*block);
-    marks_of([block as u64, (block >> 64) as u64])
+    [block as u64, (block >> 64) as u64]
+}
+
+/// Of the first bytes of a block, how many are digits.
+#[inline(always)]
+pub(super) fn digits(block: &[u8; BYTES]) -> usize {
+    let [low, high] = halves(block);
+    #[cfg(target_feature = "simd128")]
+    let others: u32 = {
+        use core::arch::wasm32::{u8x16_bitmask, u8x16_gt, u8x16_splat, u8x16_sub, u64x2};
+        u8x16_bitmask(u8x16_gt(u8x16_sub(u64x2(low, high), u8x16_splat(b'0')), u8x16_splat(9))).into()
+    };
+    #[cfg(not(target_feature = "simd128"))]
+    let others = super::swar::others_than_digits([low, high]);
+    (others | 1 << BYTES).trailing_zeros() as usize
 }
 
 /// Looks at the bytes of two numbers, the lowest first.
@@ -42,27 +61,11 @@ pub(super) fn marks_of([low, high]: [u64; 2]) -> Marks {
 
 /// Looks at the bytes of two numbers, the lowest first.
 #[cfg(not(target_feature = "simd128"))]
-pub(super) use portable as marks_of;
-
-#[cfg(any(test, not(target_feature = "simd128")))]
-#[inline]
-pub(super) fn portable(halves: [u64; 2]) -> Marks {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x80 * ONES;
-
-    // The high bit of each byte that is below a limit, which is 0x80 at most; nothing is carried from byte to byte.
-    let below = |word: u64, limit: u8| !((word | HIGHS) - ONES * u64::from(limit) | word) & HIGHS;
-    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    // High bits side by side.
-    let gather = |highs: u64| ((highs >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32;
-    let both = |[low, high]: [u64; 2]| gather(low) | gather(high) << 8;
-    let quotes = both(halves.map(|word| equal(word, b'"')));
-    let others = both(halves.map(|word| equal(word, b'\\') | below(word, b' ')));
-    Marks { special: quotes | others, quotes, beyond: both(halves.map(|word| word & HIGHS)) }
-}
+pub(super) use super::swar::marks as marks_of;
 
 #[cfg(test)]
 mod tests {
+    use super::super::swar;
     use super::*;
 
     /// What the marks are by definition.
@@ -77,15 +80,16 @@ mod tests {
 
     #[test]
     fn every_byte_is_marked_at_every_place() {
-        for rest in [b'a', b'"', 0, 0x1f, 0x20, 0x7f, 0x80, 0xff] {
+        for rest in [b'a', b'"', b'0', b'9', 0, 0x1f, 0x20, 0x7f, 0x80, 0xff] {
             for at in 0..BYTES {
                 for byte in 0..=255 {
                     let mut block = [rest; BYTES];
                     block[at] = byte;
-                    let number = u128::from_le_bytes(block);
-                    let halves = [number as u64, (number >> 64) as u64];
-                    assert_eq!(portable(halves), wanted(&block), "{block:?}");
+                    assert_eq!(swar::marks(halves(&block)), wanted(&block), "{block:?}");
                     assert_eq!(marks(&block), wanted(&block), "{block:?}");
+                    let run = block.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                    let others = swar::others_than_digits(halves(&block)) | 1 << BYTES;
+                    assert_eq!((digits(&block), others.trailing_zeros() as usize), (run, run), "{block:?}");
                 }
             }
         }

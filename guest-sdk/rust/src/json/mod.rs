@@ -3,6 +3,8 @@
 mod block;
 mod reader;
 mod scan;
+#[cfg(any(test, not(target_feature = "simd128")))]
+mod swar;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -171,7 +171,13 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     #[inline]
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Gap> {
-        self.scan.skip(self.depth).ok_or_else(gap)?;
+        // Most of what nobody asks for is text.
+        if self.peek()? == b'"' {
+            self.scan.at += 1;
+            self.scan.text().ok_or_else(gap)?;
+        } else {
+            self.scan.skip(self.depth).ok_or_else(gap)?;
+        }
         visitor.visit_unit()
     }
 

@@ -161,8 +161,24 @@ impl<'a> Scan<'a> {
     }
 
     /// Passes over a number: whether it has a fraction or an exponent.
-    #[inline]
+    #[inline(always)]
     fn pass_number(&mut self) -> Option<bool> {
+        // Most are integers that end within a block, see [`Scan::text`].
+        if let Some(block) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<BYTES>) {
+            let digits = block::digits(block);
+            if digits > 0
+                && (digits == 1 || block[0] != b'0')
+                && block.get(digits).is_some_and(|behind| !matches!(behind, b'.' | b'e' | b'E'))
+            {
+                self.at += digits;
+                return Some(false);
+            }
+        }
+        self.pass_any_number()
+    }
+
+    #[inline(never)]
+    fn pass_any_number(&mut self) -> Option<bool> {
         if self.bytes.get(self.at) == Some(&b'-') {
             self.at += 1;
         }
