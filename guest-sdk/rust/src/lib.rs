@@ -82,6 +82,10 @@ pub mod snowplow;
 #[cfg(any(feature = "belt", feature = "transform", test))]
 mod bytes;
 #[cfg(any(feature = "belt", feature = "transform", test))]
+#[cfg_attr(
+    not(any(feature = "belt", feature = "transform")),
+    allow(dead_code, reason = "tested without a world")
+)]
 pub(crate) mod json;
 #[cfg(any(all(feature = "allocator", target_arch = "wasm32"), test))]
 mod memory;
