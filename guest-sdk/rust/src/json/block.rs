@@ -38,7 +38,7 @@ pub(super) fn digits(block: &[u8; BYTES]) -> usize {
     };
     #[cfg(not(target_feature = "simd128"))]
     let others = super::swar::others_than_digits([low, high]);
-    (others | 1 << BYTES).trailing_zeros() as usize
+    (others | (1 << BYTES)).trailing_zeros() as usize
 }
 
 /// Looks at the bytes of two numbers, the lowest first.
@@ -88,7 +88,7 @@ mod tests {
                     assert_eq!(swar::marks(halves(&block)), wanted(&block), "{block:?}");
                     assert_eq!(marks(&block), wanted(&block), "{block:?}");
                     let run = block.iter().take_while(|byte| byte.is_ascii_digit()).count();
-                    let others = swar::others_than_digits(halves(&block)) | 1 << BYTES;
+                    let others = swar::others_than_digits(halves(&block)) | (1 << BYTES);
                     assert_eq!((digits(&block), others.trailing_zeros() as usize), (run, run), "{block:?}");
                 }
             }

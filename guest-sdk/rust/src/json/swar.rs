@@ -22,7 +22,7 @@ pub(super) fn others_than_digits(halves: [u64; 2]) -> u32 {
 
 /// The high bit of each byte that is below a limit, which is 0x80 at most; nothing is carried from byte to byte.
 fn below(word: u64, limit: u8) -> u64 {
-    !((word | HIGHS) - ONES * u64::from(limit) | word) & HIGHS
+    !(((word | HIGHS) - ONES * u64::from(limit)) | word) & HIGHS
 }
 
 fn equal(word: u64, byte: u8) -> u64 {
