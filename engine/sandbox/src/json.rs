@@ -4,6 +4,16 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::marshal::DEPTH_MAX;
+use scan::Scan;
+
+// What the SDK reads payloads with is as good for rows.
+#[path = "../../../guest-sdk/rust/src/json/block.rs"]
+mod block;
+#[path = "../../../guest-sdk/rust/src/json/scan.rs"]
+#[allow(dead_code, reason = "rows need less of it than payloads")]
+mod scan;
+#[path = "../../../guest-sdk/rust/src/json/swar.rs"]
+mod swar;
 
 /// Whether bytes are JSON that may be passed on. The error completes "a value that ...".
 pub(crate) fn check(text: &[u8]) -> Result<(), String> {
@@ -24,6 +34,9 @@ pub(crate) fn row_id(text: &[u8]) -> Result<String, String> {
     struct Row<'a> {
         #[serde(borrow)]
         id: Option<&'a RawValue>,
+    }
+    if let Some(id) = plain_row_id(text) {
+        return Ok(id);
     }
     let text = shallow(text)?;
     if !is_object(text.as_bytes()) {
@@ -47,6 +60,33 @@ pub(crate) fn row_id(text: &[u8]) -> Result<String, String> {
     } else {
         Err(format!("has an id that is neither text nor integer: {}", short(id)))
     }
+}
+
+/// The id of a row that is right and has a text for it without escapes, as almost all have. `None` says nothing.
+fn plain_row_id(text: &[u8]) -> Option<String> {
+    let (mut scan, mut id, mut first) = (Scan::new(text), None, true);
+    scan.expect(b'{')?;
+    while let Some(name) = scan.name(first)? {
+        first = false;
+        scan.expect(b':')?;
+        if name.escaped {
+            return None;
+        }
+        if name.raw == b"id" {
+            scan.expect(b'"')?;
+            let text = scan.text()?;
+            if id.replace(text.raw).is_some() || text.escaped || text.raw.is_empty() {
+                return None;
+            }
+        } else {
+            scan.skip(1)?;
+        }
+    }
+    scan.expect(b'}')?;
+    if !scan.end() {
+        return None;
+    }
+    id.and_then(|id| String::from_utf8(id.to_vec()).ok())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
@@ -101,9 +141,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_short_way_to_an_id_is_right_or_none() {
+        assert_eq!(plain_row_id(br#" { "a" : [{"id":1}, "x"], "id" : "x" } "#).as_deref(), Some("x"));
+        assert_eq!(plain_row_id("{\"id\":\"\u{e9}\"}".as_bytes()).as_deref(), Some("\u{e9}"));
+        let deep = |depth| format!("{{\"id\":\"x\",\"v\":{}1{}}}", "[".repeat(depth), "]".repeat(depth));
+        for depth in 100..140 {
+            let text = deep(depth);
+            assert!(
+                plain_row_id(text.as_bytes()).is_none() || !nests_deeper_than(DEPTH_MAX, &text),
+                "{depth}"
+            );
+        }
+        let pieces =
+            ["{", "}", "\"id\"", ":", ",", "\"x\"", "\"\\u0069d\"", "1", "\"\"", "[", "]", " ", "\"\u{e9}\""];
+        let mut state = 7_u32;
+        for _ in 0..200_000 {
+            let mut text = "{\"id\":\"x\"".to_owned();
+            for _ in 0..state >> 8 & 7 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                text.push_str(pieces[(state >> 16) as usize % pieces.len()]);
+            }
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if let Some(id) = plain_row_id(text.as_bytes()) {
+                let row: serde_json::Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(row["id"].as_str(), Some(id.as_str()), "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn row_ids_are_texts_or_integers() {
         assert_eq!(row_id(br#"{"a":{"id":1},"id":"x\u00e9"}"#), Ok("x\u{e9}".to_owned()));
         assert_eq!(row_id(br#" {"id":-7} "#), Ok("-7".to_owned()));
+        assert_eq!(row_id(br#"{"id":"\""}"#), Ok("\"".to_owned()));
+        assert_eq!(row_id(br#"{"id" : "a b" }"#), Ok("a b".to_owned()));
         for (bad, why) in [
             ("{}", "needs to contain an id"),
             (r#"{"id":null}"#, "needs to contain an id"),

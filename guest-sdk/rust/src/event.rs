@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::belt::{BeltError, of_problem};
+use crate::bytes::same;
 use crate::frame::{self, Reader};
 use crate::json;
 
@@ -41,8 +42,14 @@ impl Event {
     /// The first header of this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.raw_headers().find(|(known, _)| *known == name.as_bytes())?;
-        std::str::from_utf8(value).ok()
+        let mut reader = Reader::new(&self.bytes, self.headers);
+        for _ in 0..self.count {
+            if same(reader.counted()?, name.as_bytes()) {
+                return std::str::from_utf8(reader.counted()?).ok();
+            }
+            reader.pass()?;
+        }
+        None
     }
 
     /// The payload, byte for byte as it was stored; normally JSON text.
@@ -56,8 +63,9 @@ impl Event {
     /// # Errors
     /// `no-correlation-id` where the event has no such header.
     pub fn correlation_id(&self) -> Result<&str, BeltError> {
-        self.header("grnry-correlation-id")
-            .ok_or_else(|| BeltError::new("no-correlation-id", "the event has no header grnry-correlation-id"))
+        self.header("grnry-correlation-id").ok_or_else(|| {
+            BeltError::new("no-correlation-id", "the event has no header grnry-correlation-id")
+        })
     }
 
     /// The payload read as JSON. Texts without escapes can be borrowed from the event.
@@ -91,7 +99,10 @@ mod tests {
     fn the_first_header_of_a_name_counts() {
         let event = Event::of("1", &[("b", "0"), ("a", "1"), ("a", "2")]);
         assert_eq!((event.header("a"), event.header("c")), (Some("1"), None));
-        assert_eq!(format!("{event:?}"), r#"Event { headers: [("b", "0"), ("a", "1"), ("a", "2")], payload: "1" }"#);
+        assert_eq!(
+            format!("{event:?}"),
+            r#"Event { headers: [("b", "0"), ("a", "1"), ("a", "2")], payload: "1" }"#
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::belt::{BeltError, Event, EventUpdate, ProfileUpdate, Update};
+use crate::bytes::put;
 
 /// Reads the parts of a frame. `None` where it ends too early.
 #[derive(Clone, Copy)]
@@ -17,13 +18,23 @@ impl<'a> Reader<'a> {
         Self { bytes, at }
     }
 
+    #[inline]
     fn number(&mut self) -> Option<usize> {
         let number = self.bytes.get(self.at..)?.first_chunk()?;
         self.at += 4;
         Some(u32::from_le_bytes(*number) as usize)
     }
 
+    /// Passes over bytes and their length. Whether they are all there shows whatever is read behind them.
+    #[inline]
+    pub(crate) fn pass(&mut self) -> Option<()> {
+        let length = self.number()?;
+        self.at = self.at.checked_add(length)?;
+        Some(())
+    }
+
     /// Bytes behind their length.
+    #[inline]
     pub(crate) fn counted(&mut self) -> Option<&'a [u8]> {
         let length = self.number()?;
         let bytes = self.bytes.get(self.at..)?.get(..length)?;
@@ -43,10 +54,15 @@ pub(crate) fn events(batch: Vec<u8>) -> Option<Vec<Event>> {
         let count = reader.number()?;
         let headers = reader.at;
         for _ in 0..count * 2 {
-            reader.counted()?;
+            reader.pass()?;
         }
         let payload = reader.counted()?.len();
-        events.push(Event { bytes: Arc::clone(&bytes), headers, count, payload: reader.at - payload..reader.at });
+        events.push(Event {
+            bytes: Arc::clone(&bytes),
+            headers,
+            count,
+            payload: reader.at - payload..reader.at,
+        });
     }
     Some(events)
 }
@@ -133,7 +149,8 @@ impl Writer {
         self.counted(&grain.value);
         self.option(grain.certainty.as_ref(), |to, share| to.0.extend_from_slice(&share.to_le_bytes()));
         self.option(grain.inserted.as_ref(), |to, time| to.0.extend_from_slice(&time.to_le_bytes()));
-        let texts = [&grain.ttl, &grain.ttn, &grain.origin, &grain.reader, &grain.profile_type, &grain.schema];
+        let texts =
+            [&grain.ttl, &grain.ttn, &grain.origin, &grain.reader, &grain.profile_type, &grain.schema];
         texts.into_iter().for_each(|text| self.text(text.as_ref()));
     }
 
@@ -148,6 +165,7 @@ impl Writer {
         }
     }
 
+    #[inline]
     fn number(&mut self, number: usize) {
         let number = u32::try_from(number).expect("what is counted fits into the memory of a guest");
         self.0.extend_from_slice(&number.to_le_bytes());
@@ -155,7 +173,7 @@ impl Writer {
 
     fn counted(&mut self, bytes: &[u8]) {
         self.number(bytes.len());
-        self.0.extend_from_slice(bytes);
+        put(&mut self.0, bytes);
     }
 }
 

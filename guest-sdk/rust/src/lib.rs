@@ -38,6 +38,10 @@
 //! | `transform` | with the feature of that name and without default features: the world `granary:transform/transform` |
 //! | [`snowplow`] | the records of the collector |
 //!
+//! Of what a belt or transform takes and gives back, small pieces are kept in lists, which is quicker than the C library: the
+//! feature `allocator`, one of the default features, makes that the global allocator of the component. Do without where you
+//! have one of your own.
+//!
 //! A value is parsed once, borrows from the payload, and is written once: parsing is what a guest spends its time on.
 //! A panic ends the instance; its message and place become the dead letter's.
 //!
@@ -75,8 +79,16 @@ pub use host::{config, log, metrics};
 
 pub mod snowplow;
 
-#[cfg(any(feature = "belt", feature = "transform"))]
+#[cfg(any(feature = "belt", feature = "transform", test))]
+mod bytes;
+#[cfg(any(feature = "belt", feature = "transform", test))]
+#[cfg_attr(
+    not(any(feature = "belt", feature = "transform")),
+    allow(dead_code, reason = "tested without a world")
+)]
 pub(crate) mod json;
+#[cfg(any(all(feature = "allocator", target_arch = "wasm32"), test))]
+mod memory;
 
 #[cfg(feature = "belt")]
 pub use belt::{BeltError, Event, Update};

@@ -52,7 +52,10 @@ pub(crate) fn decode<T>(
     if count != events {
         return Err(format!("the component answered {count} outcomes for {events} events"));
     }
-    let outcomes = (0..events).map(|_| outcome(&mut reader)).collect::<Result<_, _>>()?;
+    let mut outcomes = Vec::with_capacity(events);
+    for _ in 0..events {
+        outcomes.push(outcome(&mut reader)?);
+    }
     match reader.rest {
         [] => Ok(outcomes),
         more => Err(format!("the answer has {} bytes behind its last outcome", more.len())),

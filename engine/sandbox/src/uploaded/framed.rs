@@ -61,7 +61,13 @@ fn outcome(from: &mut Reader<'_>, belt_id: &str) -> Result<BeltOutcome, String> 
         let update = update(from)?;
         if let Ok(kept) = &mut outcome {
             match belt::update(update, belt_id) {
-                Ok(update) => kept.push(update),
+                Ok(update) => {
+                    // Most events have one, and room for more is not for nothing.
+                    if kept.is_empty() {
+                        kept.reserve_exact(1);
+                    }
+                    kept.push(update);
+                }
                 Err(why) => outcome = Err(why),
             }
         }

@@ -16,5 +16,6 @@ mod metrics;
 mod packages;
 mod samples;
 mod script;
+mod sdk;
 mod support;
 mod transform;

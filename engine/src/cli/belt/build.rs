@@ -83,6 +83,8 @@ fn compile(folder: &Path) -> Result<PathBuf, Failure> {
             "--config",
             "profile.release.strip='none'",
         ])
+        // The SDK reads JSON by these instructions, which every engine has. Flags in `RUSTFLAGS` take the place of these.
+        .args(["--config", &format!("target.{TARGET}.rustflags=['-Ctarget-feature=+simd128']")])
         .stderr(Stdio::inherit());
     if std::env::var_os("RUSTC").is_none()
         && let Some(rustc) = private_compiler()

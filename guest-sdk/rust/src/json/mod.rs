@@ -1,9 +1,13 @@
 //! Reading and writing JSON, with failures that say where.
 
+mod block;
 mod reader;
 mod scan;
+#[cfg(any(test, not(target_feature = "simd128")))]
+mod swar;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +19,16 @@ pub(crate) struct Problem {
 
 /// Reads a payload.
 pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
-    if let Some(value) = reader::read(bytes) {
-        return Ok(value);
+    match reader::read(bytes) {
+        Some(value) => Ok(value),
+        None => read_anew(bytes),
     }
+}
+
+/// By itself, so that its code is not in the way of what happens for every event.
+#[cold]
+#[inline(never)]
+fn read_anew<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| Problem {
         code: "bad-json",
         message: format!("could not read the payload: {error}"),
@@ -26,7 +37,7 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem
 
 /// Writes a value for `what`.
 pub(crate) fn write(value: &impl Serialize, what: &str) -> Result<Vec<u8>, Problem> {
-    serde_json::to_vec(value).map_err(|error| Problem {
+    writer::write(value).map_err(|error| Problem {
         code: "not-json",
         message: format!("could not write {what} as JSON: {error}"),
     })

@@ -32,6 +32,7 @@ macro_rules! gaps {
 }
 
 /// The value, or `None` where this reader does not know.
+#[inline(never)]
 pub(super) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
     // A value inside of another may be read by itself.
     let outer = MET.replace(false);
@@ -46,6 +47,7 @@ thread_local! {
     static MET: Cell<bool> = const { Cell::new(false) };
 }
 
+#[cold]
 fn gap() -> Gap {
     MET.set(true);
     Gap
@@ -77,6 +79,7 @@ struct Reader<'de> {
 }
 
 impl<'de> Reader<'de> {
+    #[inline(always)]
     fn peek(&mut self) -> Result<u8, Gap> {
         self.scan.peek().ok_or_else(gap)
     }
@@ -124,7 +127,12 @@ fn meant(Text { raw, escaped }: Text<'_>) -> Result<Cow<'_, str>, Gap> {
     if !escaped {
         return std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| gap());
     }
-    // Escapes of halves of characters are many cases, all of them rare.
+    unescaped(raw)
+}
+
+/// Escapes of halves of characters are many cases, all of them rare.
+#[cold]
+fn unescaped(raw: &[u8]) -> Result<Cow<'_, str>, Gap> {
     let quoted = [b"\"", raw, b"\""].concat();
     serde_json::from_slice(&quoted).map(Cow::Owned).map_err(|_| gap())
 }
@@ -163,7 +171,13 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     #[inline]
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Gap> {
-        self.scan.skip(self.depth).ok_or_else(gap)?;
+        // Most of what nobody asks for is text.
+        if self.peek()? == b'"' {
+            self.scan.at += 1;
+            self.scan.text().ok_or_else(gap)?;
+        } else {
+            self.scan.skip(self.depth).ok_or_else(gap)?;
+        }
         visitor.visit_unit()
     }
 
@@ -224,30 +238,21 @@ struct Items<'r, 'de> {
     first: bool,
 }
 
-impl Items<'_, '_> {
-    /// Whether another one comes; its comma is passed over.
-    #[inline]
-    fn more(&mut self, close: u8) -> Result<bool, Gap> {
-        let next = self.reader.peek()?;
-        if next == close {
-            return Ok(false);
-        }
-        if !std::mem::take(&mut self.first) {
-            self.reader.scan.expect(b',').ok_or_else(gap)?;
-            // A comma before the bracket is none of ours to explain.
-            if self.reader.peek()? == close {
-                return Err(gap());
-            }
-        }
-        Ok(true)
-    }
-}
-
 impl<'de> SeqAccess<'de> for Items<'_, 'de> {
     type Error = Gap;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Gap> {
-        if self.more(b']')? { seed.deserialize(&mut *self.reader).map(Some) } else { Ok(None) }
+        if self.reader.peek()? == b']' {
+            return Ok(None);
+        }
+        if !std::mem::take(&mut self.first) {
+            self.reader.scan.expect(b',').ok_or_else(gap)?;
+            // A comma before the bracket is none of ours to explain.
+            if self.reader.peek()? == b']' {
+                return Err(gap());
+            }
+        }
+        seed.deserialize(&mut *self.reader).map(Some)
     }
 }
 
@@ -256,12 +261,11 @@ impl<'de> MapAccess<'de> for Items<'_, 'de> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Gap> {
-        if !self.more(b'}')? {
-            return Ok(None);
+        let first = std::mem::take(&mut self.first);
+        match self.reader.scan.name(first).ok_or_else(gap)? {
+            Some(name) => seed.deserialize(Key(name)).map(Some),
+            None => Ok(None),
         }
-        self.reader.scan.expect(b'"').ok_or_else(gap)?;
-        let text = self.reader.scan.text().ok_or_else(gap)?;
-        seed.deserialize(Key(text)).map(Some)
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::reader;
+use super::{reader, writer};
 
 /// Numbers that look random and are the same in every run.
 struct Chance(u64);
@@ -255,4 +255,192 @@ fn a_type_that_takes_errors_for_values_gets_the_value() {
         assert!(!same::<Lenient>(text.as_bytes()), "{text} is left to serde_json");
     }
     assert!(same::<Lenient>(b"{\"a\": 1.5}"));
+}
+
+/// What may stand in a text, and what may not, at whatever place of a block.
+const PIECES: [&[u8]; 17] = [
+    b"",
+    b"a",
+    b"\\\"",
+    b"\\\\",
+    b"\\\\\\\"",
+    b"\\u00e9",
+    b"\\ud83d\\ude00",
+    b"\\ud83d",
+    b"\\u00",
+    b"\\x",
+    b"\n",
+    b"\x1f",
+    b"\x7f",
+    "\u{e9}".as_bytes(),
+    "\u{1f600}".as_bytes(),
+    b"\xc3",
+    b"\xff",
+];
+
+#[test]
+fn texts_are_the_same_across_the_borders_of_blocks() {
+    for before in 0..34 {
+        for piece in PIECES {
+            for behind in 0..34 {
+                let text = [&b"x".repeat(before), piece, &b"y".repeat(behind)].concat();
+                let quoted = [b"\"", &text[..], b"\""].concat();
+                same::<Cow<'_, str>>(&quoted);
+                // As a value that nobody asked for, one that somebody did, and a name.
+                same::<Person<'_>>(&[b"{\"other\":", &quoted[..], b",\"id\":", &quoted, b"}"].concat());
+                same::<BTreeMap<Cow<'_, str>, &str>>(&[b"{", &quoted[..], b":\"\"}"].concat());
+                // Cut anywhere behind the piece.
+                let end = quoted.len() - behind.min(3);
+                assert!(reader::read::<Cow<'_, str>>(&quoted[..end - 1]).is_none());
+                assert!(
+                    reader::read::<&RawValue>(&[b"[[{\"other\":", &quoted[..end - 1]].concat()).is_none()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn plain_texts_of_all_lengths_are_read() {
+    for length in 0..200 {
+        let text = format!("{{\"other\":\"{0}\",\"{0}\":0,\"id\":\"{0}\"}}", "x".repeat(length));
+        assert!(same::<Person<'_>>(text.as_bytes()), "{length}");
+    }
+}
+
+#[test]
+fn depth_of_what_nobody_asked_for_is_bounded_as_well() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"a\":", "}]")] {
+        for depth in 60..130 {
+            for outside in ["", "1"] {
+                let inside = format!("{}{outside}{}", open.repeat(depth), close.repeat(depth));
+                let text = format!("{{\"other\":{inside},\"id\":\"x\"}}");
+                let read = same::<Person<'_>>(text.as_bytes());
+                // What is deeper may be left to `serde_json`, which passes over anything.
+                if depth * open.matches(['[', '{']).count() < 126 {
+                    assert_eq!(read, serde_json::from_str::<Person<'_>>(&text).is_ok(), "{text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_written_is_what_serde_json_writes() {
+    let (mut chance, mut good) = (Chance(11), 0);
+    for _ in 0..20_000 {
+        let mut text = String::new();
+        value(&mut chance, 0, &mut text);
+        if let Ok(value) = serde_json::from_str::<Value>(&text) {
+            written(&value);
+            good += 1;
+        }
+        if let Ok(raw) = serde_json::from_str::<&RawValue>(&text) {
+            written(&(raw, [raw]));
+        }
+    }
+    assert!(good > 10_000, "{good}");
+}
+
+fn written(value: &(impl serde::Serialize + ?Sized)) {
+    let wanted = serde_json::to_vec(value).map_err(|error| error.to_string());
+    let ours = writer::write(&value).map_err(|error| error.to_string());
+    assert_eq!(ours, wanted);
+}
+
+#[test]
+fn texts_are_written_the_same_at_all_places() {
+    for before in 0..34 {
+        for piece in PIECES.iter().filter_map(|piece| std::str::from_utf8(piece).ok()) {
+            for behind in 0..34 {
+                written(&format!("{}{piece}{}", "x".repeat(before), "y".repeat(behind)));
+            }
+        }
+    }
+    for long in [255, 256, 257, 10_000] {
+        written(&"x".repeat(long));
+        written(&format!("{}\"", "x".repeat(long)));
+    }
+    for byte in 0..=0x7f_u8 {
+        written(&char::from(byte).to_string());
+        written(&char::from(byte));
+    }
+}
+
+#[test]
+fn all_shapes_of_values_are_written() {
+    use std::collections::HashMap;
+
+    #[derive(serde::Serialize)]
+    struct Unit;
+    #[derive(serde::Serialize)]
+    struct New(u8);
+    #[derive(serde::Serialize)]
+    struct Pair(u8, &'static str);
+    #[derive(serde::Serialize)]
+    struct Empty {}
+    #[derive(serde::Serialize)]
+    struct Fields {
+        a: Option<u8>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        b: Option<u8>,
+        #[serde(rename = "\"quoted\"")]
+        c: (),
+        #[serde(flatten)]
+        more: BTreeMap<u8, Value>,
+    }
+    #[derive(serde::Serialize)]
+    struct Plain {
+        a: Unit,
+        b: New,
+        c: Pair,
+        d: Empty,
+        e: [Shape; 8],
+    }
+    #[derive(serde::Serialize)]
+    enum Shape {
+        Unit,
+        New(u8),
+        Tuple(u8, u8),
+        None(),
+        Struct {
+            a: u8,
+            b: Option<bool>,
+        },
+        Nothing {},
+        #[serde(rename = "\\")]
+        Odd,
+        Inner(Box<Shape>),
+    }
+
+    let shapes = || {
+        let inner = Shape::Inner(Box::new(Shape::Struct { a: 2, b: None }));
+        let own = Shape::Struct { a: 1, b: Some(true) };
+        [
+            Shape::Unit,
+            Shape::New(1),
+            Shape::Tuple(1, 2),
+            Shape::None(),
+            own,
+            Shape::Nothing {},
+            Shape::Odd,
+            inner,
+        ]
+    };
+    let more = BTreeMap::from([(1, Value::Null), (2, serde_json::json!({"x": [1.5, -0.0, 1e300]}))]);
+    written(&Fields { a: None, b: None, c: (), more: more.clone() });
+    written(&Fields { a: Some(1), b: Some(2), c: (), more });
+    written(&Plain { a: Unit, b: New(1), c: Pair(1, "x"), d: Empty {}, e: shapes() });
+    written(&shapes());
+    written(&(true, -1_i8, -2_i16, -3_i32, i64::MIN, i128::MIN, 1_u16, 2_u32, u64::MAX, u128::MAX));
+    written(&(1.5_f32, f64::NAN, f64::INFINITY, 'x', '"', '\u{1f600}', Some(Some(()))));
+    written(&BTreeMap::<u8, u8>::new());
+    written(&BTreeMap::from([("a", 1), ("b\n", 2)]));
+    written(&BTreeMap::from([(true, 1), (false, 2)]));
+    written(&BTreeMap::from([('x', 1), ('"', 2)]));
+    written(&BTreeMap::from([(-1_i64, HashMap::from([(Some("a"), 2)]))]));
+    // What cannot be a name.
+    written(&BTreeMap::from([((), 1)]));
+    written(&BTreeMap::from([(vec![1], 1)]));
+    written(&BTreeMap::from([(None::<u8>, 1)]));
 }
