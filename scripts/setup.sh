@@ -201,7 +201,7 @@ build_runtime() { # crate, name of the component, what it is called, environment
     say "$title: building target/guest/$name.wasm (about 1 min)"
     # A target folder of the guests': two compilers in one folder would rebuild everything in turn.
     quietly "the $title could not be built: see above" \
-        env "RUSTC=$compiler" "CARGO_TARGET_DIR=$root/target/wasm" "$@" \
+        env "RUSTC=$compiler" "RUSTFLAGS=-Ctarget-feature=+simd128" "CARGO_TARGET_DIR=$root/target/wasm" "$@" \
         cargo build --release --locked --target "$target" --manifest-path "$folder/Cargo.toml"
     local built
     built=$(sed -n 's/^name = "\(.*\)"/\1/p' "$folder/Cargo.toml" | head -n 1)

@@ -1,11 +1,11 @@
 //! Where the records of a partition are: a sparse map from offsets to stretches of files.
 //!
 //! An entry covers the frames of its partition that begin within [`GRAIN_BYTES`] after the first of them; frames of
-//! other partitions may lie between. So an entry costs 32 bytes of memory per 32 KiB of log and partition at most,
-//! however small the records are, and finding a record means reading little more than 32 KiB.
+//! other partitions may lie between. So an entry costs 32 bytes of memory per 64 KiB of log and partition at most,
+//! however small the records are, and finding a record means reading little more than 64 KiB.
 
 /// How far from the first frame of an entry another one may begin and still be covered by it.
-const GRAIN_BYTES: u32 = 32 * 1024;
+const GRAIN_BYTES: u32 = 64 * 1024;
 
 /// A stretch of a file that begins with a frame of the partition and ends with one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
