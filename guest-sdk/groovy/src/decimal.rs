@@ -7,8 +7,13 @@ use num_bigint::BigInt;
 use num_integer::Integer;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
+use crate::debt;
+
 /// Scales beyond this are refused: a text of twelve characters could otherwise ask for gigabytes of zeros.
 pub(crate) const SCALE_MAX: i32 = 10_000;
+
+/// Texts longer than this are no number: reading one takes the square of its length.
+const TEXT_MAX: usize = 20_000;
 
 /// Digits that a division without end has at least behind the point.
 const DIVISION_SCALE_MIN: i32 = 10;
@@ -75,12 +80,17 @@ pub(crate) struct Decimal {
 pub(crate) fn power_of_ten(exponent: u32) -> BigInt {
     match 10u64.checked_pow(exponent) {
         Some(small) => BigInt::from(small),
-        None => BigInt::from(10).pow(exponent),
+        None => {
+            // A digit takes more than three bits.
+            debt::digits(u64::from(exponent) * 3, u64::from(exponent) * 3);
+            BigInt::from(10).pow(exponent)
+        }
     }
 }
 
 /// A quotient rounded to a whole number.
 fn divide_rounded(dividend: &BigInt, divisor: &BigInt, rounding: Rounding) -> BigInt {
+    debt::digits(dividend.bits(), divisor.bits());
     let (quotient, rest) = dividend.div_rem(divisor);
     if rest.is_zero() {
         return quotient;
@@ -103,10 +113,16 @@ fn divide_rounded(dividend: &BigInt, divisor: &BigInt, rounding: Rounding) -> Bi
     }
 }
 
+fn product(left: &BigInt, right: &BigInt) -> BigInt {
+    debt::digits(left.bits(), right.bits());
+    left * right
+}
+
 fn digits(of: &BigInt) -> u32 {
     if of.is_zero() {
         return 1;
     }
+    debt::digits(of.bits(), of.bits());
     let text = of.magnitude().to_str_radix(10);
     u32::try_from(text.len()).unwrap_or(u32::MAX)
 }
@@ -119,6 +135,9 @@ impl Decimal {
 
     /// Reads `-12.50`, `.5` and `1e3`; `None` for anything else and for exponents out of bounds.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.len() > TEXT_MAX {
+            return None;
+        }
         let (mantissa, exponent) = match text.find(['e', 'E']) {
             Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
             None => (text, 0),
@@ -133,6 +152,7 @@ impl Decimal {
             BigInt::from(whole.trim_start_matches('+').parse::<i64>().ok()?)
         } else {
             let joined = format!("{}{fraction}", whole.trim_start_matches('+'));
+            debt::digits(joined.len() as u64 * 3, joined.len() as u64 * 3);
             joined.parse::<BigInt>().ok()?
         };
         let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
@@ -180,7 +200,7 @@ impl Decimal {
     fn digits_at(&self, scale: i32) -> BigInt {
         match u32::try_from(scale - self.scale) {
             Ok(0) | Err(_) => self.unscaled.clone(),
-            Ok(more) => &self.unscaled * power_of_ten(more),
+            Ok(more) => product(&self.unscaled, &power_of_ten(more)),
         }
     }
 
@@ -198,7 +218,10 @@ impl Decimal {
 
     /// Product; the scales add up.
     pub(crate) fn multiply(&self, other: &Self) -> Self {
-        Self { unscaled: &self.unscaled * &other.unscaled, scale: self.scale.saturating_add(other.scale) }
+        Self {
+            unscaled: product(&self.unscaled, &other.unscaled),
+            scale: self.scale.saturating_add(other.scale),
+        }
     }
 
     /// Quotient as Groovy's `/`: exact where it ends, else rounded. `None` for a division by zero.
@@ -221,11 +244,17 @@ impl Decimal {
 
     /// The quotient when its digits end, at the smallest scale from the preferred one that holds it.
     fn divide_exactly(&self, other: &Self, preferred: i32) -> Option<Self> {
+        // It goes through the bits of one number, with all of the other.
+        let bits = self.unscaled.bits().max(other.unscaled.bits());
+        if bits > 128 {
+            debt::steps(bits.saturating_mul(bits / 64) / 8);
+        }
         let common = self.unscaled.gcd(&other.unscaled);
         let (mut denominator, mut twos, mut fives) = ((&other.unscaled / &common).abs(), 0u32, 0u32);
         let (two, five) = (BigInt::from(2), BigInt::from(5));
         for (prime, count) in [(&two, &mut twos), (&five, &mut fives)] {
             loop {
+                debt::digits(denominator.bits(), 64);
                 let (quotient, rest) = denominator.div_rem(prime);
                 if !rest.is_zero() {
                     break;
@@ -238,7 +267,9 @@ impl Decimal {
             return None;
         }
         let more = twos.max(fives);
-        let unscaled = (&self.unscaled * power_of_ten(more)) / &other.unscaled;
+        let dividend = product(&self.unscaled, &power_of_ten(more));
+        debt::digits(dividend.bits(), other.unscaled.bits());
+        let unscaled = dividend / &other.unscaled;
         let scale = preferred.saturating_add(i32::try_from(more).ok()?);
         Some(Self { unscaled, scale }.stripped_to(preferred))
     }
@@ -247,7 +278,8 @@ impl Decimal {
         // One digit more than needed may come out; it is rounded away at once, from a dividend that is long enough.
         let wanted = i64::from(precision) + 3 + i64::from(other.precision()) - i64::from(self.precision());
         let more = u32::try_from(wanted.max(0)).ok()?;
-        let dividend = &self.unscaled * power_of_ten(more);
+        let dividend = product(&self.unscaled, &power_of_ten(more));
+        debt::digits(dividend.bits(), other.unscaled.bits());
         let (quotient, rest) = dividend.div_rem(&other.unscaled);
         // A sticky digit keeps halves apart from what is a little more.
         let sticky = if rest.is_zero() {
@@ -278,6 +310,7 @@ impl Decimal {
     fn stripped_to(mut self, scale: i32) -> Self {
         let ten = BigInt::from(10);
         while self.scale > scale {
+            debt::digits(self.unscaled.bits(), 64);
             let (quotient, rest) = self.unscaled.div_rem(&ten);
             if !rest.is_zero() {
                 break;
@@ -302,7 +335,9 @@ impl Decimal {
             return None;
         }
         let scale = self.scale.max(other.scale);
-        Some(Self { unscaled: self.digits_at(scale) % other.digits_at(scale), scale })
+        let (dividend, divisor) = (self.digits_at(scale), other.digits_at(scale));
+        debt::digits(dividend.bits(), divisor.bits());
+        Some(Self { unscaled: dividend % divisor, scale })
     }
 
     /// At another scale.
@@ -327,6 +362,8 @@ impl Decimal {
     /// Itself multiplied that many times.
     pub(crate) fn power(&self, exponent: u32) -> Self {
         let scale = i64::from(self.scale) * i64::from(exponent);
+        let bits = self.unscaled.bits().saturating_mul(u64::from(exponent));
+        debt::digits(bits, bits);
         Self { unscaled: self.unscaled.pow(exponent), scale: i32::try_from(scale).unwrap_or(i32::MAX) }
     }
 
@@ -344,11 +381,13 @@ impl Decimal {
                 return digits as f64 / 10f64.powi(self.scale);
             }
         }
+        debt::digits(self.unscaled.bits(), self.unscaled.bits());
         format!("{}e{}", self.unscaled, -i64::from(self.scale)).parse().unwrap_or(f64::NAN)
     }
 
     /// The text without an exponent.
     pub(crate) fn to_plain(&self) -> String {
+        debt::digits(self.unscaled.bits(), self.unscaled.bits());
         let sign = if self.unscaled.is_negative() { "-" } else { "" };
         let digits = self.unscaled.magnitude().to_string();
         let Ok(scale) = usize::try_from(self.scale) else {
@@ -370,6 +409,7 @@ impl Decimal {
 
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debt::digits(self.unscaled.bits(), self.unscaled.bits());
         let digits = self.unscaled.magnitude().to_string();
         let exponent = digits.len() as i64 - 1 - i64::from(self.scale);
         if self.scale >= 0 && exponent >= -6 {

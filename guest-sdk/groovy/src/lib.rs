@@ -10,6 +10,7 @@
 
 mod class;
 mod compare;
+mod debt;
 mod decimal;
 mod diagnostic;
 mod document;
@@ -129,6 +130,8 @@ impl Script {
         let variables = [Value::Bytes(payload.into()), Value::map(entries)];
         let value = machine.run_script(variables);
         let answered = value.and_then(|value| answer(&mut machine, &value));
+        // What was noted last counts, too.
+        let answered = answered.and_then(|answered| machine.step(0).map(|()| answered));
         answered.map_err(|raised| Failure::of(&raised, &mut machine))
     }
 }

@@ -7,6 +7,7 @@ use num_bigint::BigInt;
 use num_traits::{Signed, ToPrimitive, Zero};
 
 use crate::class::Builtin;
+use crate::debt;
 use crate::decimal::{Decimal, SCALE_MAX};
 use crate::raise::{Run, raise};
 use crate::syntax::Binary;
@@ -14,6 +15,9 @@ use crate::value::Value;
 
 /// Whole numbers may be this large; more is a mistake or an attack.
 const BITS_MAX: u64 = 1 << 16;
+
+/// What a number of any length takes beside its digits, roughly.
+const BIG_BYTES: u64 = 32;
 
 /// Two operands in the type that both are promoted to.
 enum Pair<'a> {
@@ -26,6 +30,20 @@ enum Pair<'a> {
 
 /// Two decimals, borrowed where they were such before.
 struct Decimals<'a>(std::borrow::Cow<'a, Decimal>, std::borrow::Cow<'a, Decimal>);
+
+/// What the digits of a number take in bytes, where it may have many.
+pub(crate) fn size(value: &Value) -> usize {
+    match value {
+        Value::Big(number) => usize::try_from(number.bits() / 8).unwrap_or(usize::MAX),
+        Value::Decimal(number) => size_of(number),
+        _ => 0,
+    }
+}
+
+/// What the digits of a decimal take in bytes.
+pub(crate) fn size_of(number: &Decimal) -> usize {
+    usize::try_from(number.unscaled().bits() / 8).unwrap_or(usize::MAX)
+}
 
 /// The minus of a literal: `-2147483648` is an `Integer` although `2147483648` is not.
 pub(crate) fn negated_literal(number: &Value) -> Value {
@@ -121,7 +139,11 @@ fn pair<'a>(left: &'a Value, right: &'a Value) -> Option<Pair<'a>> {
         (left, Value::Decimal(_)) if left.is_number() => {
             Pair::Decimal(Decimals(decimal(left)?, decimal(right)?))
         }
-        (Value::Big(_), _) | (_, Value::Big(_)) => Pair::Big(to_big(left)?, to_big(right)?),
+        (Value::Big(_), _) | (_, Value::Big(_)) => {
+            let (left, right) = (to_big(left)?, to_big(right)?);
+            debt::digits(left.bits(), right.bits());
+            Pair::Big(left, right)
+        }
         (Value::Long(_), _) | (_, Value::Long(_)) => Pair::Long(to_long(left)?, to_long(right)?),
         (left, right) => Pair::Int(to_long(left)? as i32, to_long(right)? as i32),
     })
@@ -134,6 +156,7 @@ fn big(number: BigInt) -> Run {
             format!("the number is too large: more than {BITS_MAX} bits"),
         ));
     }
+    debt::bytes(BIG_BYTES + number.bits() / 8);
     Ok(Value::Big(Rc::new(number)))
 }
 
@@ -146,6 +169,7 @@ fn decimal(number: Decimal) -> Run {
             ),
         ));
     }
+    debt::bytes(BIG_BYTES + number.unscaled().bits() / 8);
     Ok(Value::decimal(number))
 }
 
@@ -250,6 +274,8 @@ fn power(base: &Value, exponent: &Value) -> Run {
                 if number.bits() > 1 && bits(number.bits()) {
                     return Err(too_large());
                 }
+                let size = number.bits().saturating_mul(u64::from(exponent)).min(BITS_MAX);
+                debt::digits(size, size);
                 let answer = number.pow(exponent);
                 return match base {
                     Value::Int(_) => {
@@ -320,8 +346,14 @@ pub(crate) fn bits(operator: Binary, left: &Value, right: &Value) -> Run<Option<
             (Value::Long(left), Binary::ShiftLeft) => Value::Long(left.wrapping_shl(by)),
             (Value::Long(left), Binary::ShiftRight) => Value::Long(left.wrapping_shr(by)),
             (Value::Long(left), _) => Value::Long((*left as u64).wrapping_shr(by) as i64),
-            (Value::Big(left), Binary::ShiftLeft) if u64::from(by) <= BITS_MAX => big(&**left << by)?,
-            (Value::Big(left), Binary::ShiftRight) => big(&**left >> by)?,
+            (Value::Big(left), Binary::ShiftLeft) if u64::from(by) <= BITS_MAX => {
+                debt::digits(left.bits() + u64::from(by), 0);
+                big(&**left << by)?
+            }
+            (Value::Big(left), Binary::ShiftRight) => {
+                debt::digits(left.bits(), 0);
+                big(&**left >> by)?
+            }
             _ => return Ok(None),
         }));
     }
@@ -352,7 +384,10 @@ pub(crate) fn parse(text: &str, class: Builtin) -> Option<Value> {
         Builtin::Long => Value::Long(trimmed.parse().ok()?),
         Builtin::Double => Value::Double(parse_double(trimmed)?),
         Builtin::Float => Value::Float(parse_double(trimmed)? as f32),
-        Builtin::BigInteger if trimmed.len() < 20_000 => Value::Big(Rc::new(trimmed.parse().ok()?)),
+        Builtin::BigInteger if trimmed.len() < 20_000 => {
+            debt::digits(trimmed.len() as u64 * 3, trimmed.len() as u64 * 3);
+            Value::Big(Rc::new(trimmed.parse().ok()?))
+        }
         Builtin::BigDecimal if trimmed.len() < 20_000 => Value::decimal(Decimal::parse(trimmed)?),
         _ => return None,
     })

@@ -9,13 +9,22 @@ use std::rc::Rc;
 use fancy_regex::{Regex, RegexBuilder};
 
 use crate::class::Builtin;
+use crate::debt;
+use crate::machine::Machine;
 use crate::raise::{Raise, Run, raise};
 
-/// Steps back that one search may take.
-const BACKTRACK_MAX: usize = 200_000;
+/// Steps back that one search may take, and what it counts as then. A search does not tell how many it took, so one that
+/// takes more than the first bound is begun again under the next.
+const BACKTRACKS: [(usize, u64); 3] = [(500, 8), (8_000, 4_000), (200_000, 100_000)];
+
+/// Bytes that are looked through in one step.
+const BYTES_PER_STEP: u64 = 16;
+
+/// Bytes that are looked through in one step by an expression without steps back.
+const FAST_BYTES_PER_STEP: u64 = 256;
 
 /// What a compiled expression may take in bytes.
-const SIZE_MAX: usize = 1 << 20;
+const SIZE_MAX: usize = 256 << 10;
 
 /// Characters of an expression.
 const SOURCE_MAX: usize = 16 * 1024;
@@ -38,10 +47,15 @@ pub(crate) struct Pattern {
     pub(crate) source: Rc<str>,
     pub(crate) flags: i32,
     translated: String,
-    search: Regex,
-    /// The same for whole texts, compiled when first needed.
-    whole: OnceCell<Regex>,
+    search: Tiers,
+    /// The same for whole texts.
+    whole: Tiers,
+    /// Whether a search may look at far more than it finds.
+    looks_far: bool,
 }
+
+/// An expression compiled for each of [`BACKTRACKS`], when first needed.
+type Tiers = [OnceCell<Regex>; BACKTRACKS.len()];
 
 /// Where the groups of a match lie, in bytes; the first is the whole match.
 pub(crate) type Groups = Vec<Option<(usize, usize)>>;
@@ -50,26 +64,60 @@ impl Pattern {
     /// Compiles an expression.
     pub(crate) fn compile(source: &str, flags: i32) -> Run<Self> {
         let translated = translate(source, flags).map_err(|reason| syntax_error(source, &reason))?;
-        let search = build(&translated).map_err(|reason| syntax_error(source, &reason))?;
-        Ok(Self { source: source.into(), flags, translated, search, whole: OnceCell::new() })
+        let looks_far = looks_far(&translated);
+        let (search, whole) = Default::default();
+        let compiled = Self { source: source.into(), flags, translated, search, whole, looks_far };
+        compiled.tier(false, 0)?;
+        Ok(compiled)
     }
 
     /// The first match from a position on.
     pub(crate) fn find(&self, text: &str, from: usize) -> Run<Option<Groups>> {
-        groups(&self.search, text, from)
+        self.groups(false, text, from)
     }
 
     /// The match of the whole text.
     pub(crate) fn whole(&self, text: &str) -> Run<Option<Groups>> {
-        let regex = match self.whole.get() {
-            Some(regex) => regex,
-            None => {
-                let source = format!("\\A(?:{})\\z", self.translated);
-                let regex = build(&source).map_err(|reason| syntax_error(&self.source, &reason))?;
-                self.whole.get_or_init(|| regex)
-            }
+        self.groups(true, text, 0)
+    }
+
+    fn tier(&self, whole: bool, tier: usize) -> Run<Option<&Regex>> {
+        let tiers = if whole { &self.whole } else { &self.search };
+        let (Some(cell), Some((backtracks, _))) = (tiers.get(tier), BACKTRACKS.get(tier)) else {
+            return Ok(None);
         };
-        groups(regex, text, 0)
+        if let Some(regex) = cell.get() {
+            return Ok(Some(regex));
+        }
+        let regex = if whole {
+            build(&format!("\\A(?:{})\\z", self.translated), *backtracks)
+        } else {
+            build(&self.translated, *backtracks)
+        };
+        let regex = regex.map_err(|reason| syntax_error(&self.source, &reason))?;
+        Ok(Some(cell.get_or_init(|| regex)))
+    }
+
+    fn groups(&self, whole: bool, text: &str, from: usize) -> Run<Option<Groups>> {
+        let Some(rest) = text.len().checked_sub(from) else { return Ok(None) };
+        for (tier, (_, steps)) in BACKTRACKS.iter().enumerate() {
+            debt::steps(*steps);
+            let Some(regex) = self.tier(whole, tier)? else { break };
+            if let Ok(found) = regex.captures_from_pos(text, from) {
+                let span = found.as_ref().and_then(|groups| groups.get(0)).map(|found| found.end() - from);
+                debt::steps(span.unwrap_or(rest) as u64 / BYTES_PER_STEP);
+                if self.looks_far {
+                    debt::steps(rest as u64 / FAST_BYTES_PER_STEP);
+                }
+                return Ok(found.map(|groups| {
+                    groups.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect()
+                }));
+            }
+        }
+        Err(Raise::exhausted(
+            "java.lang.StackOverflowError",
+            "a regular expression took too many steps back; make it simpler, for example without nested repetitions",
+        ))
     }
 
     /// The match at the beginning of the text.
@@ -80,18 +128,26 @@ impl Pattern {
 
     /// How many groups there are.
     pub(crate) fn group_count(&self) -> usize {
-        self.search.captures_len().saturating_sub(1)
+        self.search.first().and_then(OnceCell::get).map_or(1, Regex::captures_len).saturating_sub(1)
     }
 
     /// The number of a named group.
     pub(crate) fn group_named(&self, name: &str) -> Option<usize> {
-        self.search.capture_names().position(|known| known == Some(name))
+        self.search.first().and_then(OnceCell::get)?.capture_names().position(|known| known == Some(name))
     }
 }
 
-fn build(source: &str) -> Result<Regex, String> {
+/// Whether an expression can look through much of a text and match little of it: with a repetition without a bound that
+/// an alternative, an option or a look around may give up.
+fn looks_far(translated: &str) -> bool {
+    let repeats = translated.contains(['*', '+']) || translated.contains(",}");
+    let gives_up = ["|", ")?", ")*", ")+", "){", "(?=", "(?!", "(?<=", "(?<!"];
+    repeats && gives_up.iter().any(|sign| translated.contains(sign))
+}
+
+fn build(source: &str, backtracks: usize) -> Result<Regex, String> {
     RegexBuilder::new(source)
-        .backtrack_limit(BACKTRACK_MAX)
+        .backtrack_limit(backtracks)
         .delegate_size_limit(SIZE_MAX)
         .delegate_dfa_size_limit(SIZE_MAX)
         .build()
@@ -107,22 +163,6 @@ fn syntax_error(source: &str, reason: &str) -> Box<Raise> {
             "the regular expression /{shown}/ is not understood: {reason}; expected the syntax of java.util.regex"
         ),
     )
-}
-
-fn groups(regex: &Regex, text: &str, from: usize) -> Run<Option<Groups>> {
-    if from > text.len() {
-        return Ok(None);
-    }
-    match regex.captures_from_pos(text, from) {
-        Ok(None) => Ok(None),
-        Ok(Some(captures)) => {
-            Ok(Some(captures.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect()))
-        }
-        Err(_) => Err(Raise::exhausted(
-            "java.lang.StackOverflowError",
-            "a regular expression took too many steps back; make it simpler, for example without nested repetitions",
-        )),
-    }
 }
 
 /// Java's syntax in that of the engine.
@@ -362,15 +402,16 @@ impl Matcher {
     }
 
     /// All matches, from the beginning.
-    pub(crate) fn all(&self) -> Run<Vec<Groups>> {
-        all(&self.pattern, &self.text)
+    pub(crate) fn all(&self, machine: &mut Machine<'_>) -> Run<Vec<Groups>> {
+        all(machine, &self.pattern, &self.text)
     }
 }
 
 /// All matches in a text.
-pub(crate) fn all(pattern: &Pattern, text: &str) -> Run<Vec<Groups>> {
+pub(crate) fn all(machine: &mut Machine<'_>, pattern: &Pattern, text: &str) -> Run<Vec<Groups>> {
     let (mut found, mut from) = (Vec::new(), 0);
     while let Some(groups) = pattern.find(text, from)? {
+        machine.allocate_items(groups.len() + 2)?;
         let Some(span) = groups.first().copied().flatten() else { break };
         from = after(text, span);
         found.push(groups);

@@ -20,6 +20,9 @@ pub(crate) struct Frame {
 /// A trace names this many functions.
 const FRAMES_MAX: usize = 32;
 
+/// What an exception takes in bytes without its trace, roughly.
+pub(crate) const EXCEPTION_BYTES: u64 = 384;
+
 /// Why.
 #[derive(Debug)]
 pub(crate) enum Reason {
@@ -74,6 +77,7 @@ impl Raise {
 
 /// An exception of a class of the language.
 pub(crate) fn exception(class: Builtin, message: Value) -> Rc<Object> {
+    crate::debt::bytes(EXCEPTION_BYTES);
     Rc::new(Object {
         class: Class::Builtin(class),
         fields: RefCell::default(),

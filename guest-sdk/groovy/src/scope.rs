@@ -17,6 +17,15 @@ use crate::token::{Part, Token, Word};
 
 type Scoped<T = ()> = Result<T, Refusal>;
 
+/// Variables of a function: each name is looked for among them.
+const VARIABLES_MAX: usize = 2_000;
+
+/// More warnings help nobody.
+const WARNINGS_MAX: usize = 100;
+
+/// Names of methods that are looked up for a warning.
+const LOOKED_MAX: usize = 5_000;
+
 /// Names that every script can call without a receiver.
 pub(crate) const FREE_METHODS: &[&str] =
     &["println", "print", "printf", "sprintf", "evaluate", "sleep", "binding"];
@@ -163,6 +172,8 @@ struct Pass<'a> {
     globals: Vec<Rc<str>>,
     places: HashMap<Rc<str>, u32>,
     warnings: Vec<Refusal>,
+    /// Names of methods that were looked up for a warning.
+    looked: usize,
 }
 
 /// Resolves all names of a script; what is doubtful only is warned of.
@@ -178,6 +189,7 @@ pub(crate) fn resolve(program: &mut Program, known: &Known) -> Scoped<Vec<Refusa
         globals: Vec::new(),
         places: HashMap::new(),
         warnings: Vec::new(),
+        looked: 0,
     };
     for name in ["payload", "headers"] {
         pass.global(&name.into());
@@ -354,6 +366,12 @@ impl Pass<'_> {
         }
         let Some(level) = self.levels.last_mut() else { return Ok(()) };
         let Some(block) = level.blocks.last_mut() else { return Ok(()) };
+        if level.usages.len() >= VARIABLES_MAX {
+            return refuse(
+                declared.at,
+                format!("a function has more than {VARIABLES_MAX} variables; put some of them into a map"),
+            );
+        }
         if block.iter().any(|variable| variable.name == declared.name) {
             return refuse(
                 declared.at,
@@ -860,7 +878,7 @@ impl Pass<'_> {
                 Ok(())
             }
             Callee::Method { receiver, name, .. } => {
-                if name.id == Method::Other && !self.may_be_member(&name.text) {
+                if name.id == Method::Other && self.is_worth_a_look() && !self.may_be_member(&name.text) {
                     let hint = Method::nearest(&name.text).map_or_else(
                         || "write its work as code".to_owned(),
                         |near| format!("did you mean `{near}`?"),
@@ -877,6 +895,12 @@ impl Pass<'_> {
             Callee::Value(value) => self.expr(value),
             Callee::Functions(_) | Callee::Super(_) | Callee::Constructor { .. } => Ok(()),
         }
+    }
+
+    /// Whether names are still looked up that may be misspelt: each is compared with all that the script defines.
+    fn is_worth_a_look(&mut self) -> bool {
+        self.looked += 1;
+        self.looked <= LOOKED_MAX && self.warnings.len() < WARNINGS_MAX
     }
 
     /// Whether the script itself may define a method or a closure of that name.

@@ -451,24 +451,17 @@ impl ClassDef {
     }
 
     /// Whether it is that class or one below it.
-    pub(crate) fn is(&self, above: &Class) -> bool {
-        fn within(class: &ClassDef, above: &Class, depth: usize) -> bool {
-            if let Class::Script(above) = above {
-                if std::ptr::eq(class, &**above) {
-                    return true;
-                }
-            }
-            let Some(depth) = depth.checked_sub(1) else { return false };
-            let body = class.body.borrow();
-            body.parent.iter().chain(&body.interfaces).any(|parent| match &parent.class {
-                Some(Class::Script(parent)) => within(parent, above, depth),
-                Some(parent @ Class::Builtin(_)) => parent.is(above),
-                None => false,
-            })
+    pub(crate) fn is(self: &Rc<Self>, above: &Class) -> bool {
+        match above {
+            Class::Builtin(Builtin::Object) => true,
+            Class::Builtin(Builtin::Enum) if self.is_enum => true,
+            Class::Script(above) => self.lineage().iter().any(|class| Rc::ptr_eq(class, above)),
+            Class::Builtin(above) => self.lineage().iter().any(|class| {
+                let body = class.body.borrow();
+                let mut parents = body.parent.iter().chain(&body.interfaces);
+                parents.any(|parent| matches!(&parent.class, Some(Class::Builtin(class)) if class.is(*above)))
+            }),
         }
-        matches!(above, Class::Builtin(Builtin::Object))
-            || (self.is_enum && matches!(above, Class::Builtin(Builtin::Enum)))
-            || within(self, above, ANCESTORS_MAX)
     }
 }
 

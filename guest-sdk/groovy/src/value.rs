@@ -294,6 +294,7 @@ impl Value {
 
     /// An object of a library class.
     pub(crate) fn native(native: Native) -> Self {
+        crate::debt::bytes(std::mem::size_of::<Native>() as u64);
         Self::Native(Rc::new(native))
     }
 
@@ -500,6 +501,7 @@ impl Range {
 impl Closure {
     /// A closure that nobody surrounds.
     pub(crate) fn of(code: Code, this: Value) -> Rc<Self> {
+        crate::debt::bytes(std::mem::size_of::<Self>() as u64);
         Rc::new(Self {
             code,
             this,
@@ -621,6 +623,7 @@ impl Drop for Native {
             Self::Iterator(items) => drop_all(std::mem::take(&mut items.items).into_iter()),
             Self::LazyText(parts) => drop_all(std::mem::take(parts).into_iter()),
             Self::JsonNode(value) => drop_all(std::iter::once(std::mem::take(value))),
+            Self::JsonBuilder(builder) => drop_all(std::iter::once(builder.content.take())),
             _ => {}
         }
     }

@@ -58,6 +58,127 @@ fn exhaustion_cannot_be_caught() {
     });
 }
 
+/// Each of these took many times what its limits allow, or ended the process.
+#[test]
+fn work_inside_of_one_operation_counts() {
+    on_small_stack(|| {
+        let limits = Limits { steps: 5_000_000, bytes: 64 << 20, ..Limits::default() };
+        for (source, class) in [
+            // Numbers of many digits.
+            ("((2G ** 30000) + 1).isProbablePrime(9)", "TimeoutException"),
+            ("def x = (2G ** 30000) + 1\n100000.times { x / 3 }", "TimeoutException"),
+            ("def x = (2G ** 30000) + 1\n100000.times { x.gcd(3G ** 30000) }", "TimeoutException"),
+            ("def x = 1.0 / 3\nx = x.setScale(10000)\n100000.times { 1e9999 <=> x }", "TimeoutException"),
+            ("def l = [], x = 2G ** 30000\n100000.times { l << x + it }", "OutOfMemoryError"),
+            ("def l = []\nwhile (true) { l << 2G ** 30000 }", ""),
+            // Texts.
+            ("def s = 'a' * 1000000\ns.tokenize(s)", "TimeoutException"),
+            ("('a' * 100000).replace(['': 'b' * 100000])", "OutOfMemoryError"),
+            ("('%100000%' * 10000).formatted()", "OutOfMemoryError"),
+            ("'b'.tr('\\u0001-\\ud000' * 1000, 'a')", "OutOfMemoryError"),
+            ("def s = 'a' * 1000000, t = 'a' * 1000000\nwhile (s == t) { }", "TimeoutException"),
+            ("def m = [:], s = 'a' * 1000000\nwhile (true) { m[s] = 1 }", "TimeoutException"),
+            (
+                "java.util.logging.Logger.getLogger('a').info('{0}' * 10000, 'x' * 1000000)",
+                "OutOfMemoryError",
+            ),
+            // Regular expressions.
+            ("('a' * 100000).findAll(/a[^z]*z|a/)", "TimeoutException"),
+            ("('a' * 100000).findAll(/(?=.*z)b|a/)", "TimeoutException"),
+            ("('a' * 1000000).findAll(/()()()()()()()()/)", "OutOfMemoryError"),
+            (
+                "def l = []\nfor (i in 1..1000000) { l << java.util.regex.Pattern.compile('a' + i) }",
+                "TimeoutException",
+            ),
+            // Lists and maps.
+            ("def l = []\nwhile (true) { l.add(0, 1) }", "TimeoutException"),
+            ("def l = (1..1000000).toList()\nwhile (l) { l.remove(0) }", "TimeoutException"),
+            ("def m = [:] as TreeMap\n1000000.times { m[-it] = 1 }", "TimeoutException"),
+            ("(1..20000).collect { [1, 1, 1, 1, it] } as Set", "TimeoutException"),
+            (
+                "def a = [1], b = [1]\n16.times { a = [a, a, a, a, a, a]; b = [b, b, b, b, b, b] }\n\
+                 ([a] as Set).contains(b)",
+                "TimeoutException",
+            ),
+            // Objects that were not counted.
+            ("def l = []\nwhile (true) { l << new Exception() }", "OutOfMemoryError"),
+            (
+                "def l = [], f = { throw new Exception() }\nwhile (true) { try { f() } catch (e) { l << e } }",
+                "",
+            ),
+            ("def l = [], d = new Date()\nwhile (true) { l << (d + 1) }", ""),
+        ] {
+            let begun = std::time::Instant::now();
+            let failure = failure(source, limits);
+            assert!(failure.class.ends_with(class), "{source}: {failure}");
+            // Far less than what they took, and far more than a busy machine needs.
+            assert!(begun.elapsed().as_secs() < 20, "{source} took {:?}", begun.elapsed());
+        }
+    });
+}
+
+#[test]
+fn nothing_ends_the_process() {
+    on_small_stack(|| {
+        for source in [
+            "def b = null\n100000.times { b = new groovy.json.JsonBuilder(b) }",
+            "def a = [:], b = [:]\n20000.times { a = [(a): 1]; b = [(b): 1] }\n[(a): 1] == [(b): 1]",
+            "new Date(0).format('y' * 70000)",
+            "new java.text.DecimalFormat('0' * 70000).format(1)",
+            "('ä' =~ /x/).find(1)",
+            "java.time.Duration.ofSeconds(Long.MAX_VALUE).plusNanos(999999999).toMillis()",
+            "java.time.Duration.parse('PT' + '9' * 400 + 'H' + '9' * 400 + 'M')",
+            "java.time.LocalDate.of(2024, 1, 1).withDayOfYear(Long.MIN_VALUE)",
+            "java.time.LocalDate.parse('999999999999999999 1', java.time.format.DateTimeFormatter.ofPattern('yyyyyyyyyyyyyyyyyy D'))",
+            "new Date(0) + Long.MIN_VALUE",
+            "Calendar.getInstance().set(2024, Long.MAX_VALUE, 1)",
+        ] {
+            let (script, _) = Script::compile(source).unwrap_or_else(|errors| panic!("{}", errors[0]));
+            let _ = script.evaluate(b"{}", &mut TestHost::default(), Limits::default());
+        }
+    });
+}
+
+#[test]
+fn long_sources_are_compiled_or_refused_in_little_time() {
+    for (begin, repeated, end) in [
+        ("", "def a#\n", ""),
+        ("def f(", "a#, ", "b) { }"),
+        ("", "class A# { }\n", ""),
+        ("", "x.foo#()\n", ""),
+        ("", "def a# = 1\nx = { a# }\n", ""),
+        ("class A {\n", "def a#() { }\n", "}"),
+        ("", "f#()\n", ""),
+        ("if (x) { }", " else if (x) { }", ""),
+    ] {
+        let mut source = begin.to_owned();
+        for index in 0.. {
+            let piece = repeated.replace('#', &index.to_string());
+            if source.len() + piece.len() + end.len() > 1 << 20 {
+                break;
+            }
+            source.push_str(&piece);
+        }
+        source.push_str(end);
+        let begun = std::time::Instant::now();
+        let _ = Script::compile(&source);
+        assert!(begun.elapsed().as_secs() < 20, "{repeated} took {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn many_paths_to_one_interface_are_no_work() {
+    let mut source = "interface I0 { }\ninterface J0 { }\n".to_owned();
+    for index in 1..30 {
+        source.push_str(&format!("interface I{index} extends I{0}, J{0} {{ }}\n", index - 1));
+        source.push_str(&format!("interface J{index} extends I{0}, J{0} {{ }}\n", index - 1));
+    }
+    source.push_str("class A implements I29, J29 { }\nclass B extends A { }\nnew B() instanceof I0");
+    let (script, _) = Script::compile(&source).unwrap_or_else(|errors| panic!("{}", errors[0]));
+    let answer = script.evaluate(b"{}", &mut TestHost::default(), Limits::default());
+    assert_eq!(answer.unwrap(), "true");
+}
+
 #[test]
 fn recursion_of_a_useful_depth_works() {
     on_small_stack(|| {

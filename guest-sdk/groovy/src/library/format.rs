@@ -96,6 +96,7 @@ pub(crate) fn formatted(machine: &mut Machine<'_>, format: &str, values: &[Value
         };
         match letter {
             '%' => {
+                machine.allocate(spec.width + 1)?;
                 pad(&mut to, "%", &spec);
                 continue;
             }
@@ -312,7 +313,7 @@ pub(crate) fn by_pattern(pattern: &str, number: &Decimal, rounding: Rounding) ->
     let plain = rounded.absolute().to_plain();
     let (digits, decimals) = plain.split_once('.').unwrap_or((&plain, ""));
     let digits = if least == 0 && digits == "0" && fraction_most > 0 { "" } else { digits };
-    let digits = format!("{digits:0>least$}");
+    let digits = "0".repeat(least.saturating_sub(digits.len())) + digits;
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if let Some(size) = group {

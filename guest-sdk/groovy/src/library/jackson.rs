@@ -9,7 +9,7 @@ use crate::machine::Machine;
 use crate::names::Method as M;
 use crate::raise::{Reason, Run, raise};
 use crate::syntax::Type;
-use crate::value::{Entries, Items, Key, Native, Value};
+use crate::value::{Entries, Items, Native, Value};
 
 fn node(value: Value) -> Value {
     match value {
@@ -311,7 +311,7 @@ pub(crate) fn call_node(
         }
         (M::remove | M::without, [key]) => match &value {
             Value::Map(map) => {
-                let gone = map.entries.borrow_mut().shift_remove(&Key(key.clone()));
+                let gone = super::list::removed(machine, map, key)?;
                 if method == M::without { this.clone() } else { gone.map_or(Value::Null, node) }
             }
             Value::List(list) => {

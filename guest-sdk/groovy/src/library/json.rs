@@ -4,20 +4,23 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use crate::class::{Builtin, Class};
-use crate::machine::Machine;
+use crate::machine::{ENTRY_BYTES, Machine};
 use crate::raise::{Raise, Run, raise};
 use crate::value::{Entries, Key, Native, Value};
 
 /// Objects and arrays inside of each other.
 const DEPTH_MAX: u32 = 256;
 
-/// What a document takes as values, for each byte of it.
+/// What a document takes as values, for each byte of it, beside its objects and arrays.
 const BYTES_PER_BYTE: usize = 4;
+
+/// What an object or an array takes in bytes, roughly.
+const CONTAINER_BYTES: usize = 128;
 
 /// Reads a document: `Integer`, `Long` and `BigInteger`; `BigDecimal`; keys in their order.
 pub(crate) fn parse(machine: &mut Machine<'_>, text: &str) -> Run {
     machine.allocate(text.len().saturating_mul(BYTES_PER_BYTE))?;
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, depth: 0 };
+    let mut reader = Reader { machine, text, bytes: text.as_bytes(), at: 0, depth: 0 };
     let value = reader.value()?;
     reader.blank();
     if reader.at < reader.bytes.len() {
@@ -26,14 +29,15 @@ pub(crate) fn parse(machine: &mut Machine<'_>, text: &str) -> Run {
     Ok(value)
 }
 
-struct Reader<'a> {
+struct Reader<'a, 'm> {
+    machine: &'a mut Machine<'m>,
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
     depth: u32,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -89,6 +93,7 @@ impl Reader<'_> {
         }
         self.depth += 1;
         self.at += 1;
+        self.machine.allocate(CONTAINER_BYTES)?;
         let value = inside(self)?;
         self.depth -= 1;
         Ok(value)
@@ -113,6 +118,7 @@ impl Reader<'_> {
             }
             self.at += 1;
             let value = self.value()?;
+            self.machine.allocate(ENTRY_BYTES)?;
             entries.insert(Key(Value::Text(key)), value);
             self.blank();
             match self.peek() {

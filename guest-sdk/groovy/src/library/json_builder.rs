@@ -107,6 +107,7 @@ pub(crate) fn call(
         }
         (M::call, _) => {
             let content = value_of(machine, arguments)?;
+            watch(machine, this, &content)?;
             *builder.content.borrow_mut() = content.clone();
             content
         }
@@ -119,10 +120,19 @@ pub(crate) fn call(
             let mut entries = Entries::default();
             entries.insert(Key(Value::Text(Rc::clone(&name.text))), value);
             let content = machine.new_map(entries)?;
+            watch(machine, this, &content)?;
             *builder.content.borrow_mut() = content.clone();
             content
         }
     }))
+}
+
+/// A builder can become a part of what it builds.
+fn watch(machine: &mut Machine<'_>, this: &Value, content: &Value) -> Run<()> {
+    match this {
+        Value::Native(native) => machine.watch_native(native, content),
+        _ => Ok(()),
+    }
 }
 
 /// `slurper.name(..)`

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{closure_of, count_of, growable, iterable, whole_of};
 use crate::class::Builtin;
-use crate::machine::Machine;
+use crate::machine::{MOVED_PER_STEP, Machine};
 use crate::names::Method as M;
 use crate::raise::{Run, raise};
 use crate::value::{Key, List, ListKind, Map, MapKind, Range, Value};
@@ -59,6 +59,7 @@ pub(crate) fn call(
         }
         (M::push | M::addFirst, [item]) => {
             growable(list)?;
+            moved(machine, list, 0)?;
             machine.list_change(list, item, |items, item| items.insert(0, item))?;
             Value::Bool(true)
         }
@@ -72,7 +73,7 @@ pub(crate) fn call(
                     format!("Index: {index}, Size: {length}"),
                 ));
             }
-            machine.step(length as u64 / 8)?;
+            moved(machine, list, index)?;
             machine.list_change(list, item, |items, item| items.insert(index, item))?;
             Value::Null
         }
@@ -90,6 +91,7 @@ pub(crate) fn call(
             let index = count_of(machine, index, "a position")?.min(list.items.borrow().len());
             let more = machine.items(more)?;
             for (offset, item) in more.iter().enumerate() {
+                moved(machine, list, index + offset)?;
                 machine.list_change(list, item, |items, item| items.insert(index + offset, item))?;
             }
             Value::Bool(!more.is_empty())
@@ -104,11 +106,12 @@ pub(crate) fn call(
                     format!("Index {index} out of bounds for length {length}"),
                 ));
             };
+            moved(machine, list, place)?;
             list.items.borrow_mut().remove(place)
         }
         (M::remove | M::removeElement, [item]) => {
             growable(list)?;
-            let items = list.items.borrow().clone();
+            let items = machine.items(this)?;
             for (index, other) in items.iter().enumerate() {
                 machine.step(1)?;
                 if machine.equal(other, item)? {
@@ -120,6 +123,7 @@ pub(crate) fn call(
         }
         (M::pop | M::poll | M::removeFirst | M::remove, []) => {
             growable(list)?;
+            moved(machine, list, 0)?;
             let mut items = list.items.borrow_mut();
             if items.is_empty() {
                 if method == M::poll {
@@ -147,7 +151,7 @@ pub(crate) fn call(
         }
         (M::removeAll | M::retainAll | M::removeIf, [what]) => {
             growable(list)?;
-            let items = list.items.borrow().clone();
+            let items = machine.items(this)?;
             let before = items.len();
             let kept = filtered(machine, items, what, method == M::retainAll)?;
             let changed = kept.len() != before;
@@ -163,7 +167,7 @@ pub(crate) fn call(
                 [by] => (true, Some(by)),
                 _ => return Ok(None),
             };
-            let items = list.items.borrow().clone();
+            let items = machine.items(this)?;
             let sorted = iterable::sorted(machine, items, by)?;
             if !changes {
                 return machine.new_list(sorted).map(Some);
@@ -179,7 +183,7 @@ pub(crate) fn call(
                 [by] => (true, Some(by)),
                 _ => return Ok(None),
             };
-            let items = list.items.borrow().clone();
+            let items = machine.items(this)?;
             let unique = iterable::unique(machine, items, by)?;
             if !changes {
                 return machine.new_list(unique).map(Some);
@@ -188,6 +192,7 @@ pub(crate) fn call(
             this.clone()
         }
         (M::reverse, [Value::Bool(true)]) => {
+            moved(machine, list, 0)?;
             list.items.borrow_mut().reverse();
             this.clone()
         }
@@ -203,7 +208,7 @@ pub(crate) fn call(
         }
         (M::replaceAll, [by]) => {
             let by = closure_of(by, "replaceAll")?;
-            let items = list.items.borrow().clone();
+            let items = machine.items(this)?;
             let mut replaced = Vec::with_capacity(items.len());
             for item in items {
                 replaced.push(machine.call_closure(by, &[item])?);
@@ -223,18 +228,17 @@ pub(crate) fn call(
                     format!("fromIndex: {from}, toIndex: {to}, size: {}", items.len()),
                 ));
             };
+            machine.allocate_items(part.len())?;
             let part = part.to_vec();
             drop(items);
             machine.new_list(part)?
         }
         (M::asImmutable | M::asUnmodifiable, []) => {
-            let items = list.items.borrow().clone();
-            machine.allocate_items(items.len())?;
+            let items = machine.items(this)?;
             Value::List(Rc::new(List::new(items, ListKind::Frozen)))
         }
         (M::clone, []) => {
-            let items = list.items.borrow().clone();
-            machine.allocate_items(items.len())?;
+            let items = machine.items(this)?;
             Value::List(Rc::new(List::new(
                 items,
                 if list.kind == ListKind::Array { list.kind } else { ListKind::Plain },
@@ -300,7 +304,7 @@ pub(crate) fn call_set(
         }
         (M::remove, [item]) => {
             unfrozen(set)?;
-            Value::Bool(set.entries.borrow_mut().shift_remove(&Key(item.clone())).is_some())
+            Value::Bool(removed(machine, set, item)?.is_some())
         }
         (M::removeAll | M::retainAll | M::removeIf, [what]) => {
             unfrozen(set)?;
@@ -327,6 +331,18 @@ pub(crate) fn call_set(
         (M::union, [other]) => machine.binary(crate::syntax::Binary::Add, this, other)?,
         _ => return Ok(None),
     }))
+}
+
+/// Counts that the items from a place on move.
+fn moved(machine: &mut Machine<'_>, list: &List, from: usize) -> Run<()> {
+    let items = list.items.borrow().len().saturating_sub(from);
+    machine.step(items as u64 / MOVED_PER_STEP)
+}
+
+/// Takes an entry out of a map or a set; those behind it move.
+pub(crate) fn removed(machine: &mut Machine<'_>, map: &Map, key: &Value) -> Run<Option<Value>> {
+    machine.step(map.entries.borrow().len() as u64 / MOVED_PER_STEP)?;
+    Ok(map.entries.borrow_mut().shift_remove(&Key(key.clone())))
 }
 
 /// An exception for sets that cannot be changed.

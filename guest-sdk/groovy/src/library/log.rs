@@ -70,6 +70,7 @@ pub(crate) fn call(
         let shown = machine.text(&argument)?;
         let numbered = format!("{{{index}}}");
         if text.contains(&numbered) {
+            machine.allocate(text.matches(&numbered).count().saturating_mul(shown.len()))?;
             text = text.replace(&numbered, &shown);
         } else if text.contains("{}") {
             text = text.replacen("{}", &shown, 1);

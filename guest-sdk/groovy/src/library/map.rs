@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::list::unfrozen;
+use super::list::{removed, unfrozen};
 use super::{closure_of, iterable, whole_of};
 use crate::class::Builtin;
 use crate::machine::Machine;
@@ -84,10 +84,11 @@ pub(crate) fn call(
         (M::minus, [other]) => machine.combined(Binary::Subtract, this, other)?.unwrap_or_default(),
         (M::remove, [key]) => {
             unfrozen(map)?;
-            map.entries.borrow_mut().shift_remove(&Key(key.clone())).unwrap_or_default()
+            removed(machine, map, key)?.unwrap_or_default()
         }
         (M::containsKey, [key]) => Value::Bool(map.get(key).is_some()),
         (M::containsValue, [value]) => {
+            machine.allocate_items(map.entries.borrow().len())?;
             let values: Vec<Value> = map.entries.borrow().values().cloned().collect();
             Value::Bool(machine.contains(&values, value)?)
         }
@@ -367,8 +368,7 @@ fn each_pair(
 fn put_or_remove(machine: &mut Machine<'_>, map: &Rc<Map>, key: &Value, value: &Value) -> Run<()> {
     if value.is_null() {
         unfrozen(map)?;
-        map.entries.borrow_mut().shift_remove(&Key(key.clone()));
-        return Ok(());
+        return removed(machine, map, key).map(drop);
     }
     machine.map_put(map, key.clone(), value.clone()).map(drop)
 }

@@ -43,6 +43,7 @@ pub(crate) fn call(
             (M::getKey, []) => key.clone(),
             (M::getValue, []) => value.borrow().clone(),
             (M::setValue, [new]) => {
+                machine.watch_native(native, new)?;
                 let before = value.replace(new.clone());
                 machine.map_put(map, key.clone(), new.clone())?;
                 before
@@ -224,7 +225,7 @@ pub(crate) fn property(machine: &mut Machine<'_>, native: &Rc<Native>, name: &st
         }
         Native::Deletion { event_id, .. } if name == "eventId" => Ok(Some(event_id.clone())),
         Native::Binding if name != "variables" => Ok(machine.variable(name)),
-        Native::Matcher(matcher) if name == "count" => Ok(Some(Value::count(matcher.all()?.len()))),
+        Native::Matcher(matcher) if name == "count" => Ok(Some(Value::count(matcher.all(machine)?.len()))),
         _ => Ok(None),
     }
 }
@@ -294,11 +295,12 @@ fn builder(
             let length = count_of(machine, length, "a length")?;
             let text = content.borrow().clone();
             let missing = length.saturating_sub(text::length(&text));
-            machine.allocate(missing)?;
+            machine.allocate(missing.saturating_add(text.len()))?;
             *content.borrow_mut() = text::slice(&text, 0, length) + &"\0".repeat(missing);
             Value::Null
         }
         (M::reverse, []) => {
+            machine.step(content.borrow().len() as u64 / 16)?;
             let reversed: String = content.borrow().chars().rev().collect();
             *content.borrow_mut() = reversed;
             this.clone()
@@ -316,7 +318,7 @@ fn builder(
         }
         (M::deleteCharAt, [at]) => {
             let at = count_of(machine, at, "a position")?;
-            splice(machine, content, at, at + 1, "")?;
+            splice(machine, content, at, at.saturating_add(1), "")?;
             this.clone()
         }
         (M::replace, [from, to, part]) => {
@@ -328,7 +330,7 @@ fn builder(
         (M::setCharAt, [at, char]) => {
             let at = count_of(machine, at, "a position")?;
             let part = machine.text(char)?;
-            splice(machine, content, at, at + 1, &part)?;
+            splice(machine, content, at, at.saturating_add(1), &part)?;
             Value::Null
         }
         (M::putAt, [Value::Range(range), part]) => {

@@ -7,6 +7,7 @@ use num_traits::{Num, Signed, ToPrimitive};
 
 use super::{closure_of, count_of, format, whole_of};
 use crate::class::Builtin;
+use crate::debt;
 use crate::decimal::{Decimal, Rounding};
 use crate::machine::Machine;
 use crate::names::Method as M;
@@ -58,17 +59,21 @@ pub(crate) fn convert(value: &Value, class: Builtin) -> Option<Value> {
     })
 }
 
+/// Whole numbers in another radix are read up to this length.
+const DIGITS_MAX: usize = 4_096;
+
 /// A whole number written with digits of a radix.
 pub(crate) fn in_radix(text: &str, radix: i32) -> Run<BigInt> {
     let radix = u32::try_from(radix).ok().filter(|radix| (2..=36).contains(radix));
     let number =
-        radix.filter(|_| text.len() < 4096).and_then(|radix| BigInt::from_str_radix(text, radix).ok());
+        radix.filter(|_| text.len() < DIGITS_MAX).and_then(|radix| BigInt::from_str_radix(text, radix).ok());
     number.ok_or_else(|| super::text::not_a_number(text))
 }
 
 /// Digits of a radix.
 pub(crate) fn with_radix(number: &BigInt, radix: i32) -> String {
     let radix = u32::try_from(radix).ok().filter(|radix| (2..=36).contains(radix)).unwrap_or(10);
+    debt::digits(number.bits(), number.bits());
     number.to_str_radix(radix)
 }
 
@@ -110,7 +115,9 @@ fn scaled(machine: &mut Machine<'_>, number: &Decimal, scale: &Value, rounding: 
     }
     let scale = scale as i32;
     machine.allocate(scale.unsigned_abs() as usize)?;
-    Ok(Value::decimal(number.with_scale(scale, rounding)))
+    let scaled = number.with_scale(scale, rounding);
+    machine.allocate(number::size_of(&scaled))?;
+    Ok(Value::decimal(scaled))
 }
 
 /// Counting from a number to another.
@@ -166,6 +173,8 @@ pub(crate) fn call(
     method: M,
     arguments: &[Value],
 ) -> Run<Option<Value>> {
+    // Most answers are as long as the number itself.
+    machine.allocate(number::size(this))?;
     let double = || number::to_double(this).unwrap_or(f64::NAN);
     Ok(Some(match (method, arguments) {
         (M::toInteger | M::intValue, []) => convert(this, Builtin::Integer).unwrap_or_default(),
@@ -282,7 +291,9 @@ pub(crate) fn call(
                     let wide =
                         left.with_scale((*scale).clamp(0, 5_000) + 40 + right.scale().abs(), Rounding::Down);
                     let quotient = wide.divide(&right).unwrap_or(wide);
-                    Value::decimal(quotient.with_scale((*scale).clamp(-5_000, 5_000), rounding))
+                    let rounded = quotient.with_scale((*scale).clamp(-5_000, 5_000), rounding);
+                    machine.allocate(number::size_of(&rounded))?;
+                    Value::decimal(rounded)
                 }
                 (Some(_), Some(_)) => return Err(raise(Builtin::ArithmeticException, "/ by zero")),
                 _ => return Ok(None),
@@ -347,12 +358,18 @@ pub(crate) fn call(
         (M::isNaN, []) => Value::Bool(double().is_nan()),
         (M::isInfinite, []) => Value::Bool(double().is_infinite()),
         (M::gcd, [other]) => match (number::to_big(this), number::to_big(other)) {
-            (Some(left), Some(right)) => Value::Big(Rc::new(num_integer::Integer::gcd(&left, &right))),
+            (Some(left), Some(right)) => {
+                let bits = left.bits().max(right.bits());
+                machine.step(bits * (bits / 64) / 8)?;
+                Value::Big(Rc::new(num_integer::Integer::gcd(&left, &right)))
+            }
             _ => return Ok(None),
         },
         (M::isProbablePrime, [_]) => match this {
             Value::Big(number) => {
-                machine.step(number.bits() * number.bits() / 8)?;
+                // Twelve powers, each as many products as the number has bits.
+                let digits = number.bits() / 64 + 1;
+                machine.step(number.bits() * digits * digits)?;
                 Value::Bool(is_prime(number))
             }
             _ => return Ok(None),

@@ -100,7 +100,9 @@ pub(crate) fn call_matcher(
         (M::find, []) => Value::Bool(matcher.find()?),
         (M::find, [Value::Int(from)]) => {
             let from = usize::try_from(*from).unwrap_or(0);
-            matcher.state.borrow_mut().next = from;
+            let is_within = from <= text::length(text);
+            matcher.state.borrow_mut().next =
+                if is_within { text::byte_at(text, from) } else { text.len() + 1 };
             Value::Bool(matcher.find()?)
         }
         (M::matches | M::lookingAt, []) => {
@@ -141,7 +143,7 @@ pub(crate) fn call_matcher(
         }
         (M::groupCount, []) => Value::count(matcher.pattern.group_count()),
         (M::hasGroup, []) => Value::Bool(matcher.pattern.group_count() > 0),
-        (M::getCount | M::size | M::count, []) => Value::count(matcher.all()?.len()),
+        (M::getCount | M::size | M::count, []) => Value::count(matcher.all(machine)?.len()),
         (M::reset, [] | [_]) => {
             *matcher.state.borrow_mut() = Search::default();
             if let [value] = arguments {

@@ -1,5 +1,6 @@
 //! Methods of texts. Positions count UTF-16 units, as in Java.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::{closure_of, codec, count_of, format, iterable, whole_of};
@@ -29,7 +30,7 @@ pub(crate) fn char_at(text: &str, index: usize) -> Option<char> {
 }
 
 /// The byte at which a position lies.
-fn byte_at(text: &str, index: usize) -> usize {
+pub(crate) fn byte_at(text: &str, index: usize) -> usize {
     if text.is_ascii() {
         return index.min(text.len());
     }
@@ -129,6 +130,7 @@ fn split(machine: &mut Machine<'_>, text: &str, by: &Value, limit: i64) -> Run {
             if limit_reached(&parts) {
                 break;
             }
+            machine.allocate_items(1)?;
             parts.push(text.get(from..at).unwrap_or_default());
             from = at + found.len();
         }
@@ -139,6 +141,7 @@ fn split(machine: &mut Machine<'_>, text: &str, by: &Value, limit: i64) -> Run {
             let Some(groups) = pattern.find(text, search)? else { break };
             let Some((start, end)) = groups.first().copied().flatten() else { break };
             search = pattern::after(text, (start, end));
+            machine.allocate_items(1)?;
             // An empty match at the beginning, or at the end, splits nothing.
             if end == 0 || (start == end && start == text.len()) {
                 if search > text.len() {
@@ -173,12 +176,22 @@ fn array_of(machine: &mut Machine<'_>, parts: &[&str]) -> Run {
     Ok(Value::array(items))
 }
 
+/// Replaces a text wherever it is found.
+fn replaced_by(machine: &mut Machine<'_>, text: &str, from: &str, to: &str) -> Run<String> {
+    let times = if from.is_empty() { text.len() + 1 } else { text.matches(from).count() };
+    machine.allocate(to.len().saturating_mul(times).saturating_add(text.len()))?;
+    Ok(text.replace(from, to))
+}
+
 /// Replaces matches by what a closure answers for their groups, or by a text with references.
 fn replace(machine: &mut Machine<'_>, text: &Rc<str>, by: &Value, with: &Value, all: bool) -> Run {
     let pattern = pattern_of(machine, by)?;
     machine.step(text.len() as u64)?;
-    let found =
-        if all { pattern::all(&pattern, text)? } else { pattern.find(text, 0)?.into_iter().collect() };
+    let found = if all {
+        pattern::all(machine, &pattern, text)?
+    } else {
+        pattern.find(text, 0)?.into_iter().collect()
+    };
     let mut to = String::with_capacity(text.len());
     let mut from = 0;
     let replacement = match with {
@@ -189,6 +202,7 @@ fn replace(machine: &mut Machine<'_>, text: &Rc<str>, by: &Value, with: &Value, 
         let Some((start, end)) = groups.first().copied().flatten() else { continue };
         to.push_str(text.get(from..start).unwrap_or_default());
         from = end;
+        let before = to.len();
         match with {
             Value::Closure(closure) => {
                 let answer = call_with_groups(machine, closure, text, &groups)?;
@@ -196,7 +210,7 @@ fn replace(machine: &mut Machine<'_>, text: &Rc<str>, by: &Value, with: &Value, 
             }
             _ => pattern::expand(&pattern, text, &groups, &replacement, &mut to)?,
         }
-        machine.allocate(replacement.len())?;
+        machine.allocate(to.len() - before)?;
     }
     to.push_str(text.get(from..).unwrap_or_default());
     machine.new_text(to)
@@ -252,7 +266,14 @@ fn padded(
 }
 
 /// Lines, with `\n`, `\r\n` or `\r` at their ends.
-fn lines(text: &str) -> Vec<String> {
+fn lines(machine: &mut Machine<'_>, text: &str) -> Run<Vec<String>> {
+    let ends = text.bytes().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
+    machine.allocate(text.len())?;
+    machine.allocate_items(ends)?;
+    Ok(lines_of(text))
+}
+
+fn lines_of(text: &str) -> Vec<String> {
     let normal = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut lines: Vec<String> = normal.split('\n').map(str::to_owned).collect();
     if lines.last().is_some_and(String::is_empty) {
@@ -280,12 +301,8 @@ fn strip_margin(text: &str, margin: char) -> String {
     stripped.join("\n")
 }
 
-fn tokens(text: &str, separators: &str) -> Vec<String> {
-    text.split(|char| separators.contains(char)).filter(|part| !part.is_empty()).map(str::to_owned).collect()
-}
-
-fn list_of(machine: &mut Machine<'_>, parts: Vec<String>) -> Run {
-    let mut items = Vec::with_capacity(parts.len());
+fn list_of(machine: &mut Machine<'_>, parts: impl Iterator<Item = impl AsRef<str>>) -> Run {
+    let mut items = Vec::new();
     for part in parts {
         items.push(machine.new_text(part)?);
     }
@@ -315,7 +332,12 @@ pub(crate) fn call(
     arguments: &[Value],
 ) -> Run<Option<Value>> {
     let this = || Value::Text(Rc::clone(text));
-    machine.step(text.len() as u64 / 256)?;
+    let bytes_per_step = match method {
+        M::length | M::size | M::isEmpty | M::charAt | M::substring | M::contains | M::indexOf => 256,
+        M::md5 | M::sha256 | M::digest => 4,
+        _ => 64,
+    };
+    machine.step(text.len() as u64 / bytes_per_step)?;
     Ok(Some(match (method, arguments) {
         (M::length | M::size, []) => Value::count(length(text)),
         (M::trim, []) => {
@@ -496,16 +518,14 @@ pub(crate) fn call(
             let mut replaced = text.to_string();
             for (from, to) in entries {
                 let (from, to) = (machine.text(&from)?, machine.text(&to)?);
-                replaced = replaced.replace(&*from, &to);
-                machine.allocate(replaced.len())?;
+                replaced = replaced_by(machine, &replaced, &from, &to)?;
             }
             machine.new_text(replaced)?
         }
         (M::replace, [from, to]) => {
             let (from, to) = (machine.text(from)?, machine.text(to)?);
-            let times = if from.is_empty() { text.len() + 1 } else { text.matches(&*from).count() };
-            machine.allocate(to.len().saturating_mul(times) + text.len())?;
-            machine.new_text(text.replace(&*from, &to))?
+            let replaced = replaced_by(machine, text, &from, &to)?;
+            machine.new_text(replaced)?
         }
         (M::replaceAll, [by, with]) => replace(machine, text, by, with, true)?,
         (M::replaceFirst, [by, with]) => replace(machine, text, by, with, false)?,
@@ -531,27 +551,28 @@ pub(crate) fn call(
         }
         (M::findAll, [by]) if !matches!(by, Value::Closure(_)) => {
             let pattern = pattern_of(machine, by)?;
-            let found = pattern::all(&pattern, text)?;
+            let found = pattern::all(machine, &pattern, text)?;
             let whole = |groups: &pattern::Groups| groups.first().copied().flatten();
             let parts = found.iter().filter_map(whole).filter_map(|(from, to)| text.get(from..to));
-            list_of(machine, parts.map(str::to_owned).collect())?
+            list_of(machine, parts)?
         }
         (M::findAll, [by, Value::Closure(closure)]) => {
             let pattern = pattern_of(machine, by)?;
             let mut answers = Vec::new();
-            for groups in pattern::all(&pattern, text)? {
+            for groups in pattern::all(machine, &pattern, text)? {
                 answers.push(call_with_groups(machine, closure, text, &groups)?);
             }
             machine.new_list(answers)?
         }
         (M::eachMatch, [by, Value::Closure(closure)]) => {
             let pattern = pattern_of(machine, by)?;
-            for groups in pattern::all(&pattern, text)? {
+            for groups in pattern::all(machine, &pattern, text)? {
                 call_with_groups(machine, closure, text, &groups)?;
             }
             this()
         }
         (M::split, []) => {
+            machine.allocate_items(text.len() / 2)?;
             let parts: Vec<&str> = text.split_whitespace().collect();
             array_of(machine, &parts)?
         }
@@ -560,13 +581,17 @@ pub(crate) fn call(
             let limit = whole_of(machine, limit)?;
             split(machine, text, by, limit)?
         }
-        (M::tokenize, []) => list_of(machine, text.split_whitespace().map(str::to_owned).collect())?,
+        (M::tokenize, []) => list_of(machine, text.split_whitespace())?,
         (M::tokenize, [separators]) => {
             let separators = machine.text(separators)?;
-            list_of(machine, tokens(text, &separators))?
+            machine.step((text.len() as u64).saturating_mul(separators.len() as u64) / 16)?;
+            let parts = text.split(|char| separators.contains(char)).filter(|part| !part.is_empty());
+            list_of(machine, parts)?
         }
-        (M::readLines, []) => list_of(machine, lines(text))?,
-        (M::lines, []) => list_of(machine, lines(text))?,
+        (M::readLines | M::lines, []) => {
+            let lines = lines(machine, text)?;
+            list_of(machine, lines.iter())?
+        }
         (M::eachLine, [closure]) | (M::eachLine, [Value::Int(_), closure]) => {
             let closure = closure_of(closure, "eachLine")?;
             let mut number = match arguments {
@@ -574,7 +599,7 @@ pub(crate) fn call(
                 _ => 0,
             };
             let mut answer = Value::Null;
-            for line in lines(text) {
+            for line in lines(machine, text)? {
                 let line = machine.new_text(line)?;
                 answer = if machine.parameter_count(closure) == 2 {
                     machine.call_closure(closure, &[line, Value::Int(number)])?
@@ -598,7 +623,7 @@ pub(crate) fn call(
         (M::splitEachLine, [by, closure]) => {
             let closure = closure_of(closure, "splitEachLine")?;
             let mut answer = Value::Null;
-            for line in lines(text) {
+            for line in lines(machine, text)? {
                 let parts = split(machine, &line, by, 0)?;
                 let parts = machine.items(&parts)?;
                 let parts = machine.new_list(parts)?;
@@ -610,7 +635,10 @@ pub(crate) fn call(
         (M::padRight, _) => return padded(machine, text, arguments, false, true),
         (M::center, _) => return padded(machine, text, arguments, true, true),
         (M::reverse, []) => machine.new_text(text.chars().rev().collect::<String>())?,
-        (M::stripIndent, []) => machine.new_text(strip_indent(text))?,
+        (M::stripIndent, []) => {
+            machine.allocate_items(text.matches('\n').count() * 2)?;
+            machine.new_text(strip_indent(text))?
+        }
         (M::stripMargin, []) => machine.new_text(strip_margin(text, '|'))?,
         (M::stripMargin, [margin]) => {
             let margin = machine.text(margin)?;
@@ -703,6 +731,10 @@ pub(crate) fn call(
         }
         (M::tr, [from, to]) => {
             let (from, to) = (machine.text(from)?, machine.text(to)?);
+            let ranges = from.matches('-').count() + to.matches('-').count();
+            machine
+                .allocate_items((from.len() + to.len()).saturating_add(ranges.saturating_mul(RANGE_MAX)))?;
+            machine.step(text.len() as u64 / 4)?;
             machine.new_text(translated(text, &from, &to))?
         }
         (M::negative, _) => return Ok(None),
@@ -799,6 +831,9 @@ fn shifted(machine: &mut Machine<'_>, text: &str, up: bool) -> Run {
     machine.new_text(chars.into_iter().collect::<String>())
 }
 
+/// Characters of a range.
+const RANGE_MAX: usize = 1 << 12;
+
 /// Characters replaced one by one, with ranges such as `a-z`.
 fn translated(text: &str, from: &str, to: &str) -> String {
     let expanded = |set: &str| -> Vec<char> {
@@ -807,7 +842,7 @@ fn translated(text: &str, from: &str, to: &str) -> String {
         while let Some(first) = chars.get(index) {
             match (chars.get(index + 1), chars.get(index + 2)) {
                 (Some('-'), Some(last)) if first <= last => {
-                    all.extend((*first..=*last).take(1 << 12));
+                    all.extend((*first..=*last).take(RANGE_MAX));
                     index += 3;
                 }
                 _ => {
@@ -819,9 +854,13 @@ fn translated(text: &str, from: &str, to: &str) -> String {
         all
     };
     let (from, to) = (expanded(from), expanded(to));
+    let mut places = HashMap::with_capacity(from.len());
+    for (index, char) in from.into_iter().enumerate() {
+        places.entry(char).or_insert(index);
+    }
     text.chars()
-        .map(|char| match from.iter().position(|known| *known == char) {
-            Some(index) => to.get(index).or_else(|| to.last()).copied().unwrap_or(char),
+        .map(|char| match places.get(&char) {
+            Some(index) => to.get(*index).or_else(|| to.last()).copied().unwrap_or(char),
             None => char,
         })
         .collect()
@@ -844,6 +883,6 @@ mod tests {
     fn helpers() {
         assert_eq!(strip_indent("  a\n    b\n"), "a\n  b\n");
         assert_eq!(translated("hello", "a-y", "b-z"), "ifmmp");
-        assert_eq!(lines("a\r\nb\rc\n"), ["a", "b", "c"]);
+        assert_eq!(lines_of("a\r\nb\rc\n"), ["a", "b", "c"]);
     }
 }

@@ -19,6 +19,9 @@ const NANOS_PER_DAY: i64 = SECONDS_PER_DAY * NANOS_PER_SECOND;
 /// Years beyond this are refused.
 const YEAR_MAX: i64 = 999_999;
 
+/// Letters of a pattern in a row: a number has at most 18 digits.
+const WIDTH_MAX: usize = 18;
+
 const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -52,7 +55,7 @@ const UNITS: [(&str, i64, i64); 12] = [
 ];
 
 /// Something of time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Moment {
     /// Milliseconds since the epoch.
     Date(i64),
@@ -93,7 +96,7 @@ pub(crate) enum Moment {
 }
 
 /// A zone with a fixed offset.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Zone {
     name: Rc<str>,
     seconds: i64,
@@ -212,7 +215,7 @@ fn plus_months(days: i64, months: i64) -> Run<i64> {
 
 /// Days within bounds.
 fn in_bounds(days: i64) -> Run<i64> {
-    if days.abs() > YEAR_MAX * 366 {
+    if days.unsigned_abs() > YEAR_MAX.unsigned_abs() * 366 {
         return Err(raise(Builtin::DateTimeException, "the date lies too far away"));
     }
     Ok(days)
@@ -392,6 +395,9 @@ impl Moment {
             while chars.peek() == Some(&char) {
                 chars.next();
                 width += 1;
+            }
+            if width > WIDTH_MAX {
+                return Err(invalid(format!("a pattern repeats {char} more than {WIDTH_MAX} times")));
             }
             self.format_field(char, width, &mut to)?;
         }
@@ -834,7 +840,8 @@ pub(crate) fn call_calendar(
         (M::set, [year, month, day, time @ ..]) => {
             let (year, month, day) =
                 (whole_of(machine, year)?, whole_of(machine, month)?, whole_of(machine, day)?);
-            let mut total = checked_days(year, month + 1, day)? * MS_PER_DAY + ms.get().rem_euclid(1000);
+            let mut total =
+                checked_days(year, month.saturating_add(1), day)? * MS_PER_DAY + ms.get().rem_euclid(1000);
             for (value, unit) in time.iter().zip([3_600_000, 60_000, 1000]) {
                 total = total.saturating_add(whole_of(machine, value)?.saturating_mul(unit));
             }
@@ -871,6 +878,9 @@ pub(crate) fn call_calendar(
         _ => return Ok(None),
     }))
 }
+
+/// Characters of the longest name of a month or a day.
+const LONGEST_NAME: usize = 9;
 
 /// Reads a text by its pattern.
 struct Parse<'a> {
@@ -930,7 +940,7 @@ impl Parse<'_> {
     }
 
     fn word(&mut self, names: &[&str]) -> Option<i64> {
-        let rest = self.rest().to_lowercase();
+        let rest: String = self.rest().chars().take(LONGEST_NAME).collect::<String>().to_ascii_lowercase();
         let (index, length) = names.iter().enumerate().find_map(|(index, name)| {
             let name = name.to_lowercase();
             let short = name.get(..3)?;
@@ -982,7 +992,7 @@ impl Parse<'_> {
                 read.has_time = true;
             }
             'a' => {
-                let rest = self.rest().to_lowercase();
+                let rest: String = self.rest().chars().take(2).collect::<String>().to_ascii_lowercase();
                 read.half = Some(rest.starts_with("pm"));
                 if !rest.starts_with("pm") && !rest.starts_with("am") {
                     return None;
@@ -1035,6 +1045,7 @@ fn parse(text: &str, pattern: &str, class: Builtin) -> Run<Read> {
                     chars.next();
                     width += 1;
                 }
+                let width = width.min(WIDTH_MAX);
                 let adjacent = chars.peek().is_some_and(char::is_ascii_alphabetic);
                 let before = parse.at;
                 if parse.field(char, width, adjacent, &mut read).is_none() {
@@ -1124,7 +1135,7 @@ fn moment_from(read: &Read, class: Builtin) -> Run<Moment> {
     let nanos = checked_nanos(hour % 24, read.minute, read.second, read.nano)?;
     let year = read.year.unwrap_or(1970);
     let days = || match read.day_of_year {
-        Some(day) => Ok(days_of(year, 1, 1) + day - 1),
+        Some(day) => Ok(checked_days(year, 1, 1)? + day - 1),
         None => checked_days(year, read.month.unwrap_or(1), read.day.unwrap_or(1)),
     };
     let offset = read.zone.as_ref().map_or(0, |zone| zone.seconds);
@@ -1396,7 +1407,9 @@ pub(crate) fn call_static(
             made(moment_from(&read, class)?)
         }
         (Builtin::Date, M::from) if count == 1 => match moment_of(&arguments[0]).and_then(Moment::instant) {
-            Some((seconds, nanos)) => made(Moment::Date(seconds.saturating_mul(1000) + nanos / 1_000_000)),
+            Some((seconds, nanos)) => {
+                made(Moment::Date(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000)))
+            }
             None => Ok(None),
         },
         _ => Ok(None),
@@ -1438,7 +1451,7 @@ fn parse_duration(text: &str) -> Option<i128> {
                     _ => return None,
                 };
                 let amount: f64 = std::mem::take(&mut digits).parse().ok()?;
-                total += (amount * unit as f64) as i128;
+                total = total.saturating_add((amount * unit as f64) as i128);
             }
             _ => return None,
         }
@@ -1603,7 +1616,7 @@ fn call_duration(
 ) -> Run<Option<Value>> {
     let other = arguments.first().and_then(moment_of);
     Ok(Some(match (method, other) {
-        (M::toMillis, None) => Value::Long(seconds.saturating_mul(1000) + nanos / 1_000_000),
+        (M::toMillis, None) => Value::Long(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000)),
         (M::toNanos, None) => Value::Long(seconds.saturating_mul(NANOS_PER_SECOND).saturating_add(nanos)),
         (M::getSeconds | M::toSeconds, None) => Value::Long(seconds),
         (M::toMinutes, None) => Value::Long(seconds / 60),
@@ -1690,9 +1703,9 @@ fn call_point(
         (M::isAfter | M::after, [_]) => Ok(order.map(|order| Value::Bool(order.is_gt()))),
         (M::isEqual | M::equals, [_]) => Ok(Some(Value::Bool(order == Some(Ordering::Equal)))),
         (M::compareTo, [_]) => Ok(order.map(|order| Value::Int(order as i32))),
-        (M::getTime | M::toEpochMilli, []) => Ok(this
-            .instant()
-            .map(|(seconds, nanos)| Value::Long(seconds.saturating_mul(1000) + nanos / 1_000_000))),
+        (M::getTime | M::toEpochMilli, []) => Ok(this.instant().map(|(seconds, nanos)| {
+            Value::Long(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000))
+        })),
         (M::getEpochSecond | M::toEpochSecond, []) => {
             Ok(this.instant().map(|(seconds, _)| Value::Long(seconds)))
         }
@@ -1765,7 +1778,9 @@ fn call_point(
             _ => Ok(None),
         },
         (M::toDate, []) => match this.instant() {
-            Some((seconds, nanos)) => made(Moment::Date(seconds.saturating_mul(1000) + nanos / 1_000_000)),
+            Some((seconds, nanos)) => {
+                made(Moment::Date(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000)))
+            }
             None => Ok(None),
         },
         (M::atStartOfDay, []) => match days {
@@ -1827,7 +1842,7 @@ fn call_point(
                 M::withYear => checked_days(value, month, day.min(days_in_month(value, month)))?,
                 M::withMonth => checked_days(year, value, day.min(days_in_month(year, value)))?,
                 M::withDayOfMonth => checked_days(year, month, value)?,
-                _ => days_of(year, 1, 1).saturating_add(value - 1),
+                _ => days_of(year, 1, 1).saturating_add(value.saturating_sub(1)),
             };
             made(this.with(days, nanos.unwrap_or(0))?)
         }
@@ -1876,7 +1891,7 @@ fn call_point(
             }
             (Some(Moment::Period { months, days }), _) => {
                 let sign = if method == M::plus { 1 } else { -1 };
-                made(this.plus(0, 1, months * sign)?.plus(NANOS_PER_DAY, 0, days * sign)?)
+                made(this.plus(0, 1, months * sign)?.plus(NANOS_PER_DAY, 0, days.saturating_mul(sign))?)
             }
             (Some(other), Moment::Date(_) | Moment::LocalDate(_)) if method == M::minus => {
                 Ok(Some(Value::whole(units_between(other, this, "DAYS")?)))
@@ -1934,7 +1949,7 @@ fn call_point(
             let closure = super::closure_of(closure, "upto")?;
             let steps = units_between(this, last, "DAYS")?;
             let step = if method == M::upto { 1 } else { -1 };
-            let count = count_of(machine, &Value::Long(steps * step), "days to go")?;
+            let count = count_of(machine, &Value::Long(steps.saturating_mul(step)), "days to go")?;
             for index in 0..=count as i64 {
                 let moved = this.plus(NANOS_PER_DAY, 0, index * step)?;
                 machine.call_closure(closure, &[Value::native(Native::Moment(moved))])?;

@@ -7,7 +7,8 @@ use super::Machine;
 use super::invoke::cost;
 use super::property::missing_property;
 use crate::class::{Builtin, Class};
-use crate::raise::{Run, raise};
+use crate::debt;
+use crate::raise::{EXCEPTION_BYTES, Run, raise};
 use crate::syntax::{ClassDef, Function, MethodName, Type};
 use crate::value::{Object, Throwable, Value};
 
@@ -37,6 +38,7 @@ impl Machine<'_> {
 
     fn create_builtin(&mut self, class: Builtin, arguments: &[Value]) -> Run {
         if class.is(Builtin::Throwable) {
+            debt::bytes(EXCEPTION_BYTES);
             let object = Rc::new(Object {
                 class: Class::Builtin(class),
                 fields: RefCell::default(),

@@ -356,11 +356,12 @@ impl Machine<'_> {
 
     fn closure(&mut self, function: &Rc<Function>) -> Value {
         let base = self.frame.base;
-        let captured = function
+        let captured: Vec<Value> = function
             .captures
             .iter()
             .map(|(outer, _)| self.stack.get(base + *outer as usize).cloned().unwrap_or_default())
             .collect();
+        crate::debt::bytes((size_of::<Closure>() + captured.len() * size_of::<Value>()) as u64);
         Value::Closure(Rc::new(Closure {
             code: Code::Function { function: Rc::clone(function), captured },
             this: self.frame.this.clone(),

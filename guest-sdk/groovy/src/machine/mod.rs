@@ -22,18 +22,22 @@ use std::rc::{Rc, Weak};
 use indexmap::IndexMap;
 
 use crate::class::{Builtin, Class};
+use crate::debt;
 use crate::host::Host;
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::raise::{Raise, Run, raise};
 use crate::syntax::{Function, Program};
-use crate::value::{Closure, Entries, Key, List, ListKind, Map, MapKind, Object, Shared, Value};
+use crate::value::{Closure, Entries, Key, List, ListKind, Map, MapKind, Native, Object, Shared, Value};
 
 pub(crate) use coerce::instance_of;
 pub(crate) use property::{accessor, bounds, missing_property};
 
 /// Compiled expressions that are kept between records.
-const PATTERNS_MAX: usize = 128;
+const PATTERNS_MAX: usize = 64;
+
+/// What a compiled expression takes in bytes, roughly.
+const PATTERN_BYTES: usize = 8 << 10;
 
 /// What a call takes from the depth beside the expressions in it.
 const CALL_DEPTH: u32 = 3;
@@ -42,7 +46,10 @@ const CALL_DEPTH: u32 = 3;
 const ITEM_BYTES: usize = 24;
 
 /// What an entry of a map takes in bytes, roughly.
-const ENTRY_BYTES: usize = 96;
+pub(crate) const ENTRY_BYTES: usize = 96;
+
+/// Items that are moved by a place in one step, to make room or to close a gap.
+pub(crate) const MOVED_PER_STEP: u64 = 8;
 
 /// Compiled expressions by their source and flags.
 type Patterns = HashMap<(Rc<str>, i32), Rc<Pattern>>;
@@ -71,6 +78,7 @@ enum Watched {
     Object(Weak<Object>),
     Shared(Weak<Shared>),
     Closure(Weak<Closure>),
+    Native(Weak<Native>),
 }
 
 /// A running script.
@@ -99,6 +107,7 @@ impl<'a> Machine<'a> {
         host: &'a mut dyn Host,
         limits: Limits,
     ) -> Self {
+        debt::take();
         let frame = Frame {
             base: 0,
             function: Rc::clone(&program.main),
@@ -156,29 +165,54 @@ impl<'a> Machine<'a> {
         answer
     }
 
-    /// Counts work.
+    /// Counts work, and what was noted since the last time.
     pub(crate) fn step(&mut self, steps: u64) -> Run<()> {
+        if debt::is_open() {
+            self.pay()?;
+        }
         match self.steps_left.checked_sub(steps) {
             Some(left) => {
                 self.steps_left = left;
                 Ok(())
             }
-            None => {
-                self.steps_left = 0;
-                Err(Raise::exhausted(
-                    "java.util.concurrent.TimeoutException",
-                    "the script took more steps for one record than it is given; look for a loop without end, or do less per record",
-                ))
-            }
+            None => Err(self.out_of_steps()),
         }
+    }
+
+    /// Counts what was noted.
+    #[inline(never)]
+    fn pay(&mut self) -> Run<()> {
+        let (steps, bytes) = debt::take();
+        self.hold(bytes)?;
+        match self.steps_left.checked_sub(steps) {
+            Some(left) if steps < debt::STEPS_MAX => {
+                self.steps_left = left;
+                Ok(())
+            }
+            _ => Err(self.out_of_steps()),
+        }
+    }
+
+    #[cold]
+    fn out_of_steps(&mut self) -> Box<Raise> {
+        self.steps_left = 0;
+        Raise::exhausted(
+            "java.util.concurrent.TimeoutException",
+            "the script took more steps for one record than it is given; look for a loop without end, or do less per record",
+        )
     }
 
     /// Counts memory, and the work to fill it.
     pub(crate) fn allocate(&mut self, bytes: usize) -> Run<()> {
-        match self.bytes_left.checked_sub(bytes as u64) {
+        self.hold(bytes as u64)?;
+        self.step(bytes as u64 / 64)
+    }
+
+    fn hold(&mut self, bytes: u64) -> Run<()> {
+        match self.bytes_left.checked_sub(bytes) {
             Some(left) => {
                 self.bytes_left = left;
-                self.step(bytes as u64 / 64)
+                Ok(())
             }
             None => {
                 self.bytes_left = 0;
@@ -218,6 +252,7 @@ impl<'a> Machine<'a> {
     pub(crate) fn new_set(&mut self, items: Vec<Value>, kind: MapKind) -> Run {
         self.allocate(items.len().saturating_mul(ENTRY_BYTES) + ENTRY_BYTES)?;
         let set = Value::set(items, kind);
+        self.step(1)?;
         if let (MapKind::Sorted, Value::Set(set)) = (kind, &set) {
             self.sort_keys(set)?;
         }
@@ -231,6 +266,7 @@ impl<'a> Machine<'a> {
             return Ok(Rc::clone(pattern));
         }
         self.step(1_000 + source.len() as u64 * 20)?;
+        self.allocate(PATTERN_BYTES + source.len() * 64)?;
         let pattern = Rc::new(Pattern::compile(source, flags)?);
         let mut patterns = self.caches.patterns.borrow_mut();
         // A script has few literals; one that computes expressions starts over now and then.
@@ -308,6 +344,7 @@ impl<'a> Machine<'a> {
             let Some(other) = key_at(middle) else { break };
             if self.compare(&other, &key)?.is_gt() { high = middle } else { low = middle + 1 }
         }
+        self.step((last - low.min(last)) as u64 / MOVED_PER_STEP)?;
         let mut entries = map.entries.borrow_mut();
         if last < entries.len() && low <= last {
             entries.move_index(last, low);
@@ -369,6 +406,15 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// An object of the library gets a value.
+    pub(crate) fn watch_native(&mut self, native: &Rc<Native>, value: &Value) -> Run<()> {
+        if value.is_container() {
+            self.allocate(ITEM_BYTES)?;
+            self.watched.push(Watched::Native(Rc::downgrade(native)));
+        }
+        Ok(())
+    }
+
     /// A class in the script by its index.
     fn statics_of(&mut self, index: usize) -> Option<Rc<Object>> {
         self.statics.get(index).cloned().flatten()
@@ -395,6 +441,11 @@ impl Drop for Machine<'_> {
                         }
                     }
                 }
+                Watched::Native(native) => match native.upgrade().as_deref() {
+                    Some(Native::JsonBuilder(builder)) => drop(builder.content.take()),
+                    Some(Native::Entry { value, .. }) => drop(value.take()),
+                    _ => {}
+                },
                 Watched::Shared(shared) => drop(shared.upgrade().map(|shared| shared.value.take())),
                 Watched::Closure(closure) => {
                     if let Some(closure) = closure.upgrade() {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::{Machine, instance_of};
+use super::{ENTRY_BYTES, Machine, instance_of};
 use crate::class::Builtin;
 use crate::pattern::Matcher;
 use crate::raise::{Run, raise};
@@ -133,6 +133,7 @@ impl Machine<'_> {
                 self.new_set(items, set.kind)?
             }
             (Binary::Add, Value::Map(map), Value::Map(other)) => {
+                self.allocate(ENTRY_BYTES * (map.entries.borrow().len() + other.entries.borrow().len()))?;
                 let mut entries = map.entries.borrow().clone();
                 entries
                     .extend(other.entries.borrow().iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -150,6 +151,7 @@ impl Machine<'_> {
                     },
                     _ => self.text(right)?,
                 };
+                self.step(text.len() as u64 / 64)?;
                 self.new_text(text.replacen(&*part, "", 1))?
             }
             (Binary::Subtract, Value::List(_) | Value::Range(_), _) => {
@@ -164,16 +166,16 @@ impl Machine<'_> {
             }
             (Binary::Subtract, Value::Map(map), Value::Map(other)) => {
                 let mut entries = map.entries.borrow().clone();
-                let mut gone = Vec::new();
+                let mut stays = Vec::with_capacity(entries.len());
                 for (key, value) in &entries {
                     let same = other.entries.borrow().get(key).cloned();
-                    if let Some(same) = same {
-                        if self.equal(&same, value)? {
-                            gone.push(key.clone());
-                        }
-                    }
+                    stays.push(match same {
+                        Some(same) => !self.equal(&same, value)?,
+                        None => true,
+                    });
                 }
-                entries.retain(|key, _| !gone.contains(key));
+                let mut stays = stays.into_iter();
+                entries.retain(|_, _| stays.next().unwrap_or(true));
                 self.new_map(entries)?
             }
             (Binary::Multiply, Value::Text(text), count) if count.is_number() => {
@@ -283,12 +285,12 @@ impl Machine<'_> {
     /// `left == right`
     pub(crate) fn equal(&mut self, left: &Value, right: &Value) -> Run<bool> {
         Ok(match (left, right) {
-            (Value::Text(left), Value::Text(right)) => left == right,
+            (Value::Text(left), Value::Text(right)) => crate::compare::same_text(left, right),
             (Value::Int(left), Value::Int(right)) => left == right,
             (Value::Null, Value::Null) => true,
             (Value::Null, _) | (_, Value::Null) => false,
             (Value::GString(left) | Value::Text(left), Value::GString(right) | Value::Text(right)) => {
-                left == right
+                crate::compare::same_text(left, right)
             }
             (Value::Bool(left), Value::Bool(right)) => left == right,
             (Value::Char(char), Value::Text(text)) | (Value::Text(text), Value::Char(char)) => {
@@ -508,11 +510,7 @@ impl Machine<'_> {
             Value::Native(native) => match &**native {
                 Native::StringBuilder(text, _) => !text.borrow().is_empty(),
                 Native::LazyText(_) => !self.text(value)?.is_empty(),
-                Native::Matcher(matcher) => {
-                    let found = !matcher.all()?.is_empty();
-                    self.step(matcher.text.len() as u64)?;
-                    found
-                }
+                Native::Matcher(matcher) => matcher.pattern.find(&matcher.text, 0)?.is_some(),
                 Native::Iterator(items) => items.next.get() < items.items.len(),
                 _ => true,
             },

@@ -702,7 +702,7 @@ impl Machine<'_> {
                     items.items.get(from..).unwrap_or_default().to_vec()
                 }
                 Native::Matcher(matcher) => {
-                    let all = matcher.all()?;
+                    let all = matcher.all(self)?;
                     let mut found = Vec::with_capacity(all.len());
                     for groups in all {
                         found.push(crate::library::regex::groups(self, &matcher.text, &groups)?);

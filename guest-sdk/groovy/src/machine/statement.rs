@@ -4,9 +4,13 @@ use std::rc::Rc;
 
 use super::{Machine, Watched, instance_of};
 use crate::class::Builtin;
+use crate::debt;
 use crate::raise::{Raise, Reason, Run, raise};
 use crate::syntax::{Catch, Declared, Expr, Statement, StatementKind, Switch};
 use crate::value::{ListKind, Shared, Value};
+
+/// What a line of a trace takes in bytes.
+const FRAME_BYTES: u64 = 24;
 
 /// How a statement ends.
 #[derive(Debug)]
@@ -322,6 +326,7 @@ impl Machine<'_> {
         let Some(catch) = catches.iter().find(|catch| takes(catch)) else { return Err(raise) };
         if let Some(throwable) = &object.throwable {
             if throwable.trace.borrow().is_empty() {
+                debt::bytes(FRAME_BYTES * (raise.frames.len() as u64 + 1));
                 *throwable.trace.borrow_mut() = raise.trace(&self.frame.function.name);
             }
         }

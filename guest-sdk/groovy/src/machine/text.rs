@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Machine;
 use crate::class::Class;
+use crate::debt;
 use crate::raise::Run;
 use crate::syntax::MethodName;
 use crate::value::{Native, Object, Value};
@@ -42,11 +43,13 @@ impl Machine<'_> {
             Value::Float(number) => to.push_str(&crate::show::float(*number)),
             Value::Double(number) => to.push_str(&crate::show::double(*number)),
             Value::Big(number) => {
-                self.step(number.bits() / 16)?;
+                debt::digits(number.bits(), number.bits());
+                self.allocate(usize::try_from(number.bits() / 3).unwrap_or(usize::MAX))?;
                 let _ = write!(to, "{number}");
             }
             Value::Decimal(number) => {
-                self.step(number.unscaled().bits() / 16)?;
+                let zeros = u64::from(number.scale().unsigned_abs());
+                self.allocate(usize::try_from(number.unscaled().bits() / 3 + zeros).unwrap_or(usize::MAX))?;
                 let _ = write!(to, "{number}");
             }
             other => self.deeper(|machine| machine.write_long(other, to, false))?,

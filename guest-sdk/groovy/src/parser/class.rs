@@ -10,6 +10,9 @@ use crate::syntax::{
 };
 use crate::token::Word;
 
+/// Classes of a script: each name is looked for among them.
+const CLASSES_MAX: usize = 1_000;
+
 impl Parser<'_> {
     /// A class or a method of the script, if there is one; else nothing is consumed.
     pub(super) fn class_or_method(&mut self) -> Parsed<bool> {
@@ -81,6 +84,9 @@ impl Parser<'_> {
             is_abstract: modifiers.is_abstract,
             body: RefCell::default(),
         });
+        if self.classes.len() >= CLASSES_MAX {
+            return self.refuse(at, format!("the script defines more than {CLASSES_MAX} classes"));
+        }
         if self.classes.iter().any(|known| known.name == name) {
             return self.refuse(at, format!("the class `{name}` is defined twice; rename one of them"));
         }
