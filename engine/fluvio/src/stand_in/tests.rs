@@ -70,6 +70,17 @@ impl Talk {
         Self { stand_in, controller, broker }
     }
 
+    /// Waits until the client knows that its connections are closed. To ask something on them shows less: what the client writes
+    /// in the very moment of the end is answered with an error after a minute only.
+    async fn is_gone(&self) {
+        let known = async {
+            while !self.controller.is_stale() || !self.broker.is_stale() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        soon(known).await;
+    }
+
     async fn admin<R: Request + TryEncodableFrom<I> + Send + Sync, I>(&self, request: I) -> R::Response {
         let version = self.controller.lookup_version::<R>().expect("the SC knows the request");
         let request = R::try_encode_from(request, version).expect("the request can be written");
@@ -394,19 +405,18 @@ async fn watches_tell_what_changes() {
 async fn connections_are_closed_and_refused() {
     let talk = Talk::start_with(1).await;
     talk.stand_in.close_sockets();
-    talk.produce_one("a").await.expect_err("the connection is gone");
-    assert_eq!(talk.stand_in.values(TOPIC, 0).len(), 0);
+    talk.is_gone().await;
 
     let talk = Talk::with(talk.stand_in).await;
     assert_eq!(talk.produce_one("b").await.expect("it is answered"), ErrorCode::None);
     talk.stand_in.pause();
-    talk.produce_one("c").await.expect_err("the connection is gone");
+    talk.is_gone().await;
     assert!(connect(talk.stand_in.address()).await.is_err());
 
     talk.stand_in.resume();
     let talk = Talk::with(talk.stand_in).await;
-    assert_eq!(talk.produce_one("d").await.expect("it is answered"), ErrorCode::None);
-    assert_eq!(talk.stand_in.values(TOPIC, 0), [b"b", b"d"]);
+    assert_eq!(talk.produce_one("c").await.expect("it is answered"), ErrorCode::None);
+    assert_eq!(talk.stand_in.values(TOPIC, 0), [b"b", b"c"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
