@@ -63,7 +63,11 @@ pub struct Case {
 
 /// All cases of the data files.
 pub fn cases() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snippets");
+    cases_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snippets"))
+}
+
+/// All cases of the data files in a folder.
+pub fn cases_in(folder: &Path) -> Vec<Case> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
