@@ -42,6 +42,8 @@ else
     echo "test: the workspace (cargo-nextest is not installed; cargo test takes longer)"
     cargo test --locked --workspace --no-fail-fast
 fi
+echo "test: what fuzzers found in the Groovy interpreter"
+CARGO_TARGET_DIR=$PWD/target/groovy cargo test --quiet --locked --manifest-path guest-sdk/groovy/Cargo.toml --test corpus
 echo "test: the examples in the documentation"
 cargo test --locked --workspace --doc --quiet
 echo "test: all green"
