@@ -33,7 +33,7 @@ pub(crate) mod belt {
 }
 
 /// The public world of compiled belts whose batches go in one piece; its interfaces are those of [`belt`].
-pub(crate) mod framed {
+pub(crate) mod framed_belt {
     wasmtime::component::bindgen!({
         path: "../../wit/belt.wit",
         world: "granary:belt/framed-belt",
@@ -46,5 +46,15 @@ pub(crate) mod framed {
             "granary:belt/eventstore": super::belt::granary::belt::eventstore,
             "granary:belt/http": super::belt::granary::belt::http,
         },
+    });
+}
+
+/// The public world of uploaded transforms whose batches go in one piece; its interface is that of [`transform`].
+pub(crate) mod framed_transform {
+    wasmtime::component::bindgen!({
+        path: "../../wit/transform.wit",
+        world: "granary:transform/framed-transform",
+        exports: { default: async },
+        with: { "granary:transform/host": super::transform::granary::transform::host },
     });
 }

@@ -18,7 +18,8 @@ use wasmtime::Engine;
 use wasmtime::component::{InstancePre, Linker};
 
 use crate::bindings::belt::BeltPre;
-use crate::bindings::framed::FramedBeltPre;
+use crate::bindings::framed_belt::FramedBeltPre;
+use crate::bindings::framed_transform::FramedTransformPre;
 use crate::bindings::script::ScriptPre;
 use crate::bindings::transform::TransformPre;
 use crate::host::State;
@@ -34,7 +35,8 @@ pub struct Component {
     script: OnceLock<ScriptPre<State>>,
     transform: OnceLock<TransformPre<State>>,
     belt: OnceLock<BeltPre<State>>,
-    framed: OnceLock<FramedBeltPre<State>>,
+    framed_belt: OnceLock<FramedBeltPre<State>>,
+    framed_transform: OnceLock<FramedTransformPre<State>>,
 }
 
 impl std::fmt::Debug for Component {
@@ -81,8 +83,17 @@ impl Component {
     }
 
     /// The component as an uploaded belt whose batches go in one piece, its imports resolved.
-    pub(crate) fn framed(&self, linker: &Linker<State>) -> Result<&FramedBeltPre<State>, Error> {
-        self.linked(linker, &self.framed, "granary:belt/framed-belt", FramedBeltPre::new)
+    pub(crate) fn framed_belt(&self, linker: &Linker<State>) -> Result<&FramedBeltPre<State>, Error> {
+        self.linked(linker, &self.framed_belt, "granary:belt/framed-belt", FramedBeltPre::new)
+    }
+
+    /// The component as an uploaded transform whose batches go in one piece, its imports resolved.
+    pub(crate) fn framed_transform(
+        &self,
+        linker: &Linker<State>,
+    ) -> Result<&FramedTransformPre<State>, Error> {
+        let world = "granary:transform/framed-transform";
+        self.linked(linker, &self.framed_transform, world, FramedTransformPre::new)
     }
 
     fn linked<'a, T>(
@@ -170,7 +181,8 @@ impl Cache {
             script: OnceLock::new(),
             transform: OnceLock::new(),
             belt: OnceLock::new(),
-            framed: OnceLock::new(),
+            framed_belt: OnceLock::new(),
+            framed_transform: OnceLock::new(),
         });
         *component = Arc::downgrade(&made);
         Ok(made)

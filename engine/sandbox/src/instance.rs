@@ -106,10 +106,13 @@ impl Instance {
     async fn component(sandbox: &Sandbox, component: &Component, spec: &ScriptSpec) -> Result<Self, Error> {
         let side = sandbox.side(component);
         let pre = match spec.kind {
-            Kind::Belt if world::is_framed(component, &side.engine) => {
-                uploaded::Pre::Framed(component.framed(&side.linker)?)
+            Kind::Belt if world::is_framed(component, &side.engine, spec.kind) => {
+                uploaded::Pre::FramedBelt(component.framed_belt(&side.linker)?)
             }
             Kind::Belt => uploaded::Pre::Belt(component.belt(&side.linker)?),
+            Kind::Transform if world::is_framed(component, &side.engine, spec.kind) => {
+                uploaded::Pre::FramedTransform(component.framed_transform(&side.linker)?)
+            }
             Kind::Transform => uploaded::Pre::Transform(component.transform(&side.linker)?),
         };
         let mut store = store(sandbox, component, spec);

@@ -17,17 +17,26 @@ struct World {
     version: (u64, u64, u64),
     /// Interfaces of the package.
     interfaces: &'static [&'static str],
-    /// Names of the function that a component exports, one of them, and its signature for people.
-    functions: &'static [(&'static str, &'static str)],
+    /// The function that a component exports, by name, and its signature for people.
+    function: (&'static str, &'static str),
+    /// The one that it may export in its place, whose batches go in one piece.
+    framed: (&'static str, &'static str),
 }
-
-/// The function of a belt whose batches go in one piece.
-const FRAMED: &str = "execute-framed";
 
 impl World {
     fn expected(&self) -> String {
-        let signatures = self.functions.iter().map(|(name, signature)| format!("{name}: {signature}"));
-        signatures.collect::<Vec<_>>().join(", or ")
+        self.functions().map(|(name, signature)| format!("{name}: {signature}")).join(", or ")
+    }
+
+    fn functions(&self) -> [(&'static str, &'static str); 2] {
+        [self.function, self.framed]
+    }
+
+    fn of(kind: Kind) -> &'static Self {
+        match kind {
+            Kind::Belt => &BELT,
+            Kind::Transform => &TRANSFORM,
+        }
     }
 }
 
@@ -36,18 +45,17 @@ const BELT: World = World {
     package: "granary:belt",
     version: (1, 2, 0),
     interfaces: &["types", "logging", "configuration", "metrics", "profiles", "eventstore", "http"],
-    functions: &[
-        ("execute", "func(events: list<event>) -> result<list<outcome>, string>"),
-        (FRAMED, "func(events: list<u8>) -> result<list<u8>, string>"),
-    ],
+    function: ("execute", "func(events: list<event>) -> result<list<outcome>, string>"),
+    framed: ("execute-framed", "func(events: list<u8>) -> result<list<u8>, string>"),
 };
 
 const TRANSFORM: World = World {
     name: "granary:transform/transform",
     package: "granary:transform",
-    version: (0, 1, 0),
+    version: (0, 1, 1),
     interfaces: &["types", "host"],
-    functions: &[("execute", "func(records: list<source-record>) -> result<list<outcome>, string>")],
+    function: ("execute", "func(records: list<source-record>) -> result<list<outcome>, string>"),
+    framed: ("transform-framed", "func(records: list<u8>) -> result<list<u8>, string>"),
 };
 
 /// Packages of WASI 0.2 that every guest may import. Files and sockets answer that nothing is granted.
@@ -55,16 +63,13 @@ const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets
 
 /// Names every import beyond the grants, and a missing export.
 pub(crate) fn check(component: &Component, engine: &Engine, kind: Kind) -> Result<(), Error> {
-    let world = match kind {
-        Kind::Belt => &BELT,
-        Kind::Transform => &TRANSFORM,
-    };
+    let world = World::of(kind);
     let ty = component.wasm().component_type();
     let mut problems: Vec<String> =
         ty.imports(engine).filter_map(|(name, _)| import_problem(world, name)).collect();
     let exports: Vec<(&str, ComponentItem)> =
         ty.exports(engine).map(|(name, item)| (name, item.ty)).collect();
-    let of_world = |(name, _): &&(&str, _)| world.functions.iter().any(|(known, _)| known == name);
+    let of_world = |(name, _): &&(&str, _)| world.functions().iter().any(|(known, _)| known == name);
     match exports.iter().find(of_world) {
         Some((_, ComponentItem::ComponentFunc(_))) => {}
         Some((name, _)) => {
@@ -73,11 +78,18 @@ pub(crate) fn check(component: &Component, engine: &Engine, kind: Kind) -> Resul
         None => {
             let names: Vec<&str> = exports.iter().map(|(name, _)| *name).collect();
             let there = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-            // A belt that imports nothing shows by its export alone what it is.
-            let of_belt =
-                if names.contains(&FRAMED) { ", the function of a belt of granary:belt" } else { "" };
+            // A component that imports nothing shows by its export alone what it is.
+            let other = match kind {
+                Kind::Transform if names.contains(&BELT.framed.0) => {
+                    ", the function of a belt of granary:belt"
+                }
+                Kind::Belt if names.contains(&TRANSFORM.framed.0) => {
+                    ", the function of a transform of granary:transform"
+                }
+                _ => "",
+            };
             problems.push(format!(
-                "the export 'execute' is missing, {} has {}; exported is {there}{of_belt}",
+                "the export 'execute' is missing, {} has {}; exported is {there}{other}",
                 world.name,
                 world.expected()
             ));
@@ -86,9 +98,9 @@ pub(crate) fn check(component: &Component, engine: &Engine, kind: Kind) -> Resul
     if problems.is_empty() { Ok(()) } else { Err(Error::World { world: world.name, problems }) }
 }
 
-/// Whether a belt takes its batches in one piece.
-pub(crate) fn is_framed(component: &Component, engine: &Engine) -> bool {
-    component.wasm().component_type().get_export(engine, FRAMED).is_some()
+/// Whether a component takes its batches in one piece.
+pub(crate) fn is_framed(component: &Component, engine: &Engine, kind: Kind) -> bool {
+    component.wasm().component_type().get_export(engine, World::of(kind).framed.0).is_some()
 }
 
 /// What is wrong with an import, if anything.

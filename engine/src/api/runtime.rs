@@ -71,9 +71,9 @@ pub enum CheckError {
 /// What an uploaded component is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ComponentKind {
-    /// `granary:belt/belt`.
+    /// `granary:belt/belt` or `granary:belt/framed-belt`.
     Belt,
-    /// `granary:transform/transform`.
+    /// `granary:transform/transform` or `granary:transform/framed-transform`.
     Transform,
 }
 

@@ -1,7 +1,9 @@
 //! The transform of the live-segment guide: keeps the bodies of one application, byte for byte, and skips all others.
 
+use granary::snowplow::CollectorPayload;
 use granary::transform::{Failure, Message, SourceRecord, Transform};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 /// Events of this application pass.
@@ -19,21 +21,20 @@ struct Guide;
 impl Transform for Guide {
     fn transform(record: &SourceRecord) -> Result<Vec<Message>, Failure> {
         let payload = record.snowplow()?;
-        let Some(text) = payload.body else {
-            return Err(Failure::new("no-body", "the request has no body (a GET?), expected a POST of JSON"));
-        };
-        Ok(if is_ours(&text)? { vec![Message::text(&text)] } else { vec![] })
+        let is_ours = is_ours(&payload)?;
+        Ok(payload.body.filter(|_| is_ours).map(|body| Message::text(&body)).into_iter().collect())
     }
 }
 
-fn is_ours(text: &str) -> Result<bool, Failure> {
+fn is_ours(payload: &CollectorPayload<'_>) -> Result<bool, Failure> {
     // A derived reader takes an array for the fields in their order, so only objects may reach it.
-    let parsed = if text.trim_start().starts_with('{') {
-        serde_json::from_str::<Body>(text).map(|body| body.app_id == APP_ID)
+    let is_object = payload.body.as_deref().is_some_and(|body| body.trim_start().starts_with('{'));
+    Ok(if is_object {
+        payload.json::<Body>()?.app_id == APP_ID
     } else {
-        serde_json::from_str::<serde::de::IgnoredAny>(text).map(|_| false)
-    };
-    parsed.map_err(|error| Failure::new("bad-body", format!("could not read the body: {error}")))
+        payload.json::<IgnoredAny>()?;
+        false
+    })
 }
 
 granary::transform!(Guide);
@@ -51,7 +52,7 @@ mod tests {
             payload.extend(body.as_bytes());
         }
         payload.push(0);
-        SourceRecord { headers: vec![], payload }
+        SourceRecord::of(payload, &[])
     }
 
     fn answer(body: &str) -> Vec<Message> {
@@ -76,8 +77,7 @@ mod tests {
     fn requests_without_json_body_fail() {
         assert_eq!(Guide::transform(&record(None)).unwrap_err().code, "no-body");
         assert_eq!(Guide::transform(&record(Some("hello"))).unwrap_err().code, "bad-body");
-        let failure =
-            Guide::transform(&SourceRecord { headers: vec![], payload: b"{}".to_vec() }).unwrap_err();
+        let failure = Guide::transform(&SourceRecord::of("{}", &[])).unwrap_err();
         assert_eq!(failure.code, "not-thrift");
     }
 }

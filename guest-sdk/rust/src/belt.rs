@@ -52,7 +52,8 @@ pub fn all(batch: Vec<u8>, execute: impl Fn(Vec<Event>) -> Vec<Result<Vec<Update
 }
 
 fn events(batch: Vec<u8>) -> Result<Vec<Event>, String> {
-    frame::events(batch).ok_or_else(|| "the batch ends in the middle of an event".to_owned())
+    let items = frame::items(batch).ok_or("the batch ends in the middle of an event")?;
+    Ok(items.into_iter().map(Event).collect())
 }
 
 /// Why an event failed. It becomes a dead letter, or is tried again where the error is retryable.

@@ -33,13 +33,11 @@ fn put_pieces(to: &mut Vec<u8>, mut bytes: &[u8]) {
 }
 
 /// Whether two runs are the same.
-#[cfg(any(feature = "belt", test))]
 #[inline]
 pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && same_pieces(one, other)
 }
 
-#[cfg(any(feature = "belt", test))]
 fn same_pieces(mut one: &[u8], mut other: &[u8]) -> bool {
     while let (Some((a, one_rest)), Some((b, other_rest))) =
         (one.split_first_chunk::<8>(), other.split_first_chunk::<8>())

@@ -1,33 +1,23 @@
 //! What goes into a belt.
 
 use std::fmt;
-use std::ops::Range;
-use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::belt::{BeltError, of_problem};
-use crate::bytes::same;
-use crate::frame::{self, Reader};
+use crate::frame::Item;
 use crate::json;
 
 /// One message of an input event type: headers and a payload. They lie in the batch that the event came with, so that
 /// cloning an event copies nothing, and an event that is kept keeps its batch.
 #[derive(Clone)]
-pub struct Event {
-    pub(crate) bytes: Arc<Vec<u8>>,
-    /// Where the first header begins.
-    pub(crate) headers: usize,
-    /// Number of headers.
-    pub(crate) count: usize,
-    pub(crate) payload: Range<usize>,
-}
+pub struct Event(pub(crate) Item);
 
 impl Event {
     /// An event for tests: a payload, and headers as pairs of name and value.
     #[must_use]
     pub fn of(payload: impl AsRef<[u8]>, headers: &[(&str, &str)]) -> Self {
-        frame::event(headers.iter().copied(), payload.as_ref())
+        Self(Item::of(headers.iter().copied(), payload.as_ref()))
     }
 
     /// Names and values of the headers, in their order. A normal event carries `grnry-event-type`,
@@ -35,27 +25,19 @@ impl Event {
     /// `grnry-event-timestamp` (milliseconds since the epoch as decimal text); the engine adds `grnry-retry-count` and
     /// `grnry-retry-max-count`.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-        self.raw_headers().map(move |(name, value)| (text(name), text(value)))
+        self.0.headers()
     }
 
     /// The first header of this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut reader = Reader::new(&self.bytes, self.headers);
-        for _ in 0..self.count {
-            if same(reader.counted()?, name.as_bytes()) {
-                return std::str::from_utf8(reader.counted()?).ok();
-            }
-            reader.pass()?;
-        }
-        None
+        self.0.header(name)
     }
 
     /// The payload, byte for byte as it was stored; normally JSON text.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.bytes[self.payload.clone()]
+        self.0.payload()
     }
 
     /// The correlation id.
@@ -75,19 +57,11 @@ impl Event {
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, BeltError> {
         json::read(self.payload()).map_err(of_problem)
     }
-
-    fn raw_headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut reader = Reader::new(&self.bytes, self.headers);
-        (0..self.count).map_while(move |_| Some((reader.counted()?, reader.counted()?)))
-    }
 }
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event")
-            .field("headers", &self.headers().collect::<Vec<_>>())
-            .field("payload", &String::from_utf8_lossy(self.payload()))
-            .finish()
+        self.0.show("Event", f)
     }
 }
 

@@ -35,7 +35,7 @@
 //! | [`Event`], [`Update`], [`BeltError`] | what goes in and out of it; all of it is in [`mod@belt`] |
 //! | [`Event::session`] | the events of a session, where the message is one |
 //! | [`log`], [`config`], [`metrics`], [`mod@http`] | what a belt may ask of the engine |
-//! | `transform` | with the feature of that name and without default features: the world `granary:transform/transform` |
+//! | `transform` | with the feature of that name and without default features: the world `granary:transform/framed-transform` |
 //! | [`snowplow`] | the records of the collector |
 //!
 //! Of what a belt or transform takes and gives back, small pieces are kept in lists, which is quicker than the C library: the
@@ -65,8 +65,10 @@ pub mod http;
 
 #[cfg(feature = "belt")]
 mod event;
-#[cfg(feature = "belt")]
+#[cfg(any(feature = "belt", feature = "transform"))]
 mod frame;
+#[cfg(feature = "transform")]
+mod record;
 #[cfg(feature = "belt")]
 mod session;
 #[cfg(feature = "belt")]

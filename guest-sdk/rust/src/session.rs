@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::belt::{BeltError, Event};
-use crate::frame;
+use crate::frame::Item;
 
 /// The header that makes a message a session: the number of its events.
 const COUNT: &str = "grnry-session-count";
@@ -67,7 +67,7 @@ impl Event {
         });
         let count = events.len().to_string();
         let headers = headers.iter().copied().chain([(COUNT, count.as_str())]);
-        frame::event(headers, payload.to_string().as_bytes())
+        Event(Item::of(headers, payload.to_string().as_bytes()))
     }
 
     /// The events of a session, in order, each with the retry count of the whole; none where this is a single event.
@@ -113,7 +113,7 @@ impl Event {
             let is_added = |name: &str| added.iter().any(|(known, _)| *known == name);
             let own = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let own = own.filter(|(name, _)| !is_added(name));
-            frame::event(own.chain(added.iter().copied()), payload.as_bytes())
+            Event(Item::of(own.chain(added.iter().copied()), payload.as_bytes()))
         };
         Ok(lists.headers.into_iter().zip(lists.payload).map(event).collect())
     }

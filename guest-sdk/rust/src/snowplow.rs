@@ -60,6 +60,51 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// There is no body of that form.
+#[cfg(any(feature = "belt", feature = "transform"))]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodyError {
+    code: &'static str,
+    message: String,
+}
+
+#[cfg(any(feature = "belt", feature = "transform"))]
+impl BodyError {
+    /// `no-body` or `bad-body`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+#[cfg(any(feature = "belt", feature = "transform"))]
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+#[cfg(any(feature = "belt", feature = "transform"))]
+impl std::error::Error for BodyError {}
+
+#[cfg(any(feature = "belt", feature = "transform"))]
+impl CollectorPayload<'_> {
+    /// The body read as JSON. Texts without escapes can be borrowed from it.
+    ///
+    /// # Errors
+    /// `no-body` where the request had none, `bad-body` with line and column.
+    pub fn json<'b, T: serde::Deserialize<'b>>(&'b self) -> Result<T, BodyError> {
+        let Some(body) = &self.body else {
+            let message = "the request has no body (a GET?), expected a POST of JSON".to_owned();
+            return Err(BodyError { code: "no-body", message });
+        };
+        crate::json::read(body.as_bytes()).map_err(|problem| BodyError {
+            code: "bad-body",
+            message: problem.message.replacen("the payload", "the body", 1),
+        })
+    }
+}
+
 impl<'a> CollectorPayload<'a> {
     /// Reads a record. Unknown fields are skipped.
     ///
@@ -78,7 +123,7 @@ impl<'a> CollectorPayload<'a> {
                 (11, _) => {
                     let text = from.string()?;
                     if let Some(field) = payload.text_field(id) {
-                        *field = Some(String::from_utf8_lossy(text));
+                        *field = Some(text_of(text));
                     }
                 }
                 (10, 200) => payload.timestamp = Some(i64::from_be_bytes(from.array()?)),
@@ -105,6 +150,11 @@ impl<'a> CollectorPayload<'a> {
             _ => return None,
         })
     }
+}
+
+/// Almost all texts are UTF-8, which is found out many bytes at a time.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// Reads wire values from the front of a record.
@@ -160,7 +210,7 @@ impl<'a> Reader<'a> {
         }
         self.byte()?;
         let count = self.count()?;
-        let texts: Result<_, _> = (0..count).map(|_| self.string().map(String::from_utf8_lossy)).collect();
+        let texts: Result<_, _> = (0..count).map(|_| self.string().map(text_of)).collect();
         texts.map(Some)
     }
 
@@ -228,6 +278,20 @@ mod tests {
         for end in 0..bytes.len() {
             assert!(CollectorPayload::decode(&bytes[..end]).is_err(), "{end}");
         }
+    }
+
+    #[cfg(any(feature = "belt", feature = "transform"))]
+    #[test]
+    fn bodies_are_read_as_json_or_refused_with_a_code() {
+        let body = |body: Option<&'static str>| CollectorPayload {
+            body: body.map(Cow::Borrowed),
+            ..Default::default()
+        };
+        assert_eq!(body(Some("[1, 2]")).json::<Vec<u8>>(), Ok(vec![1, 2]));
+        assert_eq!(body(None).json::<u8>().unwrap_err().code(), "no-body");
+        let error = body(Some("[1")).json::<Vec<u8>>().unwrap_err();
+        assert_eq!(error.code(), "bad-body");
+        assert!(error.to_string().starts_with("could not read the body: EOF"), "{error}");
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! Transforms: records of a source in, messages out. The contract is `wit/transform.wit`.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::frame::{self, Writer};
 use crate::json::{self, Problem};
-use crate::snowplow::{self, CollectorPayload};
+use crate::snowplow;
 
 /// Generated from `wit/transform.wit`.
 #[doc(hidden)]
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 pub mod bindings {
     wit_bindgen::generate!({
-        world: "transform",
+        world: "framed-transform",
         path: "../../wit/transform.wit",
         pub_export_macro: true,
         export_macro_name: "export_transform",
@@ -18,8 +19,40 @@ pub mod bindings {
     });
 }
 
+pub use crate::record::SourceRecord;
 pub use bindings::granary::transform::host::Level;
-pub use bindings::granary::transform::types::{Deletion, Failure, Message, Outcome, SourceRecord};
+
+/// Asks for stored events to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// Correlation id of the events; must not be empty.
+    pub correlation_id: String,
+    /// The one event to delete; all of the correlation id and the harvester's event type when left out.
+    pub event_id: Option<String>,
+}
+
+/// What becomes one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// JSON text, stored byte for byte. An array at its top is one event, unlike in scripts.
+    Json(Vec<u8>),
+    /// A deletion notice.
+    Deletion(Deletion),
+}
+
+/// Why a record failed. It becomes a dead letter with its original bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Short and stable, for filters and counters: `bad-json`, `not-thrift`.
+    pub code: String,
+    /// What was expected and what came, for people.
+    pub message: String,
+    /// Whether the same record may succeed later; it is then tried again, up to the harvester's limit.
+    pub retryable: bool,
+}
+
+/// The messages of one record, or its failure.
+pub type Outcome = Result<Vec<Message>, Failure>;
 
 /// A transform. Implement it for a type of your own and name that type in [`transform!`](crate::transform!).
 pub trait Transform {
@@ -30,14 +63,23 @@ pub trait Transform {
     fn transform(record: &SourceRecord) -> Result<Vec<Message>, Failure>;
 }
 
-/// What the component answers for a batch.
+/// What the component answers for a batch: the frame of its outcomes, or why the batch could not be read.
 #[doc(hidden)]
-pub type Answer = Result<Vec<Outcome>, String>;
+pub type Answer = Result<Vec<u8>, String>;
 
 /// Runs a transform on a batch. Called by the code of [`transform!`](crate::transform!).
+///
+/// # Errors
+/// Where the batch cannot be read.
 #[doc(hidden)]
-pub fn run<T: Transform>(records: &[SourceRecord]) -> Vec<Outcome> {
-    records.iter().map(T::transform).collect()
+pub fn run<T: Transform>(batch: Vec<u8>) -> Answer {
+    let size = batch.len();
+    let records = frame::items(batch).ok_or("the batch ends in the middle of a record")?;
+    let mut answer = Writer::new(records.len(), size);
+    for record in records {
+        answer.transformed(&T::transform(&SourceRecord(record)));
+    }
+    Ok(answer.finish())
 }
 
 /// Makes a type that implements [`Transform`] the transform of this component. Once per crate.
@@ -47,10 +89,8 @@ macro_rules! transform {
         const _: () = {
             struct Exported;
             impl $crate::transform::bindings::Guest for Exported {
-                fn execute(
-                    records: ::std::vec::Vec<$crate::transform::SourceRecord>,
-                ) -> $crate::transform::Answer {
-                    ::std::result::Result::Ok($crate::transform::run::<$transform>(&records))
+                fn transform_framed(batch: ::std::vec::Vec<u8>) -> $crate::transform::Answer {
+                    $crate::transform::run::<$transform>(batch)
                 }
             }
             $crate::transform::bindings::export_transform!(
@@ -66,30 +106,6 @@ pub fn log(level: Level, message: &str) {
     bindings::granary::transform::host::log(level, message);
     #[cfg(not(target_family = "wasm"))]
     eprintln!("{level:?}: {message}");
-}
-
-impl SourceRecord {
-    /// The first header of this name.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    /// The payload read as JSON. Texts without escapes can be borrowed from the record.
-    ///
-    /// # Errors
-    /// `bad-json` with line and column.
-    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
-        json::read(&self.payload).map_err(Failure::from)
-    }
-
-    /// The payload read as a record of the collector.
-    ///
-    /// # Errors
-    /// `not-thrift` with the position.
-    pub fn snowplow(&self) -> Result<CollectorPayload<'_>, Failure> {
-        Ok(CollectorPayload::decode(&self.payload)?)
-    }
 }
 
 impl Message {
@@ -128,6 +144,12 @@ impl From<snowplow::Error> for Failure {
     }
 }
 
+impl From<snowplow::BodyError> for Failure {
+    fn from(error: snowplow::BodyError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,22 +163,22 @@ mod tests {
         }
     }
 
-    fn record(payload: &[u8]) -> SourceRecord {
-        SourceRecord { headers: vec![("a".to_owned(), "b".to_owned())], payload: payload.to_vec() }
-    }
-
     #[test]
     fn each_record_has_its_own_outcome() {
-        let outcomes = run::<Copy>(&[record(b"{\"a\": 1}"), record(b"null"), record(b"x")]);
-        let Ok([Message::Json(text)]) = outcomes[0].as_deref() else { panic!("{:?}", outcomes[0]) };
-        assert_eq!(text, b"{\"a\":1}");
-        assert!(outcomes[1].as_ref().unwrap().is_empty());
-        assert_eq!(outcomes[2].as_ref().unwrap_err().code, "bad-json");
+        // Three records without headers.
+        let batch =
+            b"\x03\0\0\0\0\0\0\0\x08\0\0\0{\"a\": 1}\0\0\0\0\x04\0\0\0null\0\0\0\0\x01\0\0\0x".to_vec();
+        let answer = run::<Copy>(batch.clone()).unwrap();
+        let good: &[u8] = b"\x03\0\0\0\0\x01\0\0\0\0\x07\0\0\0{\"a\":1}\0\0\0\0\0\x01\x08\0\0\0bad-json";
+        assert!(answer.starts_with(good), "{}", String::from_utf8_lossy(&answer));
+        assert!(run::<Copy>(batch[..20].to_vec()).unwrap_err().contains("in the middle of a record"));
     }
 
     #[test]
     fn bytes_that_are_no_collector_record_fail_with_a_code() {
-        assert_eq!(record(b"x").snowplow().unwrap_err().code, "not-thrift");
-        assert_eq!(record(b"x").header("a"), Some("b"));
+        let record = SourceRecord::of("x", &[("a", "b")]);
+        assert_eq!(record.snowplow().unwrap_err().code, "not-thrift");
+        assert_eq!(record.header("a"), Some("b"));
+        assert_eq!(format!("{record:?}"), r#"SourceRecord { headers: [("a", "b")], payload: "x" }"#);
     }
 }

@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn grain_is_set_with_defaults() {
-        let Update::Profile(update) = Update::grain("c1", &["visits", "2018"], &"4").unwrap() else { panic!() };
+        let Update::Profile(update) = Update::grain("c1", &["visits", "2018"], &"4").unwrap() else {
+            panic!()
+        };
         assert_eq!((update.operation.as_str(), update.value.as_slice()), ("_set", &b"\"4\""[..]));
         assert!(update.ttl.is_none() && update.profile_type.is_none());
     }

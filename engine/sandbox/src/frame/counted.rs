@@ -1,5 +1,6 @@
-//! Frames of parts that stand behind their lengths: those of the public world `framed-belt` (`wit/belt.wit`) and of the
-//! Groovy runtime (`guest-sdk/scriptable/FRAME.md`), whose questions are the same. Numbers are `u32`, little-endian.
+//! Frames of parts that stand behind their lengths: those of the public worlds `framed-belt` (`wit/belt.wit`) and
+//! `framed-transform` (`wit/transform.wit`), and of the Groovy runtime (`guest-sdk/scriptable/FRAME.md`), whose questions are
+//! the same. Numbers are `u32`, little-endian.
 
 use super::EventIn;
 

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{EventIn, Frame, JSON_BYTES_MAX, failure, of_event, optional_text};
-use crate::json::nests_deeper_than;
+use crate::json::{is_plain, nests_deeper_than};
 use crate::marshal::{DEPTH_MAX, Decoder, Encoder, Fault, FrameError};
 use crate::outcome::{Failure, FailureKind, TransformMessage, Transformed, Update};
 use crate::uploaded::Answer;
@@ -87,6 +87,12 @@ const MESSAGES_MAX: usize = 1 << 17;
 
 /// Checks that a text is JSON; an array becomes one message per element that is not null, each with its own bytes.
 pub(crate) fn split_text(text: &str, messages: &mut Vec<TransformMessage>) -> Result<(), Failure> {
+    let space = |c: char| matches!(c, ' ' | '\n' | '\r' | '\t');
+    let is_array = text.trim_start_matches(space).starts_with('[');
+    if !is_array && text.len() <= JSON_BYTES_MAX && is_plain(text.as_bytes()) {
+        messages.push(TransformMessage::Text(text.into()));
+        return Ok(());
+    }
     if nests_deeper_than(DEPTH_MAX, text) {
         let text = format!("the transform returned JSON nested deeper than {DEPTH_MAX} levels");
         return Err(Failure::new(FailureKind::Output, "OutputError", text));
@@ -98,8 +104,7 @@ pub(crate) fn split_text(text: &str, messages: &mut Vec<TransformMessage>) -> Re
         );
         return Err(Failure::new(FailureKind::Output, "OutputTooLarge", text));
     }
-    let space = |c: char| matches!(c, ' ' | '\n' | '\r' | '\t');
-    let checked = if text.trim_start_matches(space).starts_with('[') {
+    let checked = if is_array {
         match serde_json::from_str::<Vec<&RawValue>>(text) {
             Ok(elements) if messages.len() + elements.len() > MESSAGES_MAX => {
                 let text = format!("the transform returned more than {MESSAGES_MAX} messages for one record");

@@ -1,9 +1,13 @@
 //! Components that users compiled, one module per public world.
 
 pub(crate) mod belt;
-pub(crate) mod framed;
+pub(crate) mod framed_belt;
+pub(crate) mod framed_transform;
+mod question;
 pub(crate) mod transform;
 
+use framed_belt::FramedBelt;
+use framed_transform::FramedTransform;
 use wasmtime::Store;
 
 use crate::bindings;
@@ -24,9 +28,11 @@ pub(crate) enum Guest {
     /// Of the world `belt`.
     Belt(bindings::belt::Belt),
     /// Of the world `framed-belt`.
-    Framed(framed::Framed),
+    FramedBelt(FramedBelt),
     /// Of the world `transform`.
     Transform(bindings::transform::Transform),
+    /// Of the world `framed-transform`.
+    FramedTransform(FramedTransform),
 }
 
 /// A component whose imports are resolved, as one of its world.
@@ -34,9 +40,11 @@ pub(crate) enum Pre<'a> {
     /// Of the world `belt`.
     Belt(&'a bindings::belt::BeltPre<State>),
     /// Of the world `framed-belt`.
-    Framed(&'a bindings::framed::FramedBeltPre<State>),
+    FramedBelt(&'a bindings::framed_belt::FramedBeltPre<State>),
     /// Of the world `transform`.
     Transform(&'a bindings::transform::TransformPre<State>),
+    /// Of the world `framed-transform`.
+    FramedTransform(&'a bindings::framed_transform::FramedTransformPre<State>),
 }
 
 impl Pre<'_> {
@@ -44,8 +52,11 @@ impl Pre<'_> {
     pub(crate) async fn instantiate(self, store: &mut Store<State>) -> wasmtime::Result<Guest> {
         Ok(match self {
             Self::Belt(pre) => Guest::Belt(pre.instantiate_async(store).await?),
-            Self::Framed(pre) => Guest::Framed(framed::Framed::new(pre.instantiate_async(store).await?)),
+            Self::FramedBelt(pre) => Guest::FramedBelt(FramedBelt::new(pre.instantiate_async(store).await?)),
             Self::Transform(pre) => Guest::Transform(pre.instantiate_async(store).await?),
+            Self::FramedTransform(pre) => {
+                Guest::FramedTransform(FramedTransform::new(pre.instantiate_async(store).await?))
+            }
         })
     }
 }
@@ -56,15 +67,20 @@ pub(crate) async fn run(
     guest: &mut Guest,
     batch: &[EventIn<'_>],
 ) -> wasmtime::Result<Result<Vec<Result<Answer, Failure>>, String>> {
-    let outcomes = match guest {
-        Guest::Belt(component) => belt::run(store, component, batch).await?,
-        Guest::Framed(component) => component.run(store, batch).await?,
-        Guest::Transform(component) => {
-            let outcomes = transform::run(store, component, batch).await?;
-            return Ok(outcomes.map(|all| all.into_iter().map(|one| one.map(Answer::Messages)).collect()));
-        }
-    };
-    Ok(outcomes.map(|all| all.into_iter().map(|one| one.map(Answer::Updates)).collect()))
+    Ok(match guest {
+        Guest::Belt(component) => each(belt::run(store, component, batch).await?, Answer::Updates),
+        Guest::FramedBelt(component) => each(component.run(store, batch).await?, Answer::Updates),
+        Guest::Transform(component) => each(transform::run(store, component, batch).await?, Answer::Messages),
+        Guest::FramedTransform(component) => each(component.run(store, batch).await?, Answer::Messages),
+    })
+}
+
+/// What a batch came to, whichever kind it is of.
+fn each<T>(
+    outcomes: Result<Vec<Result<T, Failure>>, String>,
+    answer: impl Fn(T) -> Answer + Copy,
+) -> Result<Vec<Result<Answer, Failure>>, String> {
+    outcomes.map(|all| all.into_iter().map(|one| one.map(answer)).collect())
 }
 
 /// One outcome per event, or what is wrong with their number.

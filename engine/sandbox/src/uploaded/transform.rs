@@ -25,7 +25,8 @@ pub(crate) async fn run(
     Ok(answer.and_then(|outcomes| counted(outcomes, batch.len(), outcome)))
 }
 
-fn outcome(answer: types::Outcome) -> TransformOutcome {
+/// What the transform says of a record, if it can be used.
+pub(super) fn outcome(answer: types::Outcome) -> TransformOutcome {
     match answer {
         Ok(messages) if messages.is_empty() => Ok(Transformed::Skip),
         Ok(messages) => {

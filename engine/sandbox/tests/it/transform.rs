@@ -50,6 +50,30 @@ async fn text_that_is_not_json_fails_its_record() {
 }
 
 #[tokio::test]
+async fn a_component_of_the_first_contract_still_runs() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/guests/transform-0.1.0/transform.wasm");
+    let (sandbox, _) = support::python().await;
+    let component = sandbox.load_file(path).await.unwrap();
+    let spec = ScriptSpec { language: Language::Component, ..support::transform_spec("") };
+    sandbox.check(&component, &spec).await.unwrap();
+    let mut runner = Runner::new(sandbox, component, spec).await.unwrap();
+    // Twice, so that its memory is seen to survive a batch.
+    for _ in 0..2 {
+        let records = [&b"{ }"[..], b"", b"no JSON"].map(|payload| EventIn { headers: &[], payload });
+        let outcomes = runner.run_transform(&records).await.unwrap();
+        let deletion =
+            TransformMessage::Deletion { correlation_id: "c".into(), event_id: Some("e".into()) };
+        assert_eq!(outcomes[0], Ok(Transformed::Messages(vec![text("{ }"), deletion])));
+        let failure = outcomes[1].clone().unwrap_err();
+        let told = (failure.type_name.as_str(), failure.message.as_str(), failure.retryable);
+        assert_eq!(told, ("empty", "expected a payload", true));
+        assert_eq!(outcomes[2].clone().unwrap_err().kind, FailureKind::Output);
+    }
+    assert_eq!(runner.stats().instances, 1);
+}
+
+#[tokio::test]
 async fn an_uploaded_component_transforms_and_its_failures_stay_with_their_records() {
     let component = support::guest_path("transform-rust.wasm");
     let (sandbox, _) = support::python().await;

@@ -3,25 +3,23 @@
 use wasmtime::Store;
 
 use super::belt;
+use super::question::Question;
 use crate::bindings::belt::granary::belt::types;
-use crate::bindings::framed::FramedBelt;
+use crate::bindings::framed_belt::FramedBelt as Component;
 use crate::frame::EventIn;
 use crate::frame::counted::{self, Reader};
 use crate::host::State;
 use crate::outcome::BeltOutcome;
 
-/// An instance, and the memory of its questions, which is used again.
-pub(crate) struct Framed {
-    belt: FramedBelt,
-    question: Vec<u8>,
+/// An instance, and the memory of its questions.
+pub(crate) struct FramedBelt {
+    component: Component,
+    question: Question,
 }
 
-/// Questions that were larger than this are not kept.
-const QUESTION_BYTES_KEPT: usize = 1 << 20;
-
-impl Framed {
-    pub(crate) fn new(belt: FramedBelt) -> Self {
-        Self { belt, question: Vec::new() }
+impl FramedBelt {
+    pub(crate) fn new(component: Component) -> Self {
+        Self { component, question: Question::default() }
     }
 
     /// Runs a batch. The inner error is the component's refusal of the whole batch, or a broken promise.
@@ -30,13 +28,11 @@ impl Framed {
         store: &mut Store<State>,
         batch: &[EventIn<'_>],
     ) -> wasmtime::Result<Result<Vec<BeltOutcome>, String>> {
-        if let Err(wrong) = counted::encode(batch, &mut self.question) {
-            return Ok(Err(wrong));
-        }
-        let answer = self.belt.call_execute_framed(&mut *store, &self.question).await?;
-        if self.question.capacity() > QUESTION_BYTES_KEPT {
-            self.question = Vec::new();
-        }
+        let question = match self.question.of(batch) {
+            Ok(question) => question,
+            Err(wrong) => return Ok(Err(wrong)),
+        };
+        let answer = self.component.call_execute_framed(&mut *store, question).await?;
         let belt_id = &store.data().belt.id;
         Ok(answer.and_then(|answer| decode(&answer, batch.len(), belt_id)))
     }
