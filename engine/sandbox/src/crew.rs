@@ -66,28 +66,24 @@ impl Crew {
     /// # Errors
     /// The program cannot be loaded again after an instance had to be given up.
     pub async fn run_belt<B: Batch>(&mut self, batch: &Arc<B>) -> Result<Vec<BeltOutcome>, Error> {
-        let shares = self.shares(&**batch);
-        if let [(index, _)] = shares.as_slice() {
+        let mut shares = self.shares(&**batch);
+        let Some((own, own_share)) = shares.pop() else { return Ok(Vec::new()) };
+        if shares.is_empty() {
             let events: Vec<_> = (0..batch.len()).map(|at| batch.event(at)).collect();
-            return self.runner(*index).await?.run_belt(&events).await;
+            return self.runner(own).await?.run_belt(&events).await;
         }
         let mut working = JoinSet::new();
         for (index, share) in shares {
-            self.runner(index).await?;
-            let mut runner = self.runners[index].take().expect("it was made sure of a moment ago");
-            let batch = Arc::clone(batch);
-            working.spawn(async move {
-                let events: Vec<_> = share.iter().map(|at| batch.event(*at)).collect();
-                let outcomes = runner.run_belt(&events).await;
-                drop(events);
-                (index, runner, share, outcomes)
-            });
+            let runner = self.away(index).await?;
+            working.spawn(work(index, runner, share, Arc::clone(batch)));
         }
+        // One share is done right here: nobody has to be woken for it.
+        let runner = self.away(own).await?;
+        let mut done = Some(work(own, runner, own_share, Arc::clone(batch)).await);
         let mut all: Vec<Option<BeltOutcome>> = Vec::new();
         all.resize_with(batch.len(), || None);
         let mut failed = None;
-        while let Some(joined) = working.join_next().await {
-            let (index, runner, share, outcomes) = joined.unwrap_or_else(|e| resume_unwind(e.into_panic()));
+        while let Some(Work { index, runner, share, outcomes }) = done {
             self.runners[index] = Some(runner);
             match outcomes {
                 Ok(outcomes) => {
@@ -97,6 +93,8 @@ impl Crew {
                 }
                 Err(error) => failed = Some(error),
             }
+            let joined = working.join_next().await;
+            done = joined.map(|joined| joined.unwrap_or_else(|e| resume_unwind(e.into_panic())));
         }
         match failed {
             Some(error) => Err(error),
@@ -149,4 +147,25 @@ impl Crew {
         }
         Ok(runners[index].as_mut().expect("a runner was just put there"))
     }
+
+    /// A runner, to be put back when its work is done.
+    async fn away(&mut self, index: usize) -> Result<Runner, Error> {
+        self.runner(index).await?;
+        Ok(self.runners[index].take().expect("it was made sure of a moment ago"))
+    }
+}
+
+/// What one runner made of its share of a batch.
+struct Work {
+    index: usize,
+    runner: Runner,
+    share: Vec<usize>,
+    outcomes: Result<Vec<BeltOutcome>, Error>,
+}
+
+async fn work<B: Batch>(index: usize, mut runner: Runner, share: Vec<usize>, batch: Arc<B>) -> Work {
+    let events: Vec<_> = share.iter().map(|at| batch.event(*at)).collect();
+    let outcomes = runner.run_belt(&events).await;
+    drop(events);
+    Work { index, runner, share, outcomes }
 }
