@@ -29,6 +29,7 @@ pub mod ready;
 pub mod retention;
 pub mod runtimes;
 pub mod secrets;
+mod serving;
 pub mod streams;
 pub mod telemetry;
 pub mod version;

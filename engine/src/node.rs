@@ -23,6 +23,7 @@ use granary_sandbox::Sandbox;
 use granary_stream::StreamLog;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -49,14 +50,14 @@ const DATABASE_CONNECTIONS_MAX: usize = 24;
 /// second, and little beside its neighbours.
 const PROBATION_MILLICPU: u32 = 150;
 
-/// Runs the engine until it is told to stop.
+/// Runs the engine until it is told to stop; its ports are served by the tasks of `serving`.
 ///
 /// # Errors
 /// What keeps it from starting, or made it give up, in words for the operator.
-pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
+pub async fn run(config: Config, metrics: PrometheusHandle, serving: &Handle) -> anyhow::Result<()> {
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("could not make the data directory {}", config.data_dir.display()))?;
-    let streams = Streams::open(&config).await?;
+    let streams = Streams::open(&config, serving).await?;
     let log = Arc::clone(&streams.log);
     let ready = Readiness::default();
     ready.explain_log(&streams.acknowledged);
@@ -118,7 +119,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
 
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let server = tokio::spawn(http::serve(
+    let server = serving.spawn(http::serve(
         listener,
         http::App {
             collector: collector.clone(),
@@ -135,6 +136,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
             secrets: secrets.clone(),
             public_url,
             roles: config.roles.clone(),
+            working: Handle::current(),
         },
         stop.clone(),
     ));
@@ -142,7 +144,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
     let collector_server = match collector_port {
         Some(port) => {
             port.announce(&config.data_dir)?;
-            Some(tokio::spawn(port.serve(collector, config.limits.clone(), stop.clone())))
+            Some(serving.spawn(port.serve(collector, config.limits.clone(), stop.clone())))
         }
         None => None,
     };

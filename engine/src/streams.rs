@@ -8,6 +8,7 @@ use std::time::Duration;
 use granary_catalog::event_type::RETENTION_MS_DEFAULT;
 use granary_stream::embedded::EmbeddedLog;
 use granary_stream::{Error, StreamLog, TopicSpec, clock};
+use tokio::runtime::Handle;
 use tracing::warn;
 
 use crate::config::Config;
@@ -67,11 +68,12 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// Opens the log. A cluster need not be reachable yet.
-    pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
+    /// Opens the log, to which the tasks of `serving` append most. A cluster need not be reachable yet.
+    pub(crate) async fn open(config: &Config, serving: &Handle) -> anyhow::Result<Self> {
         match &config.stream {
             StreamChoice::Embedded => {
-                let log = Arc::new(open_embedded(config, &config.data_dir.join(LOG_FOLDER)).await?);
+                let folder = config.data_dir.join(LOG_FOLDER);
+                let log = Arc::new(open_embedded(config, &folder, serving).await?);
                 Ok(Self {
                     log: Arc::clone(&log) as _,
                     embedded: Some(log),
@@ -146,7 +148,7 @@ impl Streams {
     }
 }
 
-async fn open_embedded(config: &Config, folder: &Path) -> anyhow::Result<EmbeddedLog> {
+async fn open_embedded(config: &Config, folder: &Path, serving: &Handle) -> anyhow::Result<EmbeddedLog> {
     let defaults = granary_stream::embedded::Options::default();
     let few = config.log_disk_bytes_max.is_some_and(|max| max < FILES_FEW * defaults.file_bytes);
     let options = granary_stream::embedded::Options {
@@ -154,6 +156,7 @@ async fn open_embedded(config: &Config, folder: &Path) -> anyhow::Result<Embedde
         disk_bytes_max: config.log_disk_bytes_max,
         disk_reserve_bytes: config.log_disk_bytes_reserve,
         stage_room_bytes: if few { 0 } else { STAGE_FILES * defaults.file_bytes },
+        answering: Some(serving.clone()),
         ..defaults
     };
     let log = EmbeddedLog::open(folder, options).await?;

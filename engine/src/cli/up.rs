@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Command};
 use super::Failure;
 use crate::config::Config;
 use crate::config::setting::SETTINGS;
-use crate::{node, telemetry};
+use crate::{node, serving, telemetry};
 
 pub(super) fn command() -> Command {
     let mut command = Command::new("up")
@@ -42,8 +42,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
     telemetry::init_log(config.log_format, &config.log_level);
     let metrics = telemetry::init_metrics()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let done = runtime.block_on(node::run(config, metrics));
+    let serving = serving::start()?;
+    let done = runtime.block_on(node::run(config, metrics, serving.handle()));
     // What still runs on blocking threads after the drain has nothing left to lose.
+    serving.shutdown_background();
     runtime.shutdown_background();
     Ok(done?)
 }

@@ -13,12 +13,14 @@ use granary_db::Db;
 use granary_stream::StreamLog;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::roles::{Role, Roles};
 use crate::api::{self, ApiState};
 use crate::ready::Readiness;
 use crate::secrets::Secrets;
+use crate::serving;
 use crate::stage::book::Book;
 use crate::supervisor::Supervisor;
 
@@ -40,6 +42,8 @@ pub(super) struct App {
     pub(super) secrets: Secrets,
     pub(super) public_url: String,
     pub(super) roles: Roles,
+    /// Where everything is done that is not the collector's.
+    pub(super) working: Handle,
 }
 
 /// Serves until stopped, then finishes the requests under way.
@@ -68,6 +72,7 @@ pub(super) async fn serve(listener: TcpListener, app: App, stop: CancellationTok
             (StatusCode::NOT_FOUND, axum::Json(serde_json::json!({"type": "not_found", "message": text})))
         })
     };
+    let others = serving::elsewhere(others, app.working);
     // A query of the API ends with its client.
     let limits = Limits { half_close: false, ..app.limits };
     if app.roles.has(Role::Collector) && !app.collector_apart {

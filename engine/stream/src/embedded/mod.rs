@@ -123,7 +123,7 @@ impl EmbeddedLog {
     /// As [`EmbeddedLog::open`].
     pub async fn open_in(directory: &Path, options: Options, world: World) -> Result<Self, Error> {
         let directory = directory.to_owned();
-        let runtime = Handle::current();
+        let runtime = options.answering.clone().unwrap_or_else(Handle::current);
         let opened = blocking("open the log", move || {
             let parts = open(&directory, options.bounded(), world, false)?;
             run(parts, &runtime)

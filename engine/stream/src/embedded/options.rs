@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use super::clock::{Clock, SystemClock};
 use super::disk::{Disk, SystemDisk};
 use super::entropy::{Entropy, SystemEntropy};
@@ -28,6 +30,9 @@ pub struct Options {
     pub stage_room_bytes: u64,
     /// The largest record, 16 MiB unless told. Larger ones give `RecordTooLarge`.
     pub record_bytes_max: usize,
+    /// The runtime that answers appends, that of the caller of `open` unless told. Best the one whose tasks append most: to
+    /// wake a task of another runtime takes longer.
+    pub answering: Option<Handle>,
 }
 
 impl Default for Options {
@@ -40,6 +45,7 @@ impl Default for Options {
             disk_reserve_bytes: 64 << 20,
             stage_room_bytes: 0,
             record_bytes_max: 16 << 20,
+            answering: None,
         }
     }
 }
