@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use granary::snowplow::CollectorPayload;
-use granary_groovy::{Host, Level, SnowplowFields};
+use granary_groovy::{Field, Host, Level, SnowplowFields};
 
 use crate::bindings::granary::script::host;
 
@@ -32,7 +32,7 @@ impl Host for World {
 
     fn snowplow_deserialize(&mut self, bytes: &[u8]) -> Result<SnowplowFields, String> {
         let read = CollectorPayload::decode(bytes).map_err(|error| error.to_string())?;
-        let text = |field: Option<std::borrow::Cow<'_, str>>| field.map(|text| text.as_ref().into());
+        let text = |field: Option<std::borrow::Cow<'_, str>>| field.map(|text| Field::of(text, bytes));
         Ok(SnowplowFields {
             schema: text(read.schema),
             ip_address: text(read.ip_address),
@@ -44,7 +44,7 @@ impl Host for World {
             path: text(read.path),
             querystring: text(read.querystring),
             body: text(read.body),
-            headers: read.headers.map(|all| all.into_iter().map(|header| header.as_ref().into()).collect()),
+            headers: read.headers.map(|all| all.into_iter().map(|header| Field::of(header, bytes)).collect()),
             content_type: text(read.content_type),
             hostname: text(read.hostname),
             network_user_id: text(read.network_user_id),

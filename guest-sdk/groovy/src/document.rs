@@ -74,7 +74,11 @@ pub fn document() -> String {
         names.sort_unstable();
         names.dedup();
         let package = if package.is_empty() { "without one".to_owned() } else { format!("`{package}`") };
-        let _ = writeln!(page, "| {package} | {} |", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" "));
+        let _ = writeln!(
+            page,
+            "| {package} | {} |",
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ")
+        );
     }
     page.push_str("\n## Methods\n\nOf the values that have them in Groovy:\n\n```text\n");
     let mut names: Vec<_> = methods().collect();

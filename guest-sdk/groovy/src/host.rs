@@ -1,6 +1,6 @@
 //! What a script reaches outside of itself. Everything goes through this trait.
 
-use std::rc::Rc;
+use crate::field::Field;
 
 /// Severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,36 +16,36 @@ pub enum Level {
 }
 
 /// One request as the collector recorded it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct SnowplowFields {
     /// The schema text of the record.
-    pub schema: Option<Rc<str>>,
+    pub schema: Option<Field>,
     /// Address of the client.
-    pub ip_address: Option<Rc<str>>,
+    pub ip_address: Option<Field>,
     /// Time of reception in milliseconds since the epoch.
     pub timestamp: Option<i64>,
     /// Encoding, `UTF-8`.
-    pub encoding: Option<Rc<str>>,
+    pub encoding: Option<Field>,
     /// Name and version of the collector.
-    pub collector: Option<Rc<str>>,
+    pub collector: Option<Field>,
     /// The request's `User-Agent`.
-    pub user_agent: Option<Rc<str>>,
+    pub user_agent: Option<Field>,
     /// The request's `Referer`.
-    pub referer_uri: Option<Rc<str>>,
+    pub referer_uri: Option<Field>,
     /// Path without query.
-    pub path: Option<Rc<str>>,
+    pub path: Option<Field>,
     /// The query as it was sent, without the question mark.
-    pub querystring: Option<Rc<str>>,
+    pub querystring: Option<Field>,
     /// Body of a POST.
-    pub body: Option<Rc<str>>,
+    pub body: Option<Field>,
     /// Items `Name: value`.
-    pub headers: Option<Vec<Rc<str>>>,
+    pub headers: Option<Vec<Field>>,
     /// Content type of a POST.
-    pub content_type: Option<Rc<str>>,
+    pub content_type: Option<Field>,
     /// Host that was asked.
-    pub hostname: Option<Rc<str>>,
+    pub hostname: Option<Field>,
     /// Id of the client's cookie.
-    pub network_user_id: Option<Rc<str>>,
+    pub network_user_id: Option<Field>,
 }
 
 /// What a script may ask for.
@@ -59,7 +59,7 @@ pub trait Host {
     /// A fresh random UUID in its text form.
     fn random_uuid(&mut self) -> String;
 
-    /// Reads a record of the collector.
+    /// Reads a record of the collector. What lies in its bytes is made with [`Field::of`].
     ///
     /// # Errors
     /// For bytes that are none; the text says what is wrong.

@@ -14,7 +14,9 @@ mod debt;
 mod decimal;
 mod diagnostic;
 mod document;
+mod field;
 mod host;
+mod json;
 mod lexer;
 mod library;
 mod limits;
@@ -36,6 +38,7 @@ use std::rc::Rc;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use document::document;
+pub use field::Field;
 pub use host::{Host, Level, SnowplowFields};
 pub use limits::Limits;
 pub use outcome::{Failure, Outcome};

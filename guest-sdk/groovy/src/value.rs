@@ -12,8 +12,9 @@ use num_bigint::BigInt;
 
 use crate::class::{Builtin, Class};
 use crate::decimal::Decimal;
-use crate::host::SnowplowFields;
+use crate::json::{Content, Overlay};
 use crate::library::json_builder::Builder;
+use crate::library::snowplow::Record;
 use crate::library::time::Moment;
 use crate::pattern::{Matcher, Pattern};
 use crate::syntax::{Function, MethodName};
@@ -71,7 +72,7 @@ pub(crate) enum ListKind {
 /// A list or an array.
 #[derive(Debug)]
 pub(crate) struct List {
-    pub(crate) items: RefCell<Vec<Value>>,
+    pub(crate) items: Content<Vec<Value>>,
     pub(crate) kind: ListKind,
     pub(crate) watched: Cell<bool>,
 }
@@ -93,7 +94,7 @@ pub(crate) type Entries = IndexMap<Key, Value, BuildHasherDefault<DefaultHasher>
 /// A map, or a set.
 #[derive(Debug)]
 pub(crate) struct Map {
-    pub(crate) entries: RefCell<Entries>,
+    pub(crate) entries: Content<Entries>,
     pub(crate) kind: MapKind,
     /// Answers for keys that are missing.
     pub(crate) default: Option<Rc<Closure>>,
@@ -207,7 +208,7 @@ pub(crate) enum Native {
         correlation_id: Value,
         event_id: Value,
     },
-    Snowplow(Rc<SnowplowFields>),
+    Snowplow(Rc<Record>),
     Binding,
     Digest(Rc<str>, RefCell<Vec<u8>>),
     Rounding(crate::decimal::Rounding),
@@ -443,19 +444,32 @@ impl Native {
 impl List {
     /// A list of items.
     pub(crate) fn new(items: Vec<Value>, kind: ListKind) -> Self {
-        Self { items: RefCell::new(items), kind, watched: Cell::new(false) }
+        Self { items: Content::new(items), kind, watched: Cell::new(false) }
+    }
+
+    /// A list whose items are text as yet.
+    pub(crate) fn unread(overlay: Overlay, kind: ListKind) -> Self {
+        Self { items: Content::unread(overlay), kind, watched: Cell::new(false) }
     }
 }
 
 impl Map {
     /// A map of entries.
     pub(crate) fn new(entries: Entries, kind: MapKind) -> Self {
-        Self { entries: RefCell::new(entries), kind, default: None, watched: Cell::new(false) }
+        Self { entries: Content::new(entries), kind, default: None, watched: Cell::new(false) }
+    }
+
+    /// A map whose entries are text as yet.
+    pub(crate) fn unread(overlay: Overlay, kind: MapKind) -> Self {
+        Self { entries: Content::unread(overlay), kind, default: None, watched: Cell::new(false) }
     }
 
     /// The value of a text.
     pub(crate) fn get_text(&self, key: &str) -> Option<Value> {
-        self.entries.borrow().get(&TextKey(key)).cloned()
+        match self.entries.looked(|overlay| overlay.field(key)) {
+            Some(found) => found,
+            None => self.entries.borrow().get(&TextKey(key)).cloned(),
+        }
     }
 
     /// The value of a key.
@@ -544,13 +558,13 @@ fn drop_all(values: impl Iterator<Item = Value>) {
 
 impl Drop for List {
     fn drop(&mut self) {
-        drop_all(self.items.take().into_iter());
+        drop_all(self.items.last().into_iter());
     }
 }
 
 impl Drop for Map {
     fn drop(&mut self) {
-        drop_all(self.entries.take().into_iter().flat_map(|(key, value)| [key.0, value]));
+        drop_all(self.entries.last().into_iter().flat_map(|(key, value)| [key.0, value]));
         if let Some(default) = self.default.take() {
             drop_all(std::iter::once(Value::Closure(default)));
         }

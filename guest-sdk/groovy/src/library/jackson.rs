@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use super::json::{Style, parse, pretty};
+use super::json::{Style, pretty};
 use super::{count_of, whole_of};
 use crate::class::{Builtin, Class};
+use crate::json::parse;
 use crate::machine::Machine;
 use crate::names::Method as M;
 use crate::raise::{Reason, Run, raise};
@@ -100,7 +101,7 @@ pub(crate) fn call_mapper(
         (M::readTree, [source]) => node(read(machine, source)?),
         (M::valueToTree, [value]) => {
             let json = machine.json_of(value, Style::JACKSON)?;
-            node(parse(machine, &json)?)
+            node(parse(machine, &json.into())?)
         }
         (M::writeValueAsString, [value]) => {
             let json = machine.json_of(value, Style::JACKSON)?;
@@ -346,7 +347,7 @@ pub(crate) fn call_node(
         }
         (M::deepCopy, []) => {
             let json = machine.json_of(&value, Style::JACKSON)?;
-            node(parse(machine, &json)?)
+            node(parse(machine, &json.into())?)
         }
         (M::toString, []) => machine.text(this).map(Value::Text)?,
         (M::toPrettyString, []) => {

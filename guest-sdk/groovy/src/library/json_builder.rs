@@ -155,7 +155,7 @@ pub(crate) fn slurp(machine: &mut Machine<'_>, method: M, arguments: &[Value]) -
                     "Text must not be null or empty: expected JSON, found an empty text",
                 ));
             }
-            super::json::parse(machine, &text)?
+            crate::json::parse(machine, &text)?
         }
         (M::setType | M::setLazyChop | M::setCheckDates | M::setChop, [_]) => {
             Value::native(Native::Slurper(Builtin::JsonSlurper))

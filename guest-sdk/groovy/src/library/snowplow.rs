@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
-use super::json::{Style, parse};
+use super::json::Style;
 use crate::class::Builtin;
+use crate::field::Field;
 use crate::host::SnowplowFields;
+use crate::json::parse;
 use crate::machine::Machine;
 use crate::names::Method as M;
 use crate::raise::{Reason, Run, raise};
@@ -13,8 +15,15 @@ use crate::value::{Entries, Key, Native, Value};
 /// Texts inside of texts that are read as JSON.
 const EMBEDDED_DEPTH_MAX: u32 = 32;
 
-/// The fields with their names, in the order of the JSON form.
-fn fields(of: &SnowplowFields) -> [(&'static str, Option<&Rc<str>>); 12] {
+/// A record of the collector: its fields, and the bytes that they lie in.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    fields: SnowplowFields,
+    bytes: Rc<[u8]>,
+}
+
+/// The texts with their names, in the order of the JSON form.
+fn texts(of: &SnowplowFields) -> [(&'static str, Option<&Field>); 12] {
     [
         ("schema", of.schema.as_ref()),
         ("ipAddress", of.ip_address.as_ref()),
@@ -50,35 +59,38 @@ const NAMES: [&str; 14] = [
 ];
 
 /// A field by its name.
-pub(crate) fn field(machine: &mut Machine<'_>, of: &SnowplowFields, name: &str) -> Run<Option<Value>> {
+pub(crate) fn field(machine: &mut Machine<'_>, of: &Record, name: &str) -> Run<Option<Value>> {
+    let Record { fields, bytes } = of;
     match name {
-        "timestamp" => Ok(Some(of.timestamp.map_or(Value::Null, Value::Long))),
-        "headers" | "headersIterator" => match &of.headers {
+        "timestamp" => Ok(Some(fields.timestamp.map_or(Value::Null, Value::Long))),
+        "headers" | "headersIterator" => match &fields.headers {
             Some(headers) => {
-                let headers = headers.iter().map(|header| Value::Text(Rc::clone(header))).collect();
+                let headers =
+                    headers.iter().map(|header| Value::Text(Rc::clone(header.text(bytes)))).collect();
                 machine.new_list(headers).map(Some)
             }
             None => Ok(Some(Value::Null)),
         },
-        "headersSize" => Ok(Some(Value::count(of.headers.as_ref().map_or(0, Vec::len)))),
+        "headersSize" => Ok(Some(Value::count(fields.headers.as_ref().map_or(0, Vec::len)))),
         _ => {
-            let found = fields(of).into_iter().find(|(known, _)| *known == name);
-            Ok(found.map(|(_, text)| text.map_or(Value::Null, |text| Value::Text(Rc::clone(text)))))
+            let found = texts(fields).into_iter().find(|(known, _)| *known == name);
+            Ok(found
+                .map(|(_, text)| text.map_or(Value::Null, |text| Value::Text(Rc::clone(text.text(bytes))))))
         }
     }
 }
 
 /// Whether a field is there.
-fn is_set(of: &SnowplowFields, name: &str) -> bool {
+fn is_set(of: &Record, name: &str) -> bool {
     match name {
-        "timestamp" => of.timestamp.is_some(),
-        "headers" => of.headers.is_some(),
-        _ => fields(of).into_iter().any(|(known, text)| known == name && text.is_some()),
+        "timestamp" => of.fields.timestamp.is_some(),
+        "headers" => of.fields.headers.is_some(),
+        _ => texts(&of.fields).into_iter().any(|(known, text)| known == name && text.is_some()),
     }
 }
 
 /// The flat form: fields, flags, derived values.
-pub(crate) fn flat(machine: &mut Machine<'_>, of: &SnowplowFields) -> Run {
+pub(crate) fn flat(machine: &mut Machine<'_>, of: &Record) -> Run {
     let mut entries = Entries::default();
     for name in NAMES {
         let value = field(machine, of, name)?.unwrap_or_default();
@@ -96,16 +108,17 @@ pub(crate) fn flat(machine: &mut Machine<'_>, of: &SnowplowFields) -> Run {
 }
 
 /// What a record prints as.
-pub(crate) fn shown(of: &SnowplowFields) -> String {
+pub(crate) fn shown(of: &Record) -> String {
+    let set = texts(&of.fields).into_iter();
     let set: Vec<String> =
-        fields(of).into_iter().filter_map(|(name, text)| text.map(|text| format!("{name}:{text}"))).collect();
+        set.filter_map(|(name, text)| Some(format!("{name}:{}", text?.text(&of.bytes)))).collect();
     format!("CollectorPayload({})", set.join(", "))
 }
 
 /// `payload.name(..)` of a record.
 pub(crate) fn call_payload(
     machine: &mut Machine<'_>,
-    of: &Rc<SnowplowFields>,
+    of: &Record,
     name: &str,
     arguments: &[Value],
 ) -> Run<Option<Value>> {
@@ -125,10 +138,12 @@ pub(crate) fn getter(method: &str) -> Option<(bool, &'static str)> {
         Some(rest) => (true, rest),
         None => (false, method.strip_prefix("get")?),
     };
+    // The lengths are compared first: a script that asks for the body goes through most of the names.
     let is_it = |name: &&str| {
-        let (first, others) = name.split_at(1);
-        rest.get(..1).is_some_and(|letter| letter.eq_ignore_ascii_case(first))
-            && rest.get(1..) == Some(others)
+        let (name, rest) = (name.as_bytes(), rest.as_bytes());
+        name.len() == rest.len()
+            && name.iter().zip(rest).take(1).all(|(one, other)| one.eq_ignore_ascii_case(other))
+            && name.get(1..) == rest.get(1..)
     };
     let all = NAMES.iter().copied().chain(["headersSize", "headersIterator"]);
     all.into_iter().find(is_it).map(|name| (presence, name))
@@ -159,7 +174,7 @@ pub(crate) fn call_static(
             };
             machine.allocate(bytes.len() * 2)?;
             match machine.host.snowplow_deserialize(&bytes) {
-                Ok(fields) => Value::native(Native::Snowplow(Rc::new(fields))),
+                Ok(fields) => Value::native(Native::Snowplow(Rc::new(Record { fields, bytes }))),
                 Err(reason) => return Err(raise(Builtin::TException, reason)),
             }
         }

@@ -17,6 +17,7 @@ mod text;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::rc::{Rc, Weak};
 
 use indexmap::IndexMap;
@@ -90,7 +91,7 @@ pub(crate) struct Machine<'a> {
     frame: Frame,
     globals: Vec<Option<Value>>,
     /// Variables of the binding whose names the script only computes.
-    extra: IndexMap<Rc<str>, Value>,
+    extra: IndexMap<Rc<str>, Value, BuildHasherDefault<DefaultHasher>>,
     /// Static fields by the index of their class; made when first used.
     statics: Vec<Option<Rc<Object>>>,
     depth_left: u32,
@@ -122,7 +123,7 @@ impl<'a> Machine<'a> {
             stack: Vec::new(),
             frame,
             globals: vec![None; program.globals.len()],
-            extra: IndexMap::new(),
+            extra: IndexMap::default(),
             statics: vec![None; program.classes.len()],
             depth_left: limits.depth,
             steps_left: limits.steps,
@@ -206,6 +207,25 @@ impl<'a> Machine<'a> {
     pub(crate) fn allocate(&mut self, bytes: usize) -> Run<()> {
         self.hold(bytes as u64)?;
         self.step(bytes as u64 / 64)
+    }
+
+    /// Counts memory of so many sizes at once, each so often, if there is enough left for all of it.
+    pub(crate) fn affords(&mut self, costs: &[(usize, usize)]) -> bool {
+        let bytes = costs.iter().map(|(size, times)| (size * times) as u64).sum();
+        let steps = costs.iter().map(|(size, times)| (size / 64 * times) as u64).sum();
+        match (self.bytes_left.checked_sub(bytes), self.steps_left.checked_sub(steps)) {
+            (Some(bytes), Some(steps)) => {
+                (self.bytes_left, self.steps_left) = (bytes, steps);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Steps and bytes that are left.
+    #[cfg(test)]
+    pub(crate) fn left(&self) -> (u64, u64) {
+        (self.steps_left, self.bytes_left)
     }
 
     fn hold(&mut self, bytes: u64) -> Run<()> {
