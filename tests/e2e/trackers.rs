@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use granary_tests::event;
 use granary_tests::lossy::Lossy;
 use granary_tests::node::{Node, Settings, repository};
 use granary_tests::project::{Project, base64_decode};
@@ -356,20 +357,8 @@ async fn events_of_a_browser_on_other_sites_become_rows_of_one_visitor_through_a
 async fn the_whole_buffer_of_a_tracker_in_one_post_becomes_rows_event_by_event() -> Result<()> {
     const COUNT: usize = 10_000;
     let pipeline = Pipeline::start().await?;
-    let padding = "x".repeat(1_920);
-    let events: Vec<Value> = (0..COUNT)
-        .map(|number| {
-            json!({
-                "e": "se",
-                "eid": format!("event {number}"),
-                "uid": "ada",
-                "se_la": number.to_string(),
-                "se_pr": padding,
-            })
-        })
-        .collect();
-    let schema = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4";
-    let body = json!({ "schema": schema, "data": events }).to_string();
+    let events = event::structured(COUNT);
+    let body = event::buffer(&events);
     ensure!(body.len() > 19_500_000, "the body should have 20 MB, not {}", body.len());
     pipeline.project.api.event(body).await?;
     let rows = pipeline.rows(COUNT).await?;

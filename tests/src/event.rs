@@ -1,6 +1,7 @@
 //! The events that are posted in numbers.
 
 use bytes::Bytes;
+use serde_json::{Value, json};
 
 /// The guide's event with a number in its last name: `Peterson 17`.
 #[must_use]
@@ -44,6 +45,29 @@ pub fn keyed(run: &str, n: u64, keys: u64, padding: usize) -> Bytes {
     let event = numbered(run, n);
     let key = format!(r#"{{"clientKey":"{run}-key-{}","padding":"{:padding$}","#, n % keys, "");
     Bytes::from([key.as_bytes(), &event[1..]].concat())
+}
+
+/// Structured events as trackers make them, of about 2 KB each.
+#[must_use]
+pub fn structured(count: usize) -> Vec<Value> {
+    let padding = "x".repeat(1_920);
+    let event = |number: usize| {
+        json!({
+            "e": "se",
+            "eid": format!("event {number}"),
+            "uid": "ada",
+            "se_la": number.to_string(),
+            "se_pr": padding,
+        })
+    };
+    (0..count).map(event).collect()
+}
+
+/// The body with which a tracker posts all events that it has kept at once.
+#[must_use]
+pub fn buffer(events: &[Value]) -> String {
+    let schema = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4";
+    json!({ "schema": schema, "data": events }).to_string()
 }
 
 #[cfg(test)]

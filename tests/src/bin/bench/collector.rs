@@ -1,6 +1,7 @@
 //! The collector under load, with the load generator on the same processors:
 //!
 //! - `ingest_p99_ms_at_half_load`: from a POST to its durable acknowledgement, at half of the rate that 64 connections reach;
+//! - `catch_up_post_s`: the same for one POST of 20 MB, the 10,000 events that a tracker has kept during an outage;
 //! - `collector_rss_mib`: the most memory of the engine's process at full load;
 //! - `collector_rss_growth_mib`: by how much that was more in the last minute of ten than in the first.
 //!
@@ -8,7 +9,7 @@
 //! the embedded log belongs to a process with all roles, of which the others have nothing to do here.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use granary_tests::event;
@@ -49,6 +50,13 @@ async fn speed(node: &Node, size: Size) -> Result<Vec<Figure>> {
         let plan = Plan::lasting(size.run, CONNECTIONS).at_rate(half);
         late.push(ms(post(node.address(), plan).await?.latencies.quantile(0.99)));
     }
+    let (api, mut whole) = (node.api()?, Vec::new());
+    for _ in 0..size.runs {
+        let body = event::buffer(&event::structured(10_000));
+        let begun = Instant::now();
+        api.event(body).await?;
+        whole.push(begun.elapsed().as_secs_f64());
+    }
     Ok(vec![
         Figure { name: "half_load_posts_per_s", value: half, unit: "requests/s", bar: None },
         Figure {
@@ -57,6 +65,7 @@ async fn speed(node: &Node, size: Size) -> Result<Vec<Figure>> {
             unit: "ms",
             bar: Some(Bar::AtMost(25.0)),
         },
+        Figure { name: "catch_up_post_s", value: median(&whole), unit: "s", bar: Some(Bar::AtMost(2.0)) },
     ])
 }
 
