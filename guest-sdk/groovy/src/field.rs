@@ -30,7 +30,7 @@ impl Field {
     pub(crate) fn text(&self, record: &[u8]) -> &Rc<str> {
         self.text.get_or_init(|| {
             let part = record.get(self.part.clone()).unwrap_or_default();
-            String::from_utf8_lossy(part).as_ref().into()
+            granary_scriptable::lossy(part).as_ref().into()
         })
     }
 }

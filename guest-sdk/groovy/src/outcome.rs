@@ -109,7 +109,7 @@ fn one(machine: &mut Machine<'_>, value: &Value) -> Run<Outcome> {
     Ok(match value {
         Value::Null => Outcome::Skip,
         Value::Text(text) | Value::GString(text) => message(text)?,
-        Value::Bytes(bytes) => message(&String::from_utf8_lossy(bytes))?,
+        Value::Bytes(bytes) => message(&granary_scriptable::lossy(bytes))?,
         Value::Class(class) => return Err(no_message(&format!("the class {}", class.full_name()))),
         Value::Closure(_) => return Err(no_message("a closure; call it")),
         Value::Native(native) => match &**native {

@@ -13,7 +13,7 @@ pub(crate) struct Bytes(pub(crate) Rc<[u8]>);
 impl Bytes {
     /// As UTF-8; what is none becomes U+FFFD.
     pub(crate) fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
+        granary_scriptable::lossy(&self.0)
     }
 }
 

@@ -83,7 +83,9 @@ impl Collector {
 
     fn text<'a>(&'a self, text: &'a Text) -> Cow<'a, str> {
         match text {
-            Text::There(range) => String::from_utf8_lossy(self.record.get(range.clone()).unwrap_or_default()),
+            Text::There(range) => {
+                granary_scriptable::lossy(self.record.get(range.clone()).unwrap_or_default())
+            }
             Text::Repaired(text) => Cow::Borrowed(text),
         }
     }

@@ -33,7 +33,7 @@ pub(crate) fn of<'js>(ctx: &Ctx<'js>, text: &JsString<'js>) -> rquickjs::Result<
             rest = others;
         }
     }
-    Ok(String::from_utf8_lossy(&repaired).into_owned())
+    Ok(granary_scriptable::lossy(&repaired).into_owned())
 }
 
 /// The text up to a number of bytes, at the end of a character.

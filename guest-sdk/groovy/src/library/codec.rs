@@ -120,7 +120,7 @@ pub(crate) fn url_decoded(text: &str) -> Option<String> {
             other => other,
         });
     }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    Some(granary_scriptable::lossy(&bytes).into_owned())
 }
 
 fn is_latin(charset: &str) -> bool {
@@ -140,7 +140,7 @@ fn unknown_charset<T>(charset: &str) -> Run<T> {
 /// The text of bytes in a character set.
 pub(crate) fn decoded(bytes: &[u8], charset: &str) -> Run<String> {
     match &*charset.to_uppercase().replace('_', "-") {
-        "UTF-8" | "UTF8" | "US-ASCII" | "ASCII" => Ok(String::from_utf8_lossy(bytes).into_owned()),
+        "UTF-8" | "UTF8" | "US-ASCII" | "ASCII" => Ok(granary_scriptable::lossy(bytes).into_owned()),
         _ if is_latin(charset) => Ok(bytes.iter().map(|byte| char::from(*byte)).collect()),
         "UTF-16" | "UTF-16BE" => {
             let units: Vec<u16> = bytes
@@ -346,7 +346,7 @@ pub(crate) fn call_bytes(
             machine.new_text(hex(&digest(&algorithm, bytes)?))?
         }
         // Where a source reads lines the payload is text, so scripts for it call these.
-        (M::getText, [] | [_]) => machine.new_text(String::from_utf8_lossy(bytes))?,
+        (M::getText, [] | [_]) => machine.new_text(granary_scriptable::lossy(bytes))?,
         (M::getAt, [index]) => machine.get_at(&Value::Bytes(Rc::clone(bytes)), index)?,
         (M::equals, [Value::Bytes(other)]) => Value::Bool(bytes == other),
         (M::clone, []) => Value::Bytes(Rc::clone(bytes)),

@@ -41,7 +41,7 @@ fn read(machine: &mut Machine<'_>, source: &Value) -> Run {
                 "argument \"content\" is null: expected JSON",
             ));
         }
-        Value::Bytes(bytes) => String::from_utf8_lossy(bytes).as_ref().into(),
+        Value::Bytes(bytes) => granary_scriptable::lossy(bytes).as_ref().into(),
         other => machine.text(other)?,
     };
     // Jackson has exceptions of its own.

@@ -146,7 +146,7 @@ pub(crate) fn slurp(machine: &mut Machine<'_>, method: M, arguments: &[Value]) -
         }
         (M::parseText | M::parse, [text]) | (M::parse, [text, _]) => {
             let text = match text {
-                Value::Bytes(bytes) => String::from_utf8_lossy(bytes).as_ref().into(),
+                Value::Bytes(bytes) => granary_scriptable::lossy(bytes).as_ref().into(),
                 other => machine.text(other)?,
             };
             if text.trim().is_empty() {

@@ -161,7 +161,7 @@ pub(crate) fn call(
             }
             (M::decode, [text], false) => {
                 let text = match text {
-                    Value::Bytes(bytes) => String::from_utf8_lossy(bytes).as_ref().into(),
+                    Value::Bytes(bytes) => granary_scriptable::lossy(bytes).as_ref().into(),
                     other => machine.text(other)?,
                 };
                 machine.allocate(text.len())?;

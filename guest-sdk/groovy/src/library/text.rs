@@ -61,7 +61,7 @@ pub(crate) fn create(machine: &mut Machine<'_>, arguments: &[Value]) -> Run<Opti
         [] => machine.new_text("")?,
         [Value::Bytes(bytes)] => {
             machine.allocate(bytes.len())?;
-            Value::text(String::from_utf8_lossy(bytes))
+            Value::text(granary_scriptable::lossy(bytes))
         }
         [Value::Bytes(bytes), charset] => {
             let charset = machine.text(charset)?;

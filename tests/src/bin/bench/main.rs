@@ -36,6 +36,11 @@ use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use granary_tests::figure::Figure;
 use granary_tests::node::{Node, Settings, target_dir};
+use mimalloc::MiMalloc;
+
+/// The allocator of the engine, since some parts of it are measured in this process; what they are compared with has it, too.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures the engine.
 #[derive(Parser)]
