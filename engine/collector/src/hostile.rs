@@ -47,9 +47,7 @@ pub fn splitter(body: &[u8]) {
         }
     }
     if let Some(sent) = events_of(body) {
-        // Of several fields `data` the first is split and the last is read here.
-        let once = String::from_utf8_lossy(body).matches("data").count() == 1;
-        assert!(!once || events == sent, "{sent} events became {events}");
+        assert_eq!(events, sent, "events were lost or doubled");
     }
 }
 
@@ -79,7 +77,9 @@ pub fn query(bytes: &[u8]) {
         let after =
             target.strip_prefix("https://acme.com").or_else(|| target.strip_prefix("http://acme.com"));
         let with_user = || url::Url::parse(target).is_ok_and(|url| url.host_str() == Some("acme.com"));
-        assert!(after.is_some() || with_user(), "led to {target}");
+        // `https://acme.com.evil.com` begins in the same way.
+        let alone = after.is_some_and(|after| after.starts_with(['/', ':']));
+        assert!(alone || with_user(), "led to {target}");
     }
 }
 

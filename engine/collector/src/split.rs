@@ -151,7 +151,8 @@ struct Batch<'a> {
 impl<'a> Batch<'a> {
     fn parse(body: &'a [u8]) -> Option<Self> {
         let Fields(fields) = serde_json::from_slice(body).ok()?;
-        let at = fields.iter().position(|(name, _)| name == "data")?;
+        // Of several fields of that name readers of JSON take the last; split at the first, each record would repeat the last.
+        let at = fields.iter().rposition(|(name, _)| name == "data")?;
         let events: Vec<&RawValue> = serde_json::from_str(fields[at].1.get()).ok()?;
         let field = |(name, value): &(String, &RawValue)| format!("{}:{}", json!(name), value.get());
         let before: Vec<String> = fields[..at].iter().map(field).collect();
@@ -319,6 +320,27 @@ mod tests {
             expected.sort_by_key(Value::to_string);
             prop_assert_eq!(seen, expected);
         }
+    }
+
+    #[test]
+    fn of_two_lists_the_one_that_readers_see_is_split() {
+        let request = http::Request::post("/com.acme/v1").body(()).expect("a request");
+        let (parts, ()) = request.into_parts();
+        let visitor = Visitor::of(&parts, &Options::default(), uuid::Uuid::nil);
+        let envelope = Envelope::new(&parts, "/com.acme/v1", 0, None, &visitor);
+        let events: Vec<String> = (0..20).map(|n| format!("{n}{}", "x".repeat(300))).collect();
+        let body = format!("{{\"data\":[1,2],\"d\\u0061ta\":{}}}", json!(events));
+        let mut seen: Vec<String> = Vec::new();
+        for piece in Split::of(&envelope, Some(body.as_bytes()), 2_500, 0) {
+            let Piece::Record(record) = piece else { panic!("a row: {piece:?}") };
+            let body = CollectorPayload::decode(&record).expect("a record").body.expect("a body");
+            let mut body: Value = serde_json::from_slice(&body).expect("JSON");
+            seen.extend(serde_json::from_value::<Vec<String>>(body["data"].take()).expect("a list"));
+        }
+        assert_eq!(seen, events);
+        let last_is_no_list = br#"{"data":[110,2],"data":33333}"#;
+        let pieces: Vec<Piece> = Split::of(&envelope, Some(last_is_no_list), 2_500, 0).collect();
+        assert!(matches!(pieces[..], [Piece::Bad(_)]), "{pieces:?}");
     }
 
     #[test]
