@@ -69,7 +69,11 @@ async fn a_component_of_another_world_is_refused_with_what_is_missing() -> Resul
     let path = format!("{}/component", project.belt_path(&belt));
     let content = Some(("application/wasm", transform.clone()));
     let refused = project.api.send(Method::PUT, &path, content).await?;
-    refused.refused(400, "bad_parameter_value", &["granary:belt", "the function of a transform of granary:transform"])?;
+    refused.refused(
+        400,
+        "bad_parameter_value",
+        &["granary:belt", "the function of a transform of granary:transform"],
+    )?;
     let content = Some(("application/wasm", transform[..transform.len() / 2].to_vec()));
     project.api.send(Method::PUT, &path, content).await?.refused(
         400,

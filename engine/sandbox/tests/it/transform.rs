@@ -62,8 +62,7 @@ async fn a_component_of_the_first_contract_still_runs() {
     for _ in 0..2 {
         let records = [&b"{ }"[..], b"", b"no JSON"].map(|payload| EventIn { headers: &[], payload });
         let outcomes = runner.run_transform(&records).await.unwrap();
-        let deletion =
-            TransformMessage::Deletion { correlation_id: "c".into(), event_id: Some("e".into()) };
+        let deletion = TransformMessage::Deletion { correlation_id: "c".into(), event_id: Some("e".into()) };
         assert_eq!(outcomes[0], Ok(Transformed::Messages(vec![text("{ }"), deletion])));
         let failure = outcomes[1].clone().unwrap_err();
         let told = (failure.type_name.as_str(), failure.message.as_str(), failure.retryable);
