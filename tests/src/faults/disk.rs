@@ -16,9 +16,10 @@ use crate::postgres;
 use crate::trial::{self, Outcome, Trial};
 use crate::wait::{Look, await_condition};
 
-/// Room for what a chunk posts until the disk is full for the last time: the log takes room by files of 64 MiB, and has the
-/// next one ready.
-const DISK_BYTES: u64 = 640 << 20;
+/// Room for what a chunk posts until the disk is full for the last time, and for what others than stages need then to be taken
+/// again: an event is written several times, 72 MB a second, and no file is old enough to be dropped. The log takes room by
+/// files of 64 MiB, and has the next one ready.
+const DISK_BYTES: u64 = 1 << 30;
 
 /// What the log leaves of it.
 const RESERVE: &str = "1MiB";
