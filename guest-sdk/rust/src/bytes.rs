@@ -50,9 +50,50 @@ fn same_pieces(mut one: &[u8], mut other: &[u8]) -> bool {
     one.iter().eq(other)
 }
 
+/// The bytes of a block.
+const BLOCK: usize = 64;
+
+/// The text of bytes that are ASCII, all of them. A block of bytes is looked at together, since at each turn of a loop the
+/// engine looks whether the time is up.
+pub(crate) fn ascii(bytes: &[u8]) -> Option<&str> {
+    let word = |word: &[u8]| word.try_into().map_or(0, u64::from_le_bytes);
+    let mut blocks = bytes.chunks_exact(BLOCK);
+    for block in blocks.by_ref() {
+        let all = block.chunks_exact(8).fold(0, |all, eight| all | word(eight));
+        if all & BEYOND != 0 {
+            return None;
+        }
+    }
+    let mut words = blocks.remainder().chunks_exact(8);
+    let all = words.by_ref().fold(0, |all, eight| all | word(eight));
+    let last = words.remainder().iter().fold(0, |all, byte| all | byte);
+    if all & BEYOND != 0 || last & 0x80 != 0 {
+        return None;
+    }
+    // SAFETY: none of the bytes is beyond ASCII, all of which is UTF-8.
+    Some(unsafe { std::str::from_utf8_unchecked(bytes) })
+}
+
+/// The bits of eight bytes that none of ASCII has.
+const BEYOND: u64 = 0x8080_8080_8080_8080;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_told_from_other_bytes_at_all_places() {
+        let text: Vec<u8> = (0..=0x7f).cycle().take(200).collect();
+        for length in 0..text.len() {
+            let mut bytes = text[..length].to_vec();
+            assert_eq!(ascii(&bytes).map(str::as_bytes), Some(&text[..length]));
+            for at in 0..length {
+                bytes[at] |= 0x80;
+                assert_eq!(ascii(&bytes), None, "{length} {at}");
+                bytes[at] &= 0x7f;
+            }
+        }
+    }
 
     #[test]
     fn runs_of_all_lengths_are_put_and_compared() {

@@ -81,7 +81,10 @@ pub use host::{config, log, metrics};
 
 pub mod snowplow;
 
-#[cfg(any(feature = "belt", feature = "transform", test))]
+#[cfg_attr(
+    not(any(feature = "belt", feature = "transform")),
+    allow(dead_code, reason = "tested without a world")
+)]
 mod bytes;
 #[cfg(any(feature = "belt", feature = "transform", test))]
 #[cfg_attr(

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::bytes::ascii;
+
 /// Containers inside unknown fields may nest this deep.
 const DEPTH_MAX: u32 = 64;
 
@@ -152,9 +154,10 @@ impl<'a> CollectorPayload<'a> {
     }
 }
 
-/// Almost all texts are UTF-8, which is found out many bytes at a time.
+/// Most texts are ASCII and almost all others are UTF-8, which takes ever longer to find out.
 fn text_of(bytes: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+    let text = ascii(bytes).or_else(|| std::str::from_utf8(bytes).ok());
+    text.map_or_else(|| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// Reads wire values from the front of a record.
@@ -210,8 +213,12 @@ impl<'a> Reader<'a> {
         }
         self.byte()?;
         let count = self.count()?;
-        let texts: Result<_, _> = (0..count).map(|_| self.string().map(text_of)).collect();
-        texts.map(Some)
+        // No text is shorter than its length.
+        let mut texts = Vec::with_capacity(count.min((self.bytes.len() - self.at) / 4));
+        for _ in 0..count {
+            texts.push(text_of(self.string()?));
+        }
+        Ok(Some(texts))
     }
 
     fn skip(&mut self, kind: u8, depth: u32) -> Result<(), Error> {

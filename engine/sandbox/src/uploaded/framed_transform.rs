@@ -10,7 +10,7 @@ use crate::bindings::transform::granary::transform::types;
 use crate::frame::EventIn;
 use crate::frame::counted::{self, Reader};
 use crate::host::State;
-use crate::outcome::TransformOutcome;
+use crate::outcome::{TransformOutcome, Transformed};
 
 /// An instance, and the memory of its questions.
 pub(crate) struct FramedTransform {
@@ -39,15 +39,32 @@ impl FramedTransform {
 }
 
 fn outcome(from: &mut Reader<'_>) -> Result<TransformOutcome, String> {
-    let answer = match from.byte(1, "outcome")? {
-        0 => Ok(from.list(5, message)?),
-        _ => Err(types::Failure {
+    if from.byte(1, "outcome")? == 1 {
+        return Ok(Err(transform::failure(types::Failure {
             code: from.text()?,
             message: from.text()?,
             retryable: from.byte(1, "bool")? == 1,
-        }),
-    };
-    Ok(transform::outcome(answer))
+        })));
+    }
+    // What cannot be used fails the record; the messages behind it are read all the same, and not kept.
+    let mut outcome = Ok(Vec::new());
+    from.list(1, |from| {
+        let message = message(from)?;
+        if let Ok(kept) = &mut outcome {
+            match transform::message(message) {
+                Ok(message) => {
+                    // Most records have one, and room for more is not for nothing.
+                    if kept.is_empty() {
+                        kept.reserve_exact(1);
+                    }
+                    kept.push(message);
+                }
+                Err(why) => outcome = Err(why),
+            }
+        }
+        Ok(())
+    })?;
+    Ok(outcome.map(Transformed::of))
 }
 
 fn message(from: &mut Reader<'_>) -> Result<types::Message, String> {
@@ -65,7 +82,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::outcome::{FailureKind, TransformMessage, Transformed};
+    use crate::outcome::{FailureKind, TransformMessage};
 
     fn read(answer: &[u8], records: usize) -> Result<Vec<TransformOutcome>, String> {
         counted::decode(answer, records, outcome)

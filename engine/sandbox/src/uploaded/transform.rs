@@ -25,22 +25,24 @@ pub(crate) async fn run(
     Ok(answer.and_then(|outcomes| counted(outcomes, batch.len(), outcome)))
 }
 
-/// What the transform says of a record, if it can be used.
-pub(super) fn outcome(answer: types::Outcome) -> TransformOutcome {
+fn outcome(answer: types::Outcome) -> TransformOutcome {
     match answer {
         Ok(messages) if messages.is_empty() => Ok(Transformed::Skip),
         Ok(messages) => {
             messages.into_iter().map(message).collect::<Result<_, _>>().map(Transformed::Messages)
         }
-        Err(failure) => {
-            let retryable = failure.retryable;
-            let failure = Failure::new(FailureKind::Exception, &failure.code, failure.message);
-            Err(Failure { retryable, ..failure }.bounded())
-        }
+        Err(failed) => Err(failure(failed)),
     }
 }
 
-fn message(answer: types::Message) -> Result<TransformMessage, Failure> {
+/// What the transform says of a record that failed.
+pub(super) fn failure(failed: types::Failure) -> Failure {
+    let failure = Failure::new(FailureKind::Exception, &failed.code, failed.message);
+    Failure { retryable: failed.retryable, ..failure }.bounded()
+}
+
+/// A message, if it can be used.
+pub(super) fn message(answer: types::Message) -> Result<TransformMessage, Failure> {
     match answer {
         types::Message::Json(text) => checked(text).map(TransformMessage::Text),
         types::Message::Deletion(deletion) if deletion.correlation_id.is_empty() => {
