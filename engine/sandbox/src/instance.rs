@@ -105,15 +105,12 @@ impl Instance {
 
     async fn component(sandbox: &Sandbox, component: &Component, spec: &ScriptSpec) -> Result<Self, Error> {
         let side = sandbox.side(component);
-        let pre = match spec.kind {
-            Kind::Belt if world::is_framed(component, &side.engine, spec.kind) => {
-                uploaded::Pre::FramedBelt(component.framed_belt(&side.linker)?)
-            }
-            Kind::Belt => uploaded::Pre::Belt(component.belt(&side.linker)?),
-            Kind::Transform if world::is_framed(component, &side.engine, spec.kind) => {
-                uploaded::Pre::FramedTransform(component.framed_transform(&side.linker)?)
-            }
-            Kind::Transform => uploaded::Pre::Transform(component.transform(&side.linker)?),
+        let linker = &side.linker;
+        let pre = match (spec.kind, world::is_framed(component, &side.engine, spec.kind)) {
+            (Kind::Belt, true) => uploaded::Pre::FramedBelt(component.framed_belt(linker)?),
+            (Kind::Belt, false) => uploaded::Pre::Belt(component.belt(linker)?),
+            (Kind::Transform, true) => uploaded::Pre::FramedTransform(component.framed_transform(linker)?),
+            (Kind::Transform, false) => uploaded::Pre::Transform(component.transform(linker)?),
         };
         let mut store = store(sandbox, component, spec);
         let made = call(sandbox, &mut store, spec.init_timeout, async |store| pre.instantiate(store).await);

@@ -1,7 +1,7 @@
 ;; A belt of contract granary:belt@1.0.0, kept to see that every later 1.x runs it. Written by hand, so that what it
 ;; imports is what is written here, whatever SDKs and compilers become.
 ;;
-;; `build.mjs` makes belt.wasm of it and of belt.wit, which is the contract as it was.
+;; belt.wit is the contract as it was: `node build.mjs contract-1.0.0/belt contract-1.0.0/belt.wit belt`.
 ;;
 ;; It answers one row for each event, the event's payload as it is, and calls every function of the contract once for each
 ;; batch.

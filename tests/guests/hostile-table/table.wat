@@ -1,7 +1,7 @@
 ;; A belt that grows its table until it is refused, and then does not survive that. No compiler of today makes a program
 ;; grow its own table, so this one is written by hand.
 ;;
-;; `build.mjs` makes table.wasm of it.
+;; `node build.mjs hostile-table/table ../../wit/belt.wit belt` makes table.wasm of it.
 ;;
 ;; It answers no updates for each event. An event whose payload is longer than that of {"do":"ok"} makes it grow.
 (module

@@ -1,7 +1,7 @@
 ;; A transform of contract granary:transform@0.1.0, of the world that takes lists of records, kept to see that every later
 ;; 0.1.x runs it. Written by hand, so that what it imports is what is written here, whatever SDKs and compilers become.
 ;;
-;; `build.mjs` makes transform.wasm of it and of transform.wit, which is the contract as it was.
+;; transform.wit is the contract as it was: `node build.mjs transform-0.1.0/transform transform-0.1.0/transform.wit transform`.
 ;;
 ;; It writes a line to the logs, then answers for each record: its payload as it is, and a deletion of the event `e` of `c`;
 ;; a record without payload fails.

@@ -6,13 +6,13 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use wasmtime::Store;
 
-use super::{counted, output};
+use super::{counted, failed, output};
 use crate::bindings::belt::Belt;
 use crate::bindings::belt::granary::belt::types;
 use crate::frame::EventIn;
 use crate::host::State;
 use crate::json::{check, check_object, row_id};
-use crate::outcome::{BeltOutcome, Failure, FailureKind, Update};
+use crate::outcome::{BeltOutcome, Failure, Update};
 
 /// Runs a batch. The inner error is the component's refusal of the whole batch, or a broken promise.
 pub(crate) async fn run(
@@ -42,14 +42,8 @@ pub(crate) async fn run(
 fn outcome(answer: types::Outcome, belt_id: &str) -> BeltOutcome {
     match answer {
         Ok(updates) => updates.into_iter().map(|one| update(one, belt_id)).collect(),
-        Err(failed) => Err(failure(failed)),
+        Err(failure) => Err(failed(&failure.code, failure.message, failure.retryable)),
     }
-}
-
-/// What the belt says of an event that failed.
-pub(super) fn failure(failed: types::Failure) -> Failure {
-    let failure = Failure::new(FailureKind::Exception, &failed.code, failed.message);
-    Failure { retryable: failed.retryable, ..failure }.bounded()
 }
 
 /// An update, if it is one that can be used.
@@ -135,6 +129,7 @@ fn shown(name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::FailureKind;
 
     fn direct(value: &str) -> types::Update {
         let row = types::DirectUpdate { output: "rows".into(), value: value.as_bytes().to_vec() };

@@ -3,7 +3,7 @@
 use wasmtime::Store;
 
 use super::belt;
-use super::question::Question;
+use super::framed::{self, Question};
 use crate::bindings::belt::granary::belt::types;
 use crate::bindings::framed_belt::FramedBelt as Component;
 use crate::frame::EventIn;
@@ -44,32 +44,7 @@ fn decode(answer: &[u8], events: usize, belt_id: &str) -> Result<Vec<BeltOutcome
 }
 
 fn outcome(from: &mut Reader<'_>, belt_id: &str) -> Result<BeltOutcome, String> {
-    if from.byte(1, "outcome")? == 1 {
-        return Ok(Err(belt::failure(types::Failure {
-            code: from.text()?,
-            message: from.text()?,
-            retryable: from.byte(1, "bool")? == 1,
-        })));
-    }
-    // What cannot be used fails the event; the updates behind it are read all the same, and not kept.
-    let mut outcome = Ok(Vec::new());
-    from.list(1, |from| {
-        let update = update(from)?;
-        if let Ok(kept) = &mut outcome {
-            match belt::update(update, belt_id) {
-                Ok(update) => {
-                    // Most events have one, and room for more is not for nothing.
-                    if kept.is_empty() {
-                        kept.reserve_exact(1);
-                    }
-                    kept.push(update);
-                }
-                Err(why) => outcome = Err(why),
-            }
-        }
-        Ok(())
-    })?;
-    Ok(outcome)
+    framed::outcome(from, |from| Ok(belt::update(update(from)?, belt_id)))
 }
 
 fn update(from: &mut Reader<'_>) -> Result<types::Update, String> {

@@ -3,7 +3,7 @@
 
 use wasmtime::Store;
 
-use super::question::Question;
+use super::framed::{self, Question};
 use super::transform;
 use crate::bindings::framed_transform::FramedTransform as Component;
 use crate::bindings::transform::granary::transform::types;
@@ -39,32 +39,8 @@ impl FramedTransform {
 }
 
 fn outcome(from: &mut Reader<'_>) -> Result<TransformOutcome, String> {
-    if from.byte(1, "outcome")? == 1 {
-        return Ok(Err(transform::failure(types::Failure {
-            code: from.text()?,
-            message: from.text()?,
-            retryable: from.byte(1, "bool")? == 1,
-        })));
-    }
-    // What cannot be used fails the record; the messages behind it are read all the same, and not kept.
-    let mut outcome = Ok(Vec::new());
-    from.list(1, |from| {
-        let message = message(from)?;
-        if let Ok(kept) = &mut outcome {
-            match transform::message(message) {
-                Ok(message) => {
-                    // Most records have one, and room for more is not for nothing.
-                    if kept.is_empty() {
-                        kept.reserve_exact(1);
-                    }
-                    kept.push(message);
-                }
-                Err(why) => outcome = Err(why),
-            }
-        }
-        Ok(())
-    })?;
-    Ok(outcome.map(Transformed::of))
+    let messages = framed::outcome(from, |from| Ok(transform::message(message(from)?)))?;
+    Ok(messages.map(Transformed::of))
 }
 
 fn message(from: &mut Reader<'_>) -> Result<types::Message, String> {

@@ -1,9 +1,9 @@
 //! Components that users compiled, one module per public world.
 
 pub(crate) mod belt;
+mod framed;
 pub(crate) mod framed_belt;
 pub(crate) mod framed_transform;
-mod question;
 pub(crate) mod transform;
 
 use framed_belt::FramedBelt;
@@ -90,6 +90,11 @@ fn counted<T, U>(outcomes: Vec<T>, events: usize, read: impl Fn(T) -> U) -> Resu
     } else {
         Err(format!("the component answered {} outcomes for {events} events", outcomes.len()))
     }
+}
+
+/// What the component says of an event that failed.
+fn failed(code: &str, message: String, retryable: bool) -> Failure {
+    Failure { retryable, ..Failure::new(FailureKind::Exception, code, message) }.bounded()
 }
 
 /// The component answered something that cannot be used.

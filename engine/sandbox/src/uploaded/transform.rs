@@ -2,13 +2,13 @@
 
 use wasmtime::Store;
 
-use super::{counted, output};
+use super::{counted, failed, output};
 use crate::bindings::transform::Transform;
 use crate::bindings::transform::granary::transform::types;
 use crate::frame::EventIn;
 use crate::host::State;
 use crate::json::check;
-use crate::outcome::{Failure, FailureKind, TransformMessage, TransformOutcome, Transformed};
+use crate::outcome::{Failure, TransformMessage, TransformOutcome, Transformed};
 
 /// Runs a batch. The inner error is the component's refusal of the whole batch, or a broken promise.
 pub(crate) async fn run(
@@ -31,14 +31,8 @@ fn outcome(answer: types::Outcome) -> TransformOutcome {
         Ok(messages) => {
             messages.into_iter().map(message).collect::<Result<_, _>>().map(Transformed::Messages)
         }
-        Err(failed) => Err(failure(failed)),
+        Err(failure) => Err(failed(&failure.code, failure.message, failure.retryable)),
     }
-}
-
-/// What the transform says of a record that failed.
-pub(super) fn failure(failed: types::Failure) -> Failure {
-    let failure = Failure::new(FailureKind::Exception, &failed.code, failed.message);
-    Failure { retryable: failed.retryable, ..failure }.bounded()
 }
 
 /// A message, if it can be used.
@@ -63,6 +57,7 @@ fn checked(text: Vec<u8>) -> Result<Vec<u8>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::FailureKind;
 
     #[test]
     fn messages_keep_their_bytes_and_arrays_stay_whole() {
