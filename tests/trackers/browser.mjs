@@ -1,9 +1,11 @@
 // Tracks with Snowplow's browser tracker in headless Chromium, in pages of other sites than the collector's. See README.md for
 // what it is given and what it prints.
 
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 // The packages and the browser lie outside of the sources: the places are given.
@@ -36,11 +38,23 @@ await new Promise((listening) => { server.listen(0, '127.0.0.1', listening); });
 const site = (name) => `http://${name}.localhost:${server.address().port}/`;
 
 // Root has no sandbox in Chromium; the rest keeps it from asking for anything outside of this machine.
-const browser = await chromium.launch({
+const launch = {
   executablePath,
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
-});
+};
+const profiles = mkdtempSync(join(tmpdir(), 'granary-browser-'));
+const people = [];
+
+// A browser's first profile, which takes cookies of other sites: the full Chromium refuses them in private windows, and some
+// builds do so everywhere.
+function profile() {
+  const folder = mkdtempSync(join(profiles, 'profile-'));
+  mkdirSync(join(folder, 'Default'));
+  const preferences = { profile: { cookie_controls_mode: 0, block_third_party_cookies: false } };
+  writeFileSync(join(folder, 'Default', 'Preferences'), JSON.stringify(preferences));
+  return folder;
+}
 
 // A person with a browser: its pages share cookies, and each has the record of what it tracked.
 class Person {
@@ -50,7 +64,8 @@ class Person {
 
   static async begin() {
     const person = new Person();
-    person.context = await browser.newContext({ locale: 'de-DE' });
+    people.push(person);
+    person.context = await chromium.launchPersistentContext(profile(), { ...launch, locale: 'de-DE' });
     person.page = await person.context.newPage();
     await person.page.exposeFunction('report', (what) => {
       if (what.tracked) person.tracked.push(what.tracked);
@@ -131,6 +146,7 @@ try {
     anonymous: { tracked: anonymous.tracked, cookies: anonymousCookies },
   });
 } finally {
-  await browser.close();
+  for (const { context } of people) await context?.close();
+  rmSync(profiles, { recursive: true, force: true });
   server.close();
 }

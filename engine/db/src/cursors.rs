@@ -1,6 +1,6 @@
 //! Cursors: how far each stage has read, and who may move them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use tokio_postgres::types::Type;
 use tokio_postgres::{Row, Transaction};
@@ -113,8 +113,9 @@ pub struct Share<'a> {
 }
 
 /// Takes partitions of a stage over for one of several processes: those that nobody works on, that were its own, or whose process
-/// is dead. Fences the earlier owners of these, and answers where each goes on; the others are left out. Where a `turn` is
-/// given, partitions that no such turn has put anywhere yet go to the offset that is wanted.
+/// is dead. Fences the earlier owners of these, and answers where each goes on; the others are left out. What was its own and
+/// is not wanted by it any more is nobody's afterwards, and its earlier commits are fenced there, too. Where a `turn` is given,
+/// partitions that no such turn has put anywhere yet go to the offset that is wanted.
 ///
 /// # Errors
 /// As those of [`acquire`].
@@ -150,13 +151,16 @@ pub async fn acquire_free(
     .await?;
     let rows = tx
         .query(
-            "UPDATE granary.cursor AS c SET epoch = $3, node = $6
-             FROM unnest($4::text[], $5::int4[], $8::bool[]) AS w (topic, partition, mine)
-             WHERE c.stage = $1 AND c.log_id = $2 AND c.topic = w.topic AND c.partition = w.partition AND w.mine
-               AND (c.node IS NULL OR c.node = $6 OR NOT EXISTS (
+            "UPDATE granary.cursor AS c SET epoch = $3, node = CASE WHEN w.mine THEN $6::uuid END
+             FROM granary.cursor AS k
+             LEFT JOIN unnest($4::text[], $5::int4[], $8::bool[]) AS w (topic, partition, mine)
+               ON k.topic = w.topic AND k.partition = w.partition
+             WHERE k.stage = $1 AND k.log_id = $2 AND c.stage = k.stage AND c.log_id = k.log_id
+               AND c.topic = k.topic AND c.partition = k.partition
+               AND (c.node = $6 OR w.mine IS NOT FALSE AND (c.node IS NULL OR NOT EXISTS (
                    SELECT 1 FROM granary.node n
-                   WHERE n.id = c.node AND n.seen_at > clock_timestamp() - make_interval(secs => $7)))
-             RETURNING c.topic, c.partition::int8, c.next_offset, c.seen",
+                   WHERE n.id = c.node AND n.seen_at > clock_timestamp() - make_interval(secs => $7))))
+             RETURNING c.topic, c.partition::int8, c.next_offset, c.seen, w.mine IS TRUE",
             &[
                 &stage,
                 &log_id,
@@ -172,6 +176,7 @@ pub async fn acquire_free(
     tx.commit().await?;
     let cursors = rows
         .iter()
+        .filter(|row| row.get(4))
         .map(|row| {
             let (topic, partition, next) = named_cursor(row)?;
             Ok(Place { topic, partition, next, seen: row.get(3) })
@@ -180,7 +185,7 @@ pub async fn acquire_free(
     Ok(Acquired { epoch: unsigned("granary.stage.epoch", epoch)?, cursors })
 }
 
-/// Lets go of partitions that a process works on under that epoch, so that another one takes them at once.
+/// Lets go of partitions that a process works on under that epoch and does not go on with, so that another one takes them at once.
 ///
 /// # Errors
 /// Those of the database.
@@ -224,39 +229,28 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// A partition that a stage reads: stage, topic, partition.
-pub type Reading = (String, String, u32);
+/// A stage, and an epoch under which somebody works or worked on partitions of it.
+pub type Tenure = (String, u64);
 
-/// The epochs in force of partitions that stages read. One that is missing in the answer is not read any more.
+/// Whether a commit under one of these can still succeed: whether any partition is held under it.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn epochs(db: &Db, log_id: Uuid, readings: &[Reading]) -> Result<HashMap<Reading, u64>, Error> {
-    let stages: Vec<&str> = readings.iter().map(|(stage, ..)| stage.as_str()).collect();
-    let topics: Vec<&str> = readings.iter().map(|(_, topic, _)| topic.as_str()).collect();
-    let partitions = readings.iter().map(|(.., p)| partition_column(*p)).collect::<Result<Vec<_>, _>>()?;
-    let rows = db
+pub async fn any_in_force(db: &Db, log_id: Uuid, tenures: &BTreeSet<Tenure>) -> Result<bool, Error> {
+    let stages: Vec<&str> = tenures.iter().map(|(stage, _)| stage.as_str()).collect();
+    let epochs = tenures.iter().map(|(_, epoch)| epoch_column(*epoch)).collect::<Result<Vec<_>, _>>()?;
+    let found = db
         .client()
         .await?
         .query_typed(
-            "SELECT c.stage, c.topic, c.partition::int8, c.epoch
-             FROM unnest($2::text[], $3::text[], $4::int4[]) AS w (stage, topic, partition)
-             JOIN granary.cursor c
-               ON c.stage = w.stage AND c.log_id = $1 AND c.topic = w.topic AND c.partition = w.partition",
-            &[
-                (&log_id, Type::UUID),
-                (&stages, Type::TEXT_ARRAY),
-                (&topics, Type::TEXT_ARRAY),
-                (&partitions, Type::INT4_ARRAY),
-            ],
+            "SELECT 1
+             FROM unnest($2::text[], $3::int8[]) AS w (stage, epoch)
+             JOIN granary.cursor c ON c.log_id = $1 AND c.stage = w.stage AND c.epoch = w.epoch
+             LIMIT 1",
+            &[(&log_id, Type::UUID), (&stages, Type::TEXT_ARRAY), (&epochs, Type::INT8_ARRAY)],
         )
         .await?;
-    rows.iter()
-        .map(|row| {
-            let partition = unsigned("granary.cursor.partition", row.get(2))?;
-            Ok(((row.get(0), row.get(1), partition), unsigned("granary.cursor.epoch", row.get(3))?))
-        })
-        .collect()
+    Ok(!found.is_empty())
 }
 
 /// Takes all stages away from whoever owns them: waits for their commits under way, and lets no later one succeed. What is

@@ -386,9 +386,12 @@ async fn epochs_in_force_and_the_ranges_of_a_partition_are_told() -> Result<()> 
     let test = database().await?;
     let (db, log) = (test.db(), Uuid::new_v4());
     let epoch = acquire(db, log, &[("in", 0, 0)]).await?.epoch;
-    let reading = |stage: &str| (stage.to_owned(), "in".to_owned(), 0);
-    let told = cursors::epochs(db, log, &[reading(STAGE), reading("belt:gone")]).await?;
-    assert_eq!(told, [(reading(STAGE), epoch)].into());
+    let any = async |tenures: &[(&str, u64)]| {
+        let tenures = tenures.iter().map(|(stage, epoch)| ((*stage).to_owned(), *epoch)).collect();
+        cursors::any_in_force(db, log, &tenures).await
+    };
+    assert!(any(&[("belt:gone", epoch), (STAGE, epoch)]).await?);
+    assert!(!any(&[("belt:gone", epoch), (STAGE, epoch - 1), (STAGE, epoch + 1)]).await? && !any(&[]).await?);
     let what = Commit {
         ranges: vec![range("out", 1, 3, 5), range("out", 1, 9, 10), range("out", 0, 0, 1)],
         ..batch(STAGE, log, epoch, vec![moved("in", 0, 0, 1)])
@@ -472,11 +475,14 @@ async fn processes_take_what_is_free_and_what_the_dead_have_left() -> Result<()>
     try_commit(db, &holding(first.epoch, 0)).await?;
     assert!(matches!(try_commit(db, &holding(first.epoch, 3)).await, Err(CommitError::Fenced { .. })));
 
-    // A partition of somebody else's gets its cursor, and no owner.
+    // A partition of somebody else's gets its cursor, and no owner. What is not wanted any more is let go of, and what is
+    // under way there is fenced.
     let mine = Share { node: one.id, mine: &[false], turn: None };
     assert!(
         cursors::acquire_free(db, STAGE, log, &[("in".to_owned(), 5, 9)], mine).await?.cursors.is_empty()
     );
+    assert!(matches!(try_commit(db, &holding(first.epoch, 0)).await, Err(CommitError::Fenced { .. })));
+    assert_eq!(partitions(&take(db, log, &other, wanted(0..1), None).await?), [0].into());
     let taken = take(db, log, &other, wanted(5..6), None).await?;
     assert_eq!(taken.cursors[0].next, 9, "as the first process has found it");
     cursors::release(db, STAGE, taken.epoch, &[("in", 5)]).await?;

@@ -42,14 +42,12 @@ impl Partition {
         if let Some(end) = self.committed.end_of(from) {
             return Step::Deliver(end);
         }
-        if let Some(end) = self.abandoned.end_of(from) {
-            return Step::Skip(end);
+        let passed = self.abandoned.end_of(from).or((from < self.settled).then_some(self.settled));
+        match (passed, self.committed.next_start(from)) {
+            // What counts within it is told apart: an abandoned gap is all that one reader did not know of.
+            (Some(end), next) => Step::Skip(next.map_or(end, |next| next.min(end))),
+            (None, _) => Step::Wait,
         }
-        if from < self.settled {
-            let next = self.committed.next_start(from).unwrap_or(self.settled);
-            return Step::Skip(next.min(self.settled));
-        }
-        Step::Wait
     }
 }
 
@@ -191,6 +189,17 @@ mod tests {
         assert_eq!(book.step("t", 0, 5), Step::Skip(8));
         assert_eq!(book.step("t", 0, 8), Step::Deliver(10));
         assert_eq!(book.step("t", 0, 10), Step::Wait);
+    }
+
+    #[test]
+    fn what_counts_within_an_abandoned_gap_is_delivered() {
+        let book = Book::default();
+        book.commit("t", &[(0, 0, 5), (0, 7, 8), (0, 10, 12)]);
+        book.abandon("t", &[(0, 5, 10)]);
+        assert_eq!(book.step("t", 0, 5), Step::Skip(7));
+        assert_eq!(book.step("t", 0, 7), Step::Deliver(8));
+        assert_eq!(book.step("t", 0, 8), Step::Skip(10));
+        assert_eq!(book.step("t", 0, 10), Step::Deliver(12));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! What stages decide: who owns one, how far it has read, which of its outputs count. Postgres holds that; simulation has a
 //! model of its transactions.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use granary_db::commit::{Commit, CommitError, RangeAdd};
-use granary_db::cursors::{self, Acquired, Reading, Share};
+use granary_db::cursors::{self, Acquired, Share, Tenure};
 use granary_db::dead_letters::retry::{self, Attempt};
 use granary_db::dead_letters::{DeadLetter, Stored};
 use granary_db::{Db, Error};
@@ -20,7 +20,7 @@ pub trait Decisions: Send + Sync {
     /// Takes a stage over: fences every earlier owner and answers where each wanted partition goes on. One that has no cursor
     /// yet gets it at the offset that is given; cursors of other topics are removed, so that they do not hold the log back.
     ///
-    /// One of several processes gets of its share what no other living one works on.
+    /// One of several processes gets of its share what no other living one works on, and lets go of everything else it had.
     ///
     /// # Errors
     /// Those of the database; nothing has changed then, or everything has.
@@ -32,7 +32,7 @@ pub trait Decisions: Send + Sync {
         share: Option<Share<'_>>,
     ) -> Result<Acquired, Error>;
 
-    /// Lets go of partitions that one of several processes works on.
+    /// Lets go of partitions that one of several processes works on, before it stops.
     ///
     /// # Errors
     /// Those of the database.
@@ -51,11 +51,11 @@ pub trait Decisions: Send + Sync {
     /// Those of the database.
     async fn count(&self, log: Uuid, ranges: &[RangeAdd]) -> Result<bool, Error>;
 
-    /// The epochs in force of partitions that stages read; one that is missing in the answer is not read any more.
+    /// Whether a transaction under one of these can still succeed.
     ///
     /// # Errors
     /// Those of the database.
-    async fn epochs(&self, log: Uuid, readings: &[Reading]) -> Result<HashMap<Reading, u64>, Error>;
+    async fn any_in_force(&self, log: Uuid, tenures: &BTreeSet<Tenure>) -> Result<bool, Error>;
 
     /// The offsets of a partition that count, as ranges.
     ///
@@ -191,8 +191,8 @@ impl Decisions for Db {
         granary_db::ranges::contain(self, log, ranges).await
     }
 
-    async fn epochs(&self, log: Uuid, readings: &[Reading]) -> Result<HashMap<Reading, u64>, Error> {
-        cursors::epochs(self, log, readings).await
+    async fn any_in_force(&self, log: Uuid, tenures: &BTreeSet<Tenure>) -> Result<bool, Error> {
+        cursors::any_in_force(self, log, tenures).await
     }
 
     async fn ranges(&self, log: Uuid, topic: &str, partition: u32) -> Result<Vec<(u64, u64)>, Error> {

@@ -10,8 +10,9 @@
 //! 5. tell the book, which wakes the readers.
 //!
 //! When the database fails in step 4, nobody knows whether the transaction went through. The worker then takes a new
-//! epoch, which fences the old transaction if it is still under way, and looks whether the outputs count. If not, and the
-//! cursors have not moved, the same outputs are committed under the new epoch.
+//! epoch, which fences the old transaction if it is still under way, and looks whether the outputs count. If not, they never
+//! will, and the batch is done again: outputs count under the epoch that is written on them and under no other, so that a
+//! reader who finds that epoch over need not wait for them (`settle`).
 //!
 //! Between two turns it processes dead letters again that were asked for (`retry`).
 
@@ -219,6 +220,8 @@ struct Cursor {
     next: u64,
     /// What was seen of its producers by then.
     seen: Repeats,
+    /// The gap that it stands at: its first offset, and since when.
+    gap: Option<(u64, Instant)>,
 }
 
 impl Cursor {
@@ -242,9 +245,9 @@ pub struct Worker {
     turn: usize,
     /// Most records of the next batch.
     records_max: usize,
-    /// Whether outputs may be in the log that nobody here knows of: a new epoch has to be taken before anything else is
-    /// appended, so that readers can tell.
-    in_doubt: bool,
+    /// Whether a new epoch has to be taken before anything else is done: outputs may be in the log that nobody here knows of
+    /// or that were given up, and readers tell by the epoch; or other partitions may be ours.
+    renew: bool,
     /// When to try again to get partitions that another process still has.
     take_again: Option<Instant>,
     /// Whether records that count could not be read yet.
@@ -288,7 +291,7 @@ impl Worker {
             cursors,
             turn: 0,
             records_max,
-            in_doubt: false,
+            renew: false,
             take_again: None,
             behind: false,
             lag_shown: None,
@@ -332,7 +335,7 @@ impl Worker {
                 Err(Error::Stopped) => {
                     info!(stage = %self.spec.id, project = %self.spec.project, "stage stops");
                     // Where this fails, they are taken when this process is gone.
-                    if let Err(error) = self.release(|_| true).await {
+                    if let Err(error) = self.release().await {
                         warn!(stage = %self.spec.id, %error, "its partitions could not be released");
                     }
                     return Ok(());
@@ -368,9 +371,6 @@ impl Worker {
     }
 
     async fn turn(&mut self, process: &mut dyn Process, relay: &Relay) -> Result<(), Error> {
-        if self.in_doubt {
-            self.take_epoch().await?;
-        }
         self.rebalance().await?;
         if relay.retry.swap(false, Ordering::AcqRel) {
             let looked = self.retry(process).await;
@@ -408,6 +408,8 @@ impl Worker {
             for signal in &mut signals {
                 signal.mark_seen();
             }
+            // Before anything is read: other partitions may have records at every look.
+            self.settle().await?;
             let batch = self.read().await?;
             if !batch.is_empty() {
                 self.show_lag(&batch).await;
@@ -415,9 +417,9 @@ impl Worker {
             }
             self.labels.lag(0, Duration::ZERO);
             self.trouble.set(None);
-            // In this order, so that a simulation repeats.
-            let at_gap = self.behind || self.stands_at_gap();
+            let look_again = self.look_again_at();
             let take_again = self.take_again.unwrap_or_else(Instant::now);
+            // In this order, so that a simulation repeats.
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Err(Error::Stopped),
@@ -425,10 +427,7 @@ impl Worker {
                 () = self.means.members.changed() => return Ok(None),
                 () = tokio::time::sleep_until(take_again), if self.take_again.is_some() => return Ok(None),
                 () = any_changed(&mut signals) => {}
-                () = tokio::time::sleep(settle::PATIENCE), if at_gap => {
-                    self.settle().await?;
-                    continue;
-                }
+                () = tokio::time::sleep_until(look_again.unwrap_or_else(Instant::now)), if look_again.is_some() => continue,
             }
             tokio::time::sleep(LINGER).await;
         }
@@ -544,11 +543,11 @@ impl Worker {
         let ranges = if appends.is_empty() {
             Vec::new()
         } else {
-            // Also where this is dropped before it is done.
-            self.in_doubt = true;
-            let ranges = self.means.log.append(appends).await;
-            self.in_doubt = matches!(ranges, Err(granary_stream::Error::Unreachable { .. }));
-            ranges?
+            // Also where this is dropped before it is done. An error says nothing of what another partition has taken.
+            let renew = std::mem::replace(&mut self.renew, true);
+            let ranges = self.means.log.append(appends).await?;
+            self.renew = renew;
+            ranges
         };
         Ok(Prepared {
             letters: Vec::new(),

@@ -18,13 +18,20 @@ pub(crate) enum Bug {
     CommitBeforeAppend,
     /// Whoever commits is not asked for the epoch.
     MissingEpochCheck,
+    /// A reader passes over outputs without asking whether somebody is about to commit them.
+    HastyReader,
     /// An engine reads which offsets count while transactions of the one before it may be under way.
     UnfencedStart,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::DroppedSync, Self::CommitBeforeAppend, Self::MissingEpochCheck, Self::UnfencedStart];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::DroppedSync,
+        Self::CommitBeforeAppend,
+        Self::MissingEpochCheck,
+        Self::HastyReader,
+        Self::UnfencedStart,
+    ];
 
     /// The name on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -32,6 +39,7 @@ impl Bug {
             Self::DroppedSync => "dropped-sync",
             Self::CommitBeforeAppend => "commit-before-append",
             Self::MissingEpochCheck => "missing-epoch-check",
+            Self::HastyReader => "hasty-reader",
             Self::UnfencedStart => "unfenced-start",
         }
     }

@@ -1,13 +1,14 @@
 //! A model of what Postgres does with the transactions of stages: each is applied as a whole or not at all, one after the
 //! other; the connection may break before, during and after it, and a transaction whose client is gone may still be applied.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use granary_db::Error;
 use granary_db::commit::{Commit, RangeAdd};
-use granary_db::cursors::{self, Acquired, Reading, Share};
+use granary_db::cursors::{self, Acquired, Share, Tenure};
 use granary_db::dead_letters::Stored;
 use granary_db::dead_letters::retry::Attempt;
 use granary_engine::stage::Dead;
@@ -16,23 +17,35 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::audit::Audit;
+use crate::bugs::Bug;
 use crate::chance::Chance;
 
 type Place = (String, u32);
 
+/// How long a process counts as alive after its last sign of life. Shorter than the engine's, as lives are here.
+const LEASE: Duration = Duration::from_millis(600);
+
+/// Where a stage stands in a partition, and who may move it.
+#[derive(Debug)]
+struct Cursor {
+    next: u64,
+    epoch: u64,
+    /// Which of several processes works on it.
+    node: Option<Uuid>,
+}
+
 #[derive(Debug, Default)]
 struct State {
     epoch: u64,
-    /// The epoch in force, by stage.
-    stages: BTreeMap<String, u64>,
-    cursors: BTreeMap<(String, Place), u64>,
+    cursors: BTreeMap<(String, Place), Cursor>,
     ranges: BTreeMap<Place, Vec<(u64, u64)>>,
+    /// The last sign of life of each of several processes.
+    nodes: BTreeMap<Uuid, Instant>,
     /// Transactions whose clients do not wait for them any more, and when they are applied.
     under_way: Vec<(Instant, Commit)>,
     /// Until when nobody is let in.
     away_until: Option<Instant>,
-    /// The planted bug: who commits is not asked for the epoch.
-    forgets_epochs: bool,
+    bug: Option<Bug>,
     commits: u64,
     audit: Audit,
 }
@@ -47,8 +60,8 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) fn new(chance: Chance, audit: Audit, breaks: f64, forgets_epochs: bool) -> Self {
-        let state = State { audit, forgets_epochs, ..State::default() };
+    pub(crate) fn new(chance: Chance, audit: Audit, breaks: f64, bug: Option<Bug>) -> Self {
+        let state = State { audit, bug, ..State::default() };
         Self { state: Arc::new(Mutex::new(state)), chance, breaks }
     }
 
@@ -79,7 +92,7 @@ impl Postgres {
         let mut state = self.state();
         state.epoch += 1;
         let epoch = state.epoch;
-        state.stages.values_mut().for_each(|of| *of = epoch);
+        state.cursors.values_mut().for_each(|cursor| cursor.epoch = epoch);
         state.audit.note(format!("all stages are taken away with epoch {epoch}"));
     }
 
@@ -90,7 +103,22 @@ impl Postgres {
 
     /// Where a stage stands.
     pub(crate) fn cursor(&self, stage: &str, topic: &str, partition: u32) -> Option<u64> {
-        self.state().cursors.get(&(stage.to_owned(), (topic.to_owned(), partition))).copied()
+        self.state().cursors.get(&(stage.to_owned(), (topic.to_owned(), partition))).map(|cursor| cursor.next)
+    }
+
+    /// A sign of life of one of several processes; all that are alive, in order.
+    ///
+    /// # Errors
+    /// Where the connection breaks; it may have been seen all the same.
+    pub(crate) async fn beat(&self, node: Uuid) -> Result<Vec<Uuid>, Error> {
+        self.trip().await?;
+        let alive = {
+            let mut state = self.state();
+            state.nodes.insert(node, Instant::now());
+            state.nodes.keys().copied().filter(|node| state.is_alive(*node)).collect()
+        };
+        self.trip().await?;
+        Ok(alive)
     }
 
     /// How many transactions were applied.
@@ -100,7 +128,8 @@ impl Postgres {
 
     /// A round trip. An error where the connection breaks on the way.
     async fn trip(&self) -> Result<(), Error> {
-        self.chance.pause(0..4).await;
+        let slow = self.chance.happens(self.breaks / 4.0);
+        self.chance.pause(0..if slow { 500 } else { 4 }).await;
         let away = self.state().away_until.is_some_and(|until| Instant::now() < until);
         if away || self.chance.happens(self.breaks) {
             return Err(Error::Unavailable("the connection broke".to_owned()));
@@ -110,22 +139,57 @@ impl Postgres {
 }
 
 impl State {
+    /// Everything of a stage, or the share of one of several processes.
+    fn acquire(&mut self, stage: &str, wanted: &[(String, u32, u64)], share: Option<Share<'_>>) -> Acquired {
+        self.epoch += 1;
+        let epoch = self.epoch;
+        let node = share.map(|share| share.node);
+        let is_mine = |at: usize| share.is_none_or(|share| share.mine[at]);
+        let mut cursors = Vec::new();
+        for (at, (topic, partition, start)) in wanted.iter().enumerate() {
+            let place = (stage.to_owned(), (topic.clone(), *partition));
+            let new = Cursor { next: *start, epoch, node: node.filter(|_| is_mine(at)) };
+            let before = self.cursors.entry(place.clone()).or_insert(new).node;
+            let is_free = before.is_none_or(|before| Some(before) == node || !self.is_alive(before));
+            let Some(cursor) = self.cursors.get_mut(&place) else { continue };
+            if is_mine(at) && (share.is_none() || is_free) {
+                (cursor.epoch, cursor.node) = (epoch, node);
+                let (topic, partition, next) = (topic.clone(), *partition, cursor.next);
+                cursors.push(cursors::Place { topic, partition, next, seen: None });
+            } else if before == node && node.is_some() {
+                (cursor.epoch, cursor.node) = (epoch, None);
+            }
+        }
+        let places: Vec<u32> = cursors.iter().map(|place| place.partition).collect();
+        let who = node.map(|node| format!(" by {}: {places:?}", name(node))).unwrap_or_default();
+        self.audit.note(format!("{stage} is taken over with epoch {epoch}{who}"));
+        Acquired { epoch, cursors }
+    }
+
+    fn is_alive(&self, node: Uuid) -> bool {
+        self.nodes.get(&node).is_some_and(|seen| seen.elapsed() < LEASE)
+    }
+
     fn apply(&mut self, commit: &Commit) -> Result<(), Undecided> {
-        let mine = self.stages.get(&commit.stage) == Some(&commit.epoch) || self.forgets_epochs;
         let place = |topic: &str, partition| (commit.stage.clone(), (topic.to_owned(), partition));
-        let unmoved = |m: &granary_db::commit::CursorMove| {
-            self.cursors.get(&place(&m.topic, m.partition)) == Some(&m.from)
+        let forgets_epochs = self.bug == Some(Bug::MissingEpochCheck);
+        let mine = |m: &granary_db::commit::CursorMove| {
+            self.cursors.get(&place(&m.topic, m.partition)).is_some_and(|cursor| {
+                cursor.next == m.from && (cursor.epoch == commit.epoch || forgets_epochs)
+            })
         };
         let places: Vec<_> = commit.moves.iter().map(|m| (m.partition, m.from, m.to)).collect();
         let ranges: Vec<_> = commit.ranges.iter().map(|r| (r.partition, r.start, r.end)).collect();
         let what = format!("{} epoch {}: cursors {places:?}, ranges {ranges:?}", commit.stage, commit.epoch);
-        if !mine || !commit.moves.iter().all(unmoved) {
+        if !commit.moves.iter().all(mine) {
             self.audit.note(format!("refused {what}"));
             return Err(Undecided::Fenced);
         }
         self.audit.note(format!("committed {what}"));
         for m in &commit.moves {
-            self.cursors.insert(place(&m.topic, m.partition), m.to);
+            if let Some(cursor) = self.cursors.get_mut(&place(&m.topic, m.partition)) {
+                cursor.next = m.to;
+            }
         }
         for range in &commit.ranges {
             self.ranges
@@ -138,6 +202,11 @@ impl State {
     }
 }
 
+/// A process in a trace: they are numbered.
+pub(crate) fn name(node: Uuid) -> String {
+    format!("process {}", node.as_u128())
+}
+
 #[async_trait]
 impl Decisions for Postgres {
     async fn acquire(
@@ -145,37 +214,19 @@ impl Decisions for Postgres {
         stage: &str,
         _: Uuid,
         wanted: &[(String, u32, u64)],
-        _: Option<Share<'_>>,
+        share: Option<Share<'_>>,
     ) -> Result<Acquired, Error> {
         self.trip().await?;
-        let mut cursors = Vec::new();
-        let epoch = {
-            let mut state = self.state();
-            state.epoch += 1;
-            let epoch = state.epoch;
-            state.stages.insert(stage.to_owned(), epoch);
-            state.audit.note(format!("{stage} is taken over with epoch {epoch}"));
-            for (topic, partition, start) in wanted {
-                let place = (stage.to_owned(), (topic.clone(), *partition));
-                let next = *state.cursors.entry(place).or_insert(*start);
-                cursors.push(cursors::Place {
-                    topic: topic.clone(),
-                    partition: *partition,
-                    next,
-                    seen: None,
-                });
-            }
-            epoch
-        };
+        let acquired = self.state().acquire(stage, wanted, share);
         self.trip().await?;
-        Ok(Acquired { epoch, cursors })
+        Ok(acquired)
     }
 
     async fn decide(&self, batch: &Batch<'_>) -> Result<Vec<Dead>, Undecided> {
         self.trip().await?;
         if self.chance.happens(self.breaks) {
             // The server has it all and has not come to it yet.
-            let at = Instant::now() + std::time::Duration::from_millis(self.chance.number(0..200));
+            let at = Instant::now() + Duration::from_millis(self.chance.number(0..200));
             self.state().under_way.push((at, batch.commit.clone()));
             self.state()
                 .audit
@@ -196,16 +247,25 @@ impl Decisions for Postgres {
         Ok(ranges.iter().all(there))
     }
 
-    async fn release(&self, _: &str, _: u64, _: &[(&str, u32)]) -> Result<(), Error> {
+    async fn release(&self, stage: &str, epoch: u64, places: &[(&str, u32)]) -> Result<(), Error> {
+        self.trip().await?;
+        let mut state = self.state();
+        for (topic, partition) in places {
+            let place = (stage.to_owned(), ((*topic).to_owned(), *partition));
+            if let Some(cursor) = state.cursors.get_mut(&place).filter(|cursor| cursor.epoch == epoch) {
+                cursor.node = None;
+            }
+        }
         Ok(())
     }
 
-    async fn epochs(&self, _: Uuid, readings: &[Reading]) -> Result<HashMap<Reading, u64>, Error> {
+    async fn any_in_force(&self, _: Uuid, tenures: &BTreeSet<Tenure>) -> Result<bool, Error> {
         self.trip().await?;
         let state = self.state();
-        let told =
-            readings.iter().filter_map(|reading| Some((reading.clone(), *state.stages.get(&reading.0)?)));
-        Ok(told.collect())
+        let held = |(stage, epoch): &Tenure| {
+            state.cursors.iter().any(|((of, _), cursor)| of == stage && cursor.epoch == *epoch)
+        };
+        Ok(state.bug != Some(Bug::HastyReader) && tenures.iter().any(held))
     }
 
     async fn ranges(&self, _: Uuid, topic: &str, partition: u32) -> Result<Vec<(u64, u64)>, Error> {

@@ -13,23 +13,28 @@ use std::time::Duration;
 
 use granary_engine::stage::Process;
 use granary_engine::stage::book::Book;
-use granary_engine::stage::members::Members;
+use granary_engine::stage::decisions::Decisions;
+use granary_engine::stage::members::{Members, View};
 use granary_engine::stage::worker::{Means, Relay, Trouble, Worker};
 use granary_stream::embedded::sim::SimDisk;
 use granary_stream::embedded::{Driver, EmbeddedLog};
 use granary_stream::{Append, Error, Message, StreamLog, TopicSpec};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::audit::Audit;
 use crate::bugs::{Bug, Hasty};
 use crate::chance::Chance;
-use crate::postgres::Postgres;
+use crate::postgres::{Postgres, name};
 use crate::stages::{IN, MIDDLE, OUT, Stage};
 
 /// Engines that die before the last one, at most.
 const DEATHS_MAX: u64 = 6;
+/// Between two signs of life of one of several processes.
+const BEAT: Duration = Duration::from_millis(100);
 /// The last engine has to be done by then.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
@@ -69,11 +74,14 @@ struct Schedule {
     postgres: Postgres,
     bug: Option<Bug>,
     partitions: u32,
+    /// Whether several processes share the stages, and the log is on a machine of its own.
+    shared: bool,
+    processes: u128,
     next_event: Arc<Mutex<u64>>,
     deaths: u64,
 }
 
-/// An engine that runs.
+/// An engine that runs, or the machine of the log with the processes that share the stages.
 struct Engine {
     log: Arc<EmbeddedLog>,
     means: Means,
@@ -88,10 +96,12 @@ impl Schedule {
         let disk = SimDisk::default();
         disk.forget_syncs(bug == Some(Bug::DroppedSync));
         let audit = Audit::default();
-        let forgets_epochs = bug == Some(Bug::MissingEpochCheck);
+        let shared = chance.happens(0.5);
         Self {
             seed,
-            postgres: Postgres::new(chance.clone(), audit.clone(), breaks, forgets_epochs),
+            shared,
+            processes: 0,
+            postgres: Postgres::new(chance.clone(), audit.clone(), breaks, bug),
             chance,
             audit,
             disk,
@@ -123,7 +133,7 @@ impl Schedule {
         let world = self.disk.repeatable_world(self.seed);
         let options = SimDisk::options();
         if !last && self.chance.happens(0.5) {
-            self.disk.cut_power_after(self.chance.number(0..400));
+            self.disk.cut_power_after(self.chance.number(0..if self.shared { 2_000 } else { 400 }));
         }
         let (log, driver) = match EmbeddedLog::open_driven(Path::new("log"), options, world) {
             Ok(opened) => opened,
@@ -156,7 +166,7 @@ impl Schedule {
     /// Makes the topics and takes over what counts, as an engine does when it has found its database.
     async fn prepare(&self, engine: &Engine) -> Result<(), Error> {
         let spec = TopicSpec::of(self.partitions);
-        if self.bug != Some(Bug::UnfencedStart) {
+        if self.bug != Some(Bug::UnfencedStart) && !self.shared {
             self.postgres.fence_all();
         }
         for topic in [IN, MIDDLE, OUT] {
@@ -164,7 +174,9 @@ impl Schedule {
             for partition in 0..self.partitions {
                 let end = engine.log.bounds(topic, partition).await?.end;
                 let ranges = self.postgres.ranges(topic, partition);
-                engine.means.book.load(topic, partition, &ranges, end);
+                if !self.shared {
+                    engine.means.book.load(topic, partition, &ranges, end);
+                }
             }
         }
         self.audit.check_log(&*engine.log, self.partitions).await;
@@ -172,24 +184,30 @@ impl Schedule {
     }
 
     /// Lets an engine run until it dies.
-    async fn live(&self, mut engine: Engine) {
+    async fn live(&mut self, mut engine: Engine) {
         if self.prepare(&engine).await.is_err() {
             return;
         }
         for _ in 0..self.chance.number(1..4) {
-            let events = self.chance.number(1..12);
+            let events = self.chance.number(1..if self.shared { 80 } else { 12 });
             engine.tasks.spawn(self.producer(&engine, events));
         }
-        for stage in Stage::ALL {
-            let worker = self.worker(&engine, stage, None);
+        let mut processes = Vec::new();
+        if self.shared {
+            for _ in 0..self.chance.number(1..4) {
+                processes.push(self.process(&engine));
+            }
+        }
+        for stage in Stage::ALL.into_iter().filter(|_| !self.shared) {
+            let worker = self.worker(&engine.means, stage, None);
             engine.tasks.spawn(worker);
             // A worker that is suspended, and another one that takes over meanwhile.
             if self.chance.happens(0.4) {
                 let zombie = Suspension::of(self.chance.number(0..200), self.chance.number(1..200));
-                let worker = self.worker(&engine, stage, Some(zombie));
+                let worker = self.worker(&engine.means, stage, Some(zombie));
                 engine.tasks.spawn(worker);
                 let after = Duration::from_millis(self.chance.number(0..250));
-                let worker = self.worker(&engine, stage, None);
+                let worker = self.worker(&engine.means, stage, None);
                 engine.tasks.spawn(async move {
                     sleep(after).await;
                     worker.await;
@@ -197,9 +215,10 @@ impl Schedule {
             }
         }
         engine.tasks.spawn(self.sweeper(&engine));
-        let end = Instant::now() + Duration::from_millis(self.chance.number(5..600));
+        let life = self.chance.number(5..if self.shared { 6_000 } else { 600 });
+        let end = Instant::now() + Duration::from_millis(life);
         while Instant::now() < end && !self.disk.is_off() && engine.log.health().is_ok() {
-            self.chance.pause(1..20).await;
+            self.chance.pause(1..if self.shared { 400 } else { 20 }).await;
             match self.chance.number(0..40) {
                 0 => self.disk.fail_syncs(true),
                 1 => self.disk.set_capacity(Some(self.disk.used() + self.chance.number(0..10_000))),
@@ -208,8 +227,18 @@ impl Schedule {
                     let until = Instant::now() + Duration::from_millis(self.chance.number(0..300));
                     self.postgres.go_away(until);
                 }
+                5 | 6 if self.shared && processes.len() < 4 => processes.push(self.process(&engine)),
+                7 | 8 if !processes.is_empty() => {
+                    let at = usize::try_from(self.chance.number(0..processes.len() as u64)).unwrap_or(0);
+                    let mut process = processes.swap_remove(at);
+                    self.audit.note("a process is killed");
+                    process.shutdown().await;
+                }
                 _ => {}
             }
+        }
+        for mut process in processes {
+            process.shutdown().await;
         }
         engine.tasks.shutdown().await;
     }
@@ -229,13 +258,20 @@ impl Schedule {
     }
 
     /// Lets the last engine run until nothing is left to do.
-    async fn finish(&self, mut engine: Engine) {
+    async fn finish(&mut self, mut engine: Engine) {
         if let Err(error) = self.prepare(&engine).await {
             return self.audit.find(format!("the last engine cannot make its topics: {error}"));
         }
-        for stage in Stage::ALL {
-            let worker = self.worker(&engine, stage, None);
-            engine.tasks.spawn(worker);
+        let mut processes = Vec::new();
+        if self.shared {
+            for _ in 0..self.chance.number(1..4) {
+                processes.push(self.process(&engine));
+            }
+        } else {
+            for stage in Stage::ALL {
+                let worker = self.worker(&engine.means, stage, None);
+                engine.tasks.spawn(worker);
+            }
         }
         let end = Instant::now() + PATIENCE;
         while !self.is_done(&engine).await {
@@ -245,6 +281,9 @@ impl Schedule {
             sleep(Duration::from_millis(50)).await;
         }
         self.audit.check_all(&*engine.log, &self.postgres, self.partitions).await;
+        for mut process in processes {
+            process.shutdown().await;
+        }
         engine.tasks.shutdown().await;
     }
 
@@ -269,6 +308,7 @@ impl Schedule {
     fn producer(&self, engine: &Engine, events: u64) -> impl Future<Output = ()> + Send + use<> {
         let (chance, audit, log) = (self.chance.clone(), self.audit.clone(), engine.log.clone());
         let (next_event, partitions) = (self.next_event.clone(), self.partitions);
+        let pace = if self.shared { 120 } else { 10 };
         async move {
             for _ in 0..events {
                 let event = {
@@ -285,21 +325,65 @@ impl Schedule {
                     Err(Error::Busy { .. }) => audit.note(format!("event {event} was refused")),
                     Err(_) => return,
                 }
-                chance.pause(0..10).await;
+                chance.pause(0..pace).await;
             }
         }
+    }
+
+    /// Starts one of several processes that share the stages, which may be suspended for a while as a whole.
+    fn process(&mut self, engine: &Engine) -> JoinSet<()> {
+        self.processes += 1;
+        let me = Uuid::from_u128(self.processes);
+        self.audit.note(format!("{} starts", name(me)));
+        let suspension = self
+            .chance
+            .happens(0.4)
+            .then(|| Suspension::of(self.chance.number(0..4_000), self.chance.number(1..900)));
+        let view = move |alive: Vec<Uuid>| Arc::new(View { me, workers: alive.clone(), persisters: alive });
+        let (views, members) = watch::channel(view(vec![]));
+        let means =
+            Means { book: Book::default(), members: Members::shared(members), ..engine.means.clone() };
+        let mut tasks = JoinSet::new();
+        for stage in Stage::ALL {
+            tasks.spawn(self.worker(&means, stage, suspension));
+        }
+        let postgres = self.postgres.clone();
+        let beat = async move {
+            loop {
+                if let Ok(alive) = postgres.beat(me).await {
+                    let now = view(alive);
+                    views.send_if_modified(|before| std::mem::replace(before, now.clone()) != now);
+                }
+                sleep(BEAT).await;
+            }
+        };
+        tasks.spawn(Suspended { suspension, inner: Box::pin(beat) });
+        let (postgres, book, chance, partitions) =
+            (self.postgres.clone(), means.book.clone(), self.chance.clone(), self.partitions);
+        let learn = async move {
+            loop {
+                for partition in 0..partitions {
+                    if let Ok(ranges) = Decisions::ranges(&postgres, Uuid::nil(), MIDDLE, partition).await {
+                        book.learn(MIDDLE, partition, &ranges);
+                    }
+                }
+                chance.pause(1..60).await;
+            }
+        };
+        tasks.spawn(Suspended { suspension, inner: Box::pin(learn) });
+        tasks
     }
 
     /// Runs a stage, suspended for a while where that is asked for.
     fn worker(
         &self,
-        engine: &Engine,
+        means: &Means,
         stage: Stage,
         suspension: Option<Suspension>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let spec = stage.spec(self.partitions);
         let process: Box<dyn Process> = stage.process(self.partitions, &self.chance, &self.audit);
-        let means = engine.means.clone();
+        let means = means.clone();
         let running = async move {
             let (stop, trouble) = (CancellationToken::new(), Trouble::default());
             if let Ok(mut worker) = Worker::acquire(spec, means, stop, trouble).await {
@@ -344,6 +428,7 @@ async fn commit(mut driver: Driver, chance: Chance) {
 }
 
 /// From when on, and for how long, a task gets no turn.
+#[derive(Clone, Copy)]
 struct Suspension {
     from: Instant,
     until: Instant,

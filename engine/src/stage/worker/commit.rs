@@ -11,44 +11,45 @@ use crate::stage::decisions::{Batch, Undecided};
 use crate::stage::repeats::Repeats;
 
 impl Worker {
-    /// Commits until it is known whether the batch counts.
+    /// Commits a batch. Afterwards it is known whether it counts; one that does not is done again, in a later turn.
     pub(super) async fn commit(&mut self, mut prepared: Prepared, begun: Instant) -> Result<(), Error> {
-        let mut back_off = BackOff::default();
-        loop {
-            match self.decide(&prepared).await {
-                Ok(dead) => {
-                    prepared.figures.commit = begun.elapsed();
-                    self.committed(&prepared, &dead);
-                    return Ok(());
-                }
-                Err(Undecided::Fenced) => {
-                    // Somebody else owns the stage, or an earlier try of ours went through after all.
-                    warn!(stage = %self.spec.id, "fenced: another worker has taken the stage over");
-                    self.abandon(&prepared);
-                    self.take_epoch().await?;
-                    return Ok(());
-                }
-                Err(Undecided::Withdrawn) => {
-                    debug!(stage = %self.spec.id, "dead letters were discarded while they were retried");
-                    self.abandon(&prepared);
-                    return Ok(());
-                }
-                Err(Undecided::Unknown(why)) => {
-                    self.labels.retried("commit");
-                    warn!(stage = %self.spec.id, error = %why, "commit failed, trying again");
-                    match self.learn(&prepared, &mut back_off, why).await? {
-                        Fate::Counts => {
-                            prepared.figures.commit = begun.elapsed();
-                            let dead = prepared.dead.clone();
-                            self.committed(&prepared, &dead);
-                            return Ok(());
-                        }
-                        Fate::Passed => {
-                            warn!(stage = %self.spec.id, "another worker has done the batch meanwhile");
-                            self.abandon(&prepared);
-                            return Ok(());
-                        }
-                        Fate::Open => self.trouble.set(None),
+        match self.decide(&prepared).await {
+            Ok(dead) => {
+                prepared.figures.commit = begun.elapsed();
+                self.committed(&prepared, &dead);
+                Ok(())
+            }
+            Err(Undecided::Fenced) => {
+                warn!(stage = %self.spec.id, "fenced: another worker has taken the stage over");
+                self.abandon(&prepared);
+                self.take_epoch().await
+            }
+            Err(Undecided::Withdrawn) => {
+                debug!(stage = %self.spec.id, "dead letters were discarded while they were retried");
+                self.abandon(&prepared);
+                // Other processes see a try of this epoch in the log, and wait for it as long as the epoch lasts.
+                self.renew |= !prepared.ranges.is_empty();
+                Ok(())
+            }
+            Err(Undecided::Unknown(why)) => {
+                self.labels.retried("commit");
+                warn!(stage = %self.spec.id, error = %why, "whether a batch was committed is not known, looking");
+                match self.learn(&prepared, why.clone()).await? {
+                    Fate::Counts => {
+                        prepared.figures.commit = begun.elapsed();
+                        let dead = prepared.dead.clone();
+                        self.committed(&prepared, &dead);
+                        Ok(())
+                    }
+                    Fate::Passed => {
+                        warn!(stage = %self.spec.id, "another worker has done the batch meanwhile");
+                        self.abandon(&prepared);
+                        Ok(())
+                    }
+                    // Its outputs carry the epoch before, of which readers may have found that it is over.
+                    Fate::Open => {
+                        self.abandon(&prepared);
+                        Err(Error::Unavailable(why))
                     }
                 }
             }
@@ -56,37 +57,19 @@ impl Worker {
     }
 
     /// After a commit with unknown outcome: what became of the batch. Ours is the epoch afterwards.
-    async fn learn(
-        &mut self,
-        prepared: &Prepared,
-        back_off: &mut BackOff,
-        mut why: String,
-    ) -> Result<Fate, Error> {
-        let fate = loop {
+    async fn learn(&mut self, prepared: &Prepared, mut why: String) -> Result<Fate, Error> {
+        let mut back_off = BackOff::default();
+        loop {
             // A stop does not end this: readers of the outputs wait for the answer. Only the end of the process does,
             // after which the next start settles everything.
-            self.trouble.set(Some(why.clone()));
+            self.trouble.set(Some(why));
             tokio::time::sleep(back_off.next()).await;
             match self.look_again(prepared).await {
-                Ok(fate) => break fate,
+                Ok(fate) => return Ok(fate),
                 Err(Error::Unavailable(again)) => why = again,
                 Err(other) => return Err(other),
             }
-        };
-        if fate == Fate::Open {
-            // Put the reading position back behind the batch, which is still ours.
-            for m in &prepared.moves {
-                for c in
-                    self.cursors.iter_mut().filter(|c| *c.topic == *m.topic && c.partition == m.partition)
-                {
-                    c.next = m.to;
-                    if let Some(Ok(seen)) = m.seen.as_deref().map(Repeats::read) {
-                        c.seen = seen;
-                    }
-                }
-            }
         }
-        Ok(fate)
     }
 
     /// Takes a new epoch, so that nothing changes any more, and looks what became of a batch.
@@ -196,7 +179,7 @@ impl Worker {
 enum Fate {
     /// It was committed.
     Counts,
-    /// Nothing has happened; it can be committed again.
+    /// Nothing has happened; it is to be done again.
     Open,
     /// Another worker has done it, and what ours has appended never counts.
     Passed,

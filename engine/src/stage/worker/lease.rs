@@ -14,7 +14,8 @@ use super::{Cursor, Error, Repeats, Source, Start, Worker};
 const TAKE_AGAIN: Duration = Duration::from_millis(500);
 
 impl Worker {
-    /// Bumps the epoch and reads the cursors, making those that are missing.
+    /// Bumps the epoch and reads the cursors, making those that are missing; partitions that are another process's now are let
+    /// go of.
     pub(super) async fn take_epoch(&mut self) -> Result<(), Error> {
         let mut wanted = Vec::new();
         for source in &self.spec.sources {
@@ -35,7 +36,7 @@ impl Worker {
         let wanted = mine.iter().filter(|mine| **mine).count();
         self.take_again = (acquired.cursors.len() < wanted).then(|| Instant::now() + TAKE_AGAIN);
         self.epoch = acquired.epoch;
-        self.in_doubt = false;
+        self.renew = false;
         let mut at: HashMap<(String, u32), Place> = acquired
             .cursors
             .into_iter()
@@ -56,6 +57,7 @@ impl Worker {
                     committed_seen: seen.clone(),
                     next: committed,
                     seen,
+                    gap: None,
                 });
             }
         }
@@ -67,30 +69,25 @@ impl Worker {
         self.means.members.owns(self.spec.kind, &self.spec.id, topic, partition)
     }
 
-    /// Between two batches: lets go of partitions that are another process's now, and takes those that have become ours.
+    /// Between two batches: takes a new epoch where the one that is held does not do any more, or other partitions may be ours.
     pub(super) async fn rebalance(&mut self) -> Result<(), Error> {
         let due = self.take_again.is_some_and(|at| at <= Instant::now());
-        if !self.means.members.has_changed() && !due {
-            return Ok(());
-        }
-        let members = self.means.members.clone();
-        let (kind, stage) = (self.spec.kind, self.spec.id.clone());
-        self.release(|cursor| !members.owns(kind, &stage, &cursor.topic, cursor.partition)).await?;
-        self.take_epoch().await
+        // Remembered, so that it is done where the database is away now.
+        self.renew |= self.means.members.has_changed() || due;
+        if self.renew { self.take_epoch().await } else { Ok(()) }
     }
 
-    /// Lets go of partitions, where several processes share the stages.
-    pub(super) async fn release(&mut self, which: impl Fn(&Cursor) -> bool) -> Result<(), Error> {
+    /// Lets go of all partitions, where several processes share the stages.
+    pub(super) async fn release(&mut self) -> Result<(), Error> {
         if self.means.members.me().is_none() {
             return Ok(());
         }
-        let places: Vec<(&str, u32)> =
-            self.cursors.iter().filter(|cursor| which(cursor)).map(|c| (&*c.topic, c.partition)).collect();
+        let places: Vec<(&str, u32)> = self.cursors.iter().map(|c| (&*c.topic, c.partition)).collect();
         if !places.is_empty() {
             info!(stage = %self.spec.id, partitions = places.len(), "partitions are released");
             self.means.decisions.release(&self.spec.id, self.epoch, &places).await?;
         }
-        self.cursors.retain(|cursor| !which(cursor));
+        self.cursors.clear();
         Ok(())
     }
 

@@ -1,18 +1,20 @@
 //! Gaps: offsets below committed ones that nobody has decided.
 //!
 //! A gap is a try under way, and readers wait for it. Or it is what is left of a try that nobody here knows of: its append was
-//! stored, and the answer never came. Who made such a try has taken a new epoch before it did the batch again, so the
-//! records tell: where every one of them was made under an epoch that is no longer in force, no transaction can make them
-//! count any more. What counts is read after that.
+//! stored, and the answer never came, or came in another process. Who gives such a try up takes a new epoch before anything
+//! else is done, and outputs are committed under the epoch that is written on them or never. So the records tell: where
+//! nobody holds a partition under the epoch of any of them, no transaction can make them count any more. What counts is read
+//! after that.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use granary_db::cursors::Reading;
+use granary_db::cursors::Tenure;
 use granary_stream::{Incarnation, ReadLimit};
+use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::{Error, Worker};
+use super::{Cursor, Error, Worker};
 
 /// How long a reader waits at a gap before it looks into it.
 pub(super) const PATIENCE: Duration = Duration::from_millis(250);
@@ -22,52 +24,57 @@ const RECORDS_MAX: usize = 1_000;
 const BYTES_MAX: usize = 4 << 20;
 
 impl Worker {
-    /// Whether any source stands at a gap.
-    pub(super) fn stands_at_gap(&self) -> bool {
-        self.gaps().next().is_some()
-    }
-
-    /// The gaps that the sources stand at: which cursor, and the offsets.
-    fn gaps(&self) -> impl Iterator<Item = (usize, u64, u64)> {
-        self.cursors.iter().enumerate().filter(|(_, cursor)| cursor.ranged).filter_map(|(at, cursor)| {
-            let (start, end) = self.means.book.gap(&cursor.topic, cursor.partition, cursor.next)?;
-            Some((at, start, end))
-        })
-    }
-
-    /// Looks into the gaps; answers whether any was decided.
-    pub(super) async fn settle(&mut self) -> Result<bool, Error> {
-        let mut decided = false;
-        for (at, start, end) in self.gaps().collect::<Vec<_>>() {
-            decided |= self.settle_gap(at, start, end).await?;
+    /// Looks into the gaps that the sources have stood at long enough.
+    pub(super) async fn settle(&mut self) -> Result<(), Error> {
+        for (at, start, end, since) in self.gaps() {
+            if since.elapsed() >= PATIENCE {
+                self.settle_gap(at, start, end).await?;
+                // Where a try is under way there, it has as long again.
+                self.cursors[at].gap = None;
+            }
         }
-        Ok(decided)
+        Ok(())
     }
 
-    async fn settle_gap(&self, at: usize, start: u64, end: u64) -> Result<bool, Error> {
+    /// When the sources are to be looked at again though nobody has told of anything new.
+    pub(super) fn look_again_at(&mut self) -> Option<Instant> {
+        let since = self.gaps().into_iter().map(|(.., since)| since);
+        since.chain(self.behind.then(Instant::now)).min().map(|since| since + PATIENCE)
+    }
+
+    /// The gaps that the sources stand at: which cursor, the offsets, and since when.
+    fn gaps(&mut self) -> Vec<(usize, u64, u64, Instant)> {
+        let (book, now) = (&self.means.book, Instant::now());
+        let ranged = self.cursors.iter_mut().enumerate().filter(|(_, cursor)| cursor.ranged);
+        let gap = |(at, cursor): (usize, &mut Cursor)| {
+            let gap = book.gap(&cursor.topic, cursor.partition, cursor.next);
+            let known = cursor.gap.filter(|(offset, _)| *offset == cursor.next);
+            cursor.gap = gap.map(|(start, _)| known.unwrap_or((start, now)));
+            let ((start, end), (_, since)) = (gap?, cursor.gap?);
+            Some((at, start, end, since))
+        };
+        ranged.filter_map(gap).collect()
+    }
+
+    /// Decides a gap where no try is under way in it.
+    async fn settle_gap(&self, at: usize, start: u64, end: u64) -> Result<(), Error> {
         let cursor = &self.cursors[at];
         let (topic, partition) = (&*cursor.topic, cursor.partition);
         let records = usize::try_from(end - start).unwrap_or(usize::MAX).min(RECORDS_MAX);
         let limit = ReadLimit { records, bytes: BYTES_MAX };
         let records = self.means.log.read(topic, partition, start, limit).await?;
-        let Some(last) = records.iter().rev().find(|record| record.offset < end) else { return Ok(false) };
+        let Some(last) = records.iter().rev().find(|record| record.offset < end) else { return Ok(()) };
         let end = last.offset + 1;
-        // By what was read for them the newest epoch. What no stage made never counts here.
-        let mut made: HashMap<Reading, u64> = HashMap::new();
-        for system in records.iter().filter(|record| record.offset < end).map(|record| &record.message.system)
-        {
-            if let (Some(Incarnation { stage, epoch, .. }), Some(source)) = (&system.stage, &system.source) {
-                let reading = (stage.clone(), source.topic.clone(), source.partition);
-                let newest = made.entry(reading).or_default();
-                *newest = (*newest).max(*epoch);
-            }
-        }
-        let readings: Vec<Reading> = made.keys().cloned().collect();
-        let in_force = self.means.decisions.epochs(self.means.log.id(), &readings).await?;
-        // What is not read any more has no epoch, and nothing of it is committed any more.
-        if made.iter().any(|(reading, epoch)| in_force.get(reading).is_some_and(|now| now <= epoch)) {
+        // What no stage made never counts here.
+        let made: BTreeSet<Tenure> = records
+            .iter()
+            .filter(|record| record.offset < end)
+            .filter_map(|record| record.message.system.stage.as_ref())
+            .map(|Incarnation { stage, epoch, .. }| (stage.clone(), *epoch))
+            .collect();
+        if self.means.decisions.any_in_force(self.means.log.id(), &made).await? {
             debug!(stage = %self.spec.id, topic, partition, start, end, "a try is under way there");
-            return Ok(false);
+            return Ok(());
         }
         // Only now: a transaction that was faster than the new epoch has added to them.
         let ranges = self.means.decisions.ranges(self.means.log.id(), topic, partition).await?;
@@ -76,7 +83,7 @@ impl Worker {
         self.means.book.commit(topic, &committed);
         self.means.book.abandon(topic, &[(partition, start, end)]);
         info!(stage = %self.spec.id, topic, partition, start, end, "records of a try that was given up are passed over");
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -84,24 +91,49 @@ impl Worker {
 mod tests {
     use std::sync::Arc;
 
-    use granary_db::cursors;
     use granary_db::test_util::TestDatabase;
+    use granary_db::{Db, cursors};
     use granary_stream::memory::MemoryLog;
     use granary_stream::{Append, Message, StreamLog, System, TopicSpec};
     use tokio_util::sync::CancellationToken;
 
-    use super::super::{Means, Source, Spec, Start, Trouble};
+    use super::super::{Means, Relay, Source, Spec, Start, Trouble};
     use super::*;
     use crate::stage::book::Book;
 
-    async fn append(log: &MemoryLog, text: &str, stage: &str, epoch: u64) -> u64 {
+    async fn append(log: &MemoryLog, partition: u32, text: &str, stage: &str, epoch: u64) -> u64 {
         let stage = Some(Incarnation { stage: stage.to_owned(), version: 1, epoch });
-        let source =
-            Some(granary_stream::Source { topic: "in".to_owned(), partition: 0, offset: 0, index: 0 });
-        let system = System { stage, source, ..System::default() };
+        let system = System { stage, ..System::default() };
         let messages = vec![Message { system, ..Message::of(text.to_owned()) }];
-        let append = Append { topic: "out".to_owned(), partition: 0, messages };
+        let append = Append { topic: "out".to_owned(), partition, messages };
         log.append(vec![append]).await.expect("appended").remove(0).start
+    }
+
+    async fn reader(db: &Db, log: &Arc<MemoryLog>, book: &Book, partitions: u32) -> Worker {
+        let spec = Spec {
+            id: "persister:x".to_owned(),
+            kind: "persister",
+            project: "p".to_owned(),
+            object: "x".to_owned(),
+            version: 1,
+            sources: vec![Source { topic: "out".into(), partitions, ranged: true }],
+            start: Start::Earliest,
+            dead_letter_stream: "dlq".to_owned(),
+            turn: None,
+            totals: crate::stage::totals::Totals::default(),
+        };
+        let means = Means {
+            log: Arc::clone(log) as _,
+            decisions: Arc::new(db.clone()),
+            book: book.clone(),
+            members: crate::stage::members::Members::alone(),
+        };
+        let (stop, trouble) = (CancellationToken::new(), Trouble::default());
+        Worker::acquire(spec, means, stop, trouble).await.expect("the stage is ours")
+    }
+
+    fn texts(batch: Vec<crate::stage::Delivered>) -> Vec<String> {
+        batch.iter().map(|d| String::from_utf8_lossy(&d.record.message.payload).into_owned()).collect()
     }
 
     #[tokio::test]
@@ -119,48 +151,51 @@ mod tests {
         let counts = |offset: u64| book.commit("out", &[(0, offset, offset + 1)]);
 
         let first = take_over().await;
-        counts(append(&log, "a", "belt:1", first).await);
-        append(&log, "given up", "belt:1", first).await;
-        append(&log, "of a stage that is gone", "belt:9", first).await;
+        counts(append(&log, 0, "a", "belt:1", first).await);
+        append(&log, 0, "given up", "belt:1", first).await;
+        append(&log, 0, "of a stage that is gone", "belt:9", first).await;
         let second = take_over().await;
-        counts(append(&log, "b", "belt:1", second).await);
-        append(&log, "under way", "belt:1", second).await;
-        counts(append(&log, "c", "belt:1", second).await);
+        counts(append(&log, 0, "b", "belt:1", second).await);
+        append(&log, 0, "under way", "belt:1", second).await;
+        counts(append(&log, 0, "c", "belt:1", second).await);
 
-        let spec = Spec {
-            id: "persister:x".to_owned(),
-            kind: "persister",
-            project: "p".to_owned(),
-            object: "x".to_owned(),
-            version: 1,
-            sources: vec![Source { topic: "out".into(), partitions: 1, ranged: true }],
-            start: Start::Earliest,
-            dead_letter_stream: "dlq".to_owned(),
-            turn: None,
-            totals: crate::stage::totals::Totals::default(),
-        };
-        let means = Means {
-            log: Arc::clone(&log) as _,
-            decisions: Arc::new(db.clone()),
-            book: book.clone(),
-            members: crate::stage::members::Members::alone(),
-        };
-        let mut worker = Worker::acquire(spec, means, CancellationToken::new(), Trouble::default())
-            .await
-            .expect("the stage is ours");
-        let texts = |batch: Vec<crate::stage::Delivered>| -> Vec<String> {
-            batch.iter().map(|d| String::from_utf8_lossy(&d.record.message.payload).into_owned()).collect()
+        let mut worker = reader(db, &log, &book, 1).await;
+        let decided = async |worker: &mut Worker| {
+            let (start, end) = book.gap("out", 0, worker.cursors[0].next).expect("a gap");
+            worker.settle_gap(0, start, end).await.expect("looked");
+            book.gap("out", 0, start).is_none()
         };
         assert_eq!(texts(worker.read().await.expect("read")), ["a"]);
-        assert!(worker.stands_at_gap());
-        assert!(worker.settle().await.expect("settled"));
+        assert!(decided(&mut worker).await);
         assert_eq!(texts(worker.read().await.expect("read")), ["b"]);
-        assert!(worker.stands_at_gap());
-        assert!(!worker.settle().await.expect("looked"), "its transaction may still come");
+        assert!(!decided(&mut worker).await, "its transaction may still come");
         assert!(worker.read().await.expect("read").is_empty());
         take_over().await;
-        assert!(worker.settle().await.expect("settled"));
+        assert!(decided(&mut worker).await);
         assert_eq!(texts(worker.read().await.expect("read")), ["c"]);
-        assert!(!worker.stands_at_gap());
+        assert!(worker.look_again_at().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_gap_is_looked_into_though_another_partition_has_records_all_the_time() {
+        let database = TestDatabase::create().await.expect("a database");
+        let log = Arc::new(MemoryLog::new());
+        log.create_topic("out", TopicSpec::of(2)).await.expect("a topic");
+        let book = Book::default();
+        let counts = async |partition: u32, text: &str| {
+            let offset = append(&log, partition, text, "belt:gone", 1).await;
+            book.commit("out", &[(partition, offset, offset + 1)]);
+        };
+        append(&log, 0, "given up", "belt:gone", 1).await;
+        counts(0, "behind the gap").await;
+        let mut worker = reader(database.db(), &log, &book, 2).await;
+        // Ends where the gap is passed over, however busy the other partition is.
+        loop {
+            counts(1, "busy").await;
+            let batch = worker.fetch(&Relay::default()).await.expect("read").expect("a batch");
+            if texts(batch).contains(&"behind the gap".to_owned()) {
+                return;
+            }
+        }
     }
 }
