@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use granary_stream::{ReadLimit, Record, StreamLog};
+use granary_stream::embedded::Loss;
+use granary_stream::{Intervals, ReadLimit, Record, StreamLog};
 
 use crate::postgres::Postgres;
 use crate::stages::{IN, MIDDLE, OUT, name, outputs};
@@ -16,6 +17,8 @@ struct State {
     acknowledged: BTreeMap<Place, u64>,
     /// Number of each event that the first stage was given.
     delivered: BTreeMap<Place, u64>,
+    /// What was lost by damage, by topic and partition.
+    lost: BTreeMap<(String, u32), Intervals>,
     findings: Vec<String>,
     /// What happened, in order: the same for the same seed.
     trace: Vec<String>,
@@ -39,6 +42,21 @@ impl Audit {
         let mut state = self.state();
         state.trace.push(format!("finding: {what}"));
         state.findings.push(what);
+    }
+
+    /// Somebody was told of a loss, and has accepted it.
+    pub(crate) fn lost(&self, loss: Loss) {
+        self.note(format!("lost: {loss}"));
+        self.state().lost.entry((loss.topic, loss.partition)).or_default().add(loss.start, loss.end);
+    }
+
+    fn lost_of(&self, topic: &str, partition: u32) -> Intervals {
+        self.state().lost.get(&(topic.to_owned(), partition)).cloned().unwrap_or_default()
+    }
+
+    /// Whether everything between two offsets was lost; also where there is nothing.
+    pub(crate) fn is_nothing_left(&self, topic: &str, partition: u32, start: u64, end: u64) -> bool {
+        self.lost_of(topic, partition).missing(start, end) == Intervals::default()
     }
 
     /// An append was acknowledged.
@@ -83,17 +101,28 @@ impl Audit {
     /// At the end: every event went through once, and in its order.
     pub(crate) async fn check_all(&self, log: &dyn StreamLog, postgres: &Postgres, partitions: u32) {
         self.check_log(log, partitions).await;
-        let mut expected = BTreeSet::new();
+        let (mut expected, mut possible) = (BTreeSet::new(), BTreeSet::new());
+        // Records that were lost after they had been written, and whatever they were.
+        let mut lost = 0;
         for partition in 0..partitions {
+            for topic in [MIDDLE, OUT] {
+                let gone = self.lost_of(topic, partition);
+                for (start, end) in postgres.ranges(topic, partition) {
+                    lost += gone.count(start) - gone.count(end);
+                }
+            }
             let end = log.bounds(IN, partition).await.map_or(0, |bounds| bounds.end);
             for offset in 0..end {
                 let state = self.state();
                 let event = state.delivered.get(&(partition, offset)).copied();
                 drop(state);
+                let is_lost = self.lost_of(IN, partition).end_of(offset).is_some();
+                let names = |event| (0..outputs(event)).map(move |index| name(partition, offset, index));
                 match event {
-                    Some(event) => {
-                        expected.extend((0..outputs(event)).map(|index| name(partition, offset, index)));
-                    }
+                    // Before or after it was committed.
+                    Some(event) if is_lost => possible.extend(names(event)),
+                    Some(event) => expected.extend(names(event)),
+                    None if is_lost => {}
                     None => self.find(format!("event {partition}/{offset} was never processed")),
                 }
             }
@@ -118,12 +147,14 @@ impl Audit {
                 if *count > 1 {
                     self.find(format!("{payload} is {count} times in {topic}"));
                 }
-                if !expected.contains(payload) {
+                if !expected.contains(payload) && !possible.contains(payload) {
                     self.find(format!("{payload} is in {topic} and should not be"));
                 }
             }
-            for payload in expected.iter().filter(|payload| !found.contains_key(*payload)) {
-                self.find(format!("{payload} is missing in {topic}"));
+            let missing: Vec<&String> =
+                expected.iter().filter(|payload| !found.contains_key(*payload)).collect();
+            if missing.len() as u64 > lost {
+                self.find(format!("{missing:?} are missing in {topic}, and {lost} were lost"));
             }
         }
     }

@@ -77,6 +77,8 @@ struct Schedule {
     /// Whether several processes share the stages, and the log is on a machine of its own.
     shared: bool,
     processes: u128,
+    /// Whether bits of the disk flip between two lives. Somebody accepts then what is lost.
+    rots: bool,
     next_event: Arc<Mutex<u64>>,
     deaths: u64,
 }
@@ -97,10 +99,12 @@ impl Schedule {
         disk.forget_syncs(bug == Some(Bug::DroppedSync));
         let audit = Audit::default();
         let shared = chance.happens(0.5);
+        let rots = bug.is_none() && chance.happens(0.2);
         Self {
             seed,
             shared,
             processes: 0,
+            rots,
             postgres: Postgres::new(chance.clone(), audit.clone(), breaks, bug),
             chance,
             audit,
@@ -117,7 +121,10 @@ impl Schedule {
             if let Some(engine) = self.start(false) {
                 self.live(engine).await;
             }
-            self.die();
+            let is_killed = self.die();
+            if self.rots && is_killed && self.chance.happens(0.7) {
+                self.rot().await;
+            }
             if !self.audit.findings().is_empty() {
                 return;
             }
@@ -144,7 +151,7 @@ impl Schedule {
                 return None;
             }
         };
-        if !log.damages().is_empty() {
+        if !self.rots && !log.damages().is_empty() {
             self.audit.find(format!("the log is damaged: {:?}", log.damages()));
         }
         let log = Arc::new(log);
@@ -243,17 +250,34 @@ impl Schedule {
         engine.tasks.shutdown().await;
     }
 
-    /// The end of an engine: killed, or with the power.
-    fn die(&mut self) {
+    /// The end of an engine: killed, or with the power; whether it was killed.
+    fn die(&mut self) -> bool {
         self.deaths += 1;
         self.disk.fail_syncs(false);
         self.disk.set_capacity(None);
         if self.disk.is_off() || self.chance.happens(0.5) {
             self.audit.note("the power goes");
             self.disk.power_up(self.chance.number(0..u64::MAX));
+            false
         } else {
             self.audit.note("the engine is killed");
             self.disk.restart();
+            true
+        }
+    }
+
+    /// A bit flips, and what is lost by that is accepted. Not where the power went at the same time: the last group may bear no
+    /// witness then, and a flipped bit in it cannot be told from a write that never ended.
+    async fn rot(&self) {
+        if !self.disk.names().iter().any(|name| name == "manifest.json") {
+            return;
+        }
+        let Some((file, at)) = self.disk.flip(self.chance.number(0..u64::MAX)) else { return };
+        self.audit.note(format!("a bit flips in byte {at} of {file}"));
+        let world = self.disk.repeatable_world(self.seed);
+        match EmbeddedLog::repair(Path::new("log"), SimDisk::options(), world).await {
+            Ok(report) => report.losses.into_iter().for_each(|loss| self.audit.lost(loss)),
+            Err(error) => self.audit.find(format!("the log is not repaired: {error}")),
         }
     }
 
@@ -292,15 +316,19 @@ impl Schedule {
         let mut read_up = true;
         for partition in partitions() {
             let end = engine.log.bounds(IN, partition).await.map_or(u64::MAX, |bounds| bounds.end);
-            read_up &=
-                self.postgres.cursor(Stage::FanOut.id(), IN, partition).is_some_and(|next| next >= end);
+            read_up &= self
+                .postgres
+                .cursor(Stage::FanOut.id(), IN, partition)
+                .is_some_and(|next| self.audit.is_nothing_left(IN, partition, next, end));
         }
         read_up
             && partitions().all(|partition| {
                 let ranges = self.postgres.ranges(MIDDLE, partition);
                 let end =
                     ranges.iter().filter(|(start, end)| start < end).map(|(_, end)| *end).max().unwrap_or(0);
-                self.postgres.cursor(Stage::Copy.id(), MIDDLE, partition).is_some_and(|next| next >= end)
+                self.postgres
+                    .cursor(Stage::Copy.id(), MIDDLE, partition)
+                    .is_some_and(|next| self.audit.is_nothing_left(MIDDLE, partition, next, end))
             })
     }
 

@@ -63,8 +63,12 @@ impl Worker {
         let records = usize::try_from(end - start).unwrap_or(usize::MAX).min(RECORDS_MAX);
         let limit = ReadLimit { records, bytes: BYTES_MAX };
         let records = self.means.log.read(topic, partition, start, limit).await?;
-        let Some(last) = records.iter().rev().find(|record| record.offset < end) else { return Ok(()) };
-        let end = last.offset + 1;
+        if records.is_empty() {
+            return Ok(());
+        }
+        // Where the first one lies behind the gap, there is nothing in it any more.
+        let last = records.iter().rev().find(|record| record.offset < end);
+        let end = last.map_or(end, |last| last.offset + 1);
         // What no stage made never counts here.
         let made: BTreeSet<Tenure> = records
             .iter()
