@@ -25,7 +25,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -37,7 +36,7 @@ use crate::ready::Readiness;
 use crate::runtimes::{self, Runtimes};
 use crate::secrets::Secrets;
 use crate::stage::book::Book;
-use crate::stage::members::Members;
+use crate::stage::members::{Members, Views};
 use crate::stage::worker::Shared;
 use crate::streams::Streams;
 use crate::supervisor::{Supervisor, Together};
@@ -97,8 +96,8 @@ pub async fn run(config: Config, metrics: PrometheusHandle, serving: &Handle) ->
         roles: config.roles.names(),
         log_id: uuid::Uuid::nil(),
     };
-    let view = watch::Sender::new(Arc::new(membership::view(&me, &[])));
-    let members = if streams.is_shared { Members::shared(view.subscribe()) } else { Members::alone() };
+    let views = Views::new(membership::view(&me, &[]));
+    let members = if streams.is_shared { views.members() } else { Members::alone() };
     let shared = Shared { log: Arc::clone(&log), db: db.clone(), book: Book::default(), members };
     let outbound = Outbound::new(Arc::clone(&config.outbound_hosts)).context("could not set up TLS")?;
     let secrets = Secrets::open(&config.data_dir);
@@ -160,7 +159,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle, serving: &Handle) ->
         secrets,
         ready: ready.clone(),
         together,
-        view,
+        views,
         me: me.clone(),
         working: stop.clone(),
     };

@@ -10,7 +10,6 @@ use granary_db::definitions::token;
 use granary_db::installation::{self, InstallationLock};
 use granary_db::nodes::Node;
 use granary_db::{Error, cursors, ranges};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -19,7 +18,7 @@ use crate::api::runtime::{ErrorKind, RuntimeError};
 use crate::config::Config;
 use crate::ready::Readiness;
 use crate::secrets::Secrets;
-use crate::stage::members::View;
+use crate::stage::members::Views;
 use crate::stage::worker::Shared;
 use crate::streams::Streams;
 use crate::supervisor::{Supervisor, Together};
@@ -40,7 +39,7 @@ pub(super) struct Foundation {
     /// Where this is one of several processes: what the supervisor knows of the others.
     pub(super) together: Option<Arc<Together>>,
     /// Who is alive, for the stages.
-    pub(super) view: watch::Sender<Arc<View>>,
+    pub(super) views: Views,
     pub(super) me: Node,
     /// Ends with the first sign of a stop, so that nothing is started any more.
     pub(super) working: CancellationToken,
@@ -81,7 +80,7 @@ impl Foundation {
             tokio::spawn(membership::beat(
                 node,
                 self.shared.clone(),
-                self.view.clone(),
+                self.views.clone(),
                 self.working.clone(),
             ));
             tokio::spawn(membership::learn(self.shared.clone(), stop.clone()));

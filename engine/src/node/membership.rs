@@ -1,17 +1,15 @@
 //! One of several processes: renews its lease, hears who else is alive, and what the others commit.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use granary_db::nodes::{self, Alive, Node};
 use granary_db::ranges;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::roles::Role;
-use crate::stage::members::View;
+use crate::stage::members::{View, Views};
 use crate::stage::worker::Shared;
 
 /// Between two signs of life; a lease lasts five of them.
@@ -33,28 +31,15 @@ pub(super) fn view(me: &Node, alive: &[Alive]) -> View {
 }
 
 /// Renews the lease until stopped, and tells who is alive. While the database is away the last view stays.
-pub(super) async fn beat(
-    node: Node,
-    shared: Shared,
-    members: watch::Sender<Arc<View>>,
-    stop: CancellationToken,
-) {
+pub(super) async fn beat(node: Node, shared: Shared, views: Views, stop: CancellationToken) {
     loop {
         match nodes::beat(&shared.db, &node).await {
             Ok(alive) => {
                 let now = view(&node, &alive);
-                members.send_if_modified(|before| {
-                    let changed = **before != now;
-                    if changed {
-                        info!(
-                            workers = now.workers.len(),
-                            persisters = now.persisters.len(),
-                            "processes come or go"
-                        );
-                        *before = Arc::new(now);
-                    }
-                    changed
-                });
+                let (workers, persisters) = (now.workers.len(), now.persisters.len());
+                if views.tell(now) {
+                    info!(workers, persisters, "processes come or go");
+                }
             }
             Err(error) => warn!(%error, "this process could not renew its lease"),
         }

@@ -3,9 +3,9 @@
 //! Lists may differ for a moment while a process comes or goes. Then a partition is left alone, or two want it; the cursors'
 //! owners and epochs in the database decide, so that costs time and nothing else.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use granary_stream::{Signal, Watcher};
 use uuid::Uuid;
 
 /// The processes that share the stages, in the same order for all.
@@ -19,9 +19,46 @@ pub struct View {
     pub persisters: Vec<Uuid>,
 }
 
+/// The side that knows which processes there are. Clones tell the same.
+#[derive(Debug, Clone)]
+pub struct Views {
+    now: Arc<Mutex<View>>,
+    changed: Signal,
+}
+
+impl Views {
+    /// Begins with a view.
+    #[must_use]
+    pub fn new(view: View) -> Self {
+        Self { now: Arc::new(Mutex::new(view)), changed: Signal::default() }
+    }
+
+    /// Tells another view; whether it differs from the one before.
+    pub fn tell(&self, view: View) -> bool {
+        let before = std::mem::replace(&mut *lock(&self.now), view.clone());
+        let changed = before != view;
+        if changed {
+            self.changed.raise();
+        }
+        changed
+    }
+
+    /// Somebody who hears what is told.
+    #[must_use]
+    pub fn members(&self) -> Members {
+        Members(Some(Heard { now: Arc::clone(&self.now), changed: self.changed.watch() }))
+    }
+}
+
 /// The view of now. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Members(Option<watch::Receiver<Arc<View>>>);
+pub struct Members(Option<Heard>);
+
+#[derive(Debug, Clone)]
+struct Heard {
+    now: Arc<Mutex<View>>,
+    changed: Watcher,
+}
 
 impl Members {
     /// One process does everything.
@@ -30,45 +67,40 @@ impl Members {
         Self(None)
     }
 
-    /// Several processes, as the sender tells.
-    #[must_use]
-    pub fn shared(view: watch::Receiver<Arc<View>>) -> Self {
-        Self(Some(view))
-    }
-
     /// This process, where it is one of several.
     #[must_use]
     pub fn me(&self) -> Option<Uuid> {
-        self.0.as_ref().map(|view| view.borrow().me)
+        self.0.as_ref().map(|heard| lock(&heard.now).me)
     }
 
     /// Whether this process is to work on a partition that a stage of that kind reads.
     #[must_use]
     pub fn owns(&self, kind: &str, stage: &str, topic: &str, partition: u32) -> bool {
-        let Some(view) = &self.0 else { return true };
-        let view = view.borrow();
+        let Some(heard) = &self.0 else { return true };
+        let view = lock(&heard.now);
         let nodes = if kind == "persister" { &view.persisters } else { &view.workers };
         owner(nodes, stage, topic, partition) == Some(view.me)
     }
 
     /// Whether the view has changed since this was asked last.
     pub fn has_changed(&mut self) -> bool {
-        let Some(view) = &mut self.0 else { return false };
-        let changed = view.has_changed().unwrap_or(false);
-        if changed {
-            view.mark_unchanged();
-        }
+        let Some(heard) = &mut self.0 else { return false };
+        let changed = heard.changed.has_changed();
+        heard.changed.mark_seen();
         changed
     }
 
     /// Returns when the view changes; never where there is only one process.
     pub async fn changed(&self) {
-        let Some(view) = &self.0 else { return std::future::pending().await };
-        let mut view = view.clone();
-        if view.changed().await.is_err() {
-            std::future::pending::<()>().await;
+        match &self.0 {
+            Some(heard) => heard.changed.clone().changed().await,
+            None => std::future::pending().await,
         }
     }
+}
+
+fn lock(view: &Mutex<View>) -> MutexGuard<'_, View> {
+    view.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The node of a partition: the first one by a hash of stage and topic, then round, so that each gets its share of every stage.
@@ -101,13 +133,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_is_told_once() {
-        let view =
-            |workers: Vec<Uuid>| Arc::new(View { me: Uuid::from_u128(1), workers, persisters: Vec::new() });
-        let (sender, receiver) = watch::channel(view(vec![Uuid::from_u128(1)]));
-        let mut members = Members::shared(receiver);
+        let view = |workers: Vec<Uuid>| View { me: Uuid::from_u128(1), workers, persisters: Vec::new() };
+        let views = Views::new(view(vec![Uuid::from_u128(1)]));
+        let mut members = views.members();
         assert!(members.owns("belt", "s", "t", 0) && !members.owns("persister", "s", "t", 0));
         assert!(!members.has_changed());
-        sender.send_replace(view(vec![Uuid::from_u128(2)]));
+        assert!(!views.tell(view(vec![Uuid::from_u128(1)])) && !members.has_changed());
+        assert!(views.tell(view(vec![Uuid::from_u128(2)])));
         members.changed().await;
         assert!(members.has_changed() && !members.has_changed());
         assert!(!members.owns("belt", "s", "t", 0));

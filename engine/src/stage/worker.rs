@@ -17,100 +17,46 @@
 //! Between two turns it processes dead letters again that were asked for (`retry`).
 
 mod commit;
+mod fetch;
 mod lease;
+mod relay;
 mod retry;
 mod settle;
+mod spec;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use granary_db::Db;
 use granary_db::commit::{CursorMove, RangeAdd};
-use granary_stream::{Append, Incarnation, ReadLimit, StreamLog, Watcher, clock};
+use granary_stream::{Append, Incarnation, StreamLog};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use relay::Relay;
 pub use retry::Letter;
+pub use spec::{Source, Spec, Start};
 
-use super::book::{Book, Step};
+use super::book::Book;
 use super::decisions::Decisions;
 use super::members::Members;
 use super::metrics::{Batch, Labels};
 use super::repeats::Repeats;
-use super::totals::Totals;
 use super::{Dead, Delivered, Error, Outcome, Process};
 
 /// Most records of one batch: large enough that the fixed cost of a commit disappears.
 const BATCH_RECORDS_MAX: usize = 1_000;
 /// Most records of the first batch, while nobody knows how slow its events are.
 const BATCH_RECORDS_FIRST: usize = 64;
-/// Most payload bytes of one batch: bounds the memory of a stage to a few times this.
-const BATCH_BYTES_MAX: usize = 8 << 20;
 /// How long a batch should take at most: batches of slow events are made smaller, so that their rows are seen soon, a
 /// stop is quick, and little is done again after a crash.
 const BATCH_TIME: Duration = Duration::from_secs(1);
-/// How long an idle stage waits after the first sign of work, so that a trickle is committed in batches.
-const LINGER: Duration = Duration::from_millis(2);
-/// How often it is looked how much lies before a stage that works: that may mean asking other machines.
-const LAG_EVERY: Duration = Duration::from_secs(1);
 /// First wait after a failure; doubled up to the longest.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
 /// Longest wait after a failure.
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
-
-/// Where a stage that has never run begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Start {
-    /// After the last record there is.
-    Latest,
-    /// At the first record there is.
-    Earliest,
-    /// At the first record appended at or after this time, milliseconds since the epoch.
-    Time(u64),
-    /// At this offset of every partition.
-    Offset(u64),
-    /// At given offsets by topic and partition; partitions that are not named begin at the latest.
-    Offsets(HashMap<String, Vec<u64>>),
-}
-
-/// A topic that a stage reads, all partitions of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// Topic name.
-    pub topic: Arc<str>,
-    /// Its number of partitions.
-    pub partitions: u32,
-    /// Whether a stage writes it, so that only committed ranges count. On other topics every record does.
-    pub ranged: bool,
-}
-
-/// What the worker of a stage needs to know about it.
-#[derive(Debug, Clone)]
-pub struct Spec {
-    /// Identity of its cursors, such as `belt:17`.
-    pub id: String,
-    /// Kind, for labels: `harvester`, `belt` or `persister`.
-    pub kind: &'static str,
-    /// Project that owns it.
-    pub project: String,
-    /// Name or id, for labels.
-    pub object: String,
-    /// Version of the definition that runs.
-    pub version: u64,
-    /// What it reads.
-    pub sources: Vec<Source>,
-    /// Where it begins when it has never run.
-    pub start: Start,
-    /// Stream name under which its dead letters are shown.
-    pub dead_letter_stream: String,
-    /// Where several processes share the stages: the turn that puts every partition once where `start` says.
-    pub turn: Option<u64>,
-    /// Where it counts what it does.
-    pub totals: Totals,
-}
 
 /// What the parts of an engine share.
 #[derive(Clone)]
@@ -162,49 +108,6 @@ impl Trouble {
 
     fn set(&self, trouble: Option<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
-}
-
-/// Hands a running stage what it looks at between two batches: another definition, which takes over, and word that
-/// dead letters are to be retried.
-#[derive(Default)]
-pub struct Relay {
-    next: Mutex<Option<(Spec, Box<dyn Process>)>>,
-    retry: AtomicBool,
-    filled: tokio::sync::Notify,
-}
-
-impl Relay {
-    /// Puts a definition in place; one that still waits there never runs.
-    pub fn put(&self, spec: Spec, process: Box<dyn Process>) {
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((spec, process));
-        self.filled.notify_one();
-    }
-
-    /// Takes away what waits there.
-    pub fn clear(&self) {
-        drop(self.take());
-    }
-
-    fn take(&self) -> Option<(Spec, Box<dyn Process>)> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Whether a definition waits to take over.
-    pub fn is_waiting(&self) -> bool {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-
-    /// Has the stage look for dead letters that are to be retried.
-    pub fn ask_retry(&self) {
-        self.retry.store(true, Ordering::Release);
-        self.filled.notify_one();
-    }
-
-    async fn filled(&self) {
-        while !self.is_waiting() && !self.retry.load(Ordering::Acquire) {
-            self.filled.notified().await;
-        }
     }
 }
 
@@ -372,7 +275,7 @@ impl Worker {
 
     async fn turn(&mut self, process: &mut dyn Process, relay: &Relay) -> Result<(), Error> {
         self.rebalance().await?;
-        if relay.retry.swap(false, Ordering::AcqRel) {
+        if relay.takes_retry() {
             let looked = self.retry(process).await;
             // Until a look finds nothing. Records of the source have their turn in between.
             if !matches!(looked, Ok(false)) {
@@ -389,136 +292,6 @@ impl Worker {
         let begun = Instant::now();
         let prepared = self.append(outcome, figures).await?;
         self.commit(prepared, begun).await
-    }
-
-    /// Waits for records that count and reads a batch of them; `None` where another version is to go on first.
-    async fn fetch(&mut self, relay: &Relay) -> Result<Option<Vec<Delivered>>, Error> {
-        let mut signals = Vec::new();
-        for source in &self.spec.sources {
-            signals.push(if source.ranged {
-                self.means.book.watch(&source.topic)
-            } else {
-                self.means.log.watch(&source.topic)?
-            });
-        }
-        loop {
-            if self.stop.is_cancelled() {
-                return Err(Error::Stopped);
-            }
-            for signal in &mut signals {
-                signal.mark_seen();
-            }
-            // Before anything is read: other partitions may have records at every look.
-            self.settle().await?;
-            let batch = self.read().await?;
-            if !batch.is_empty() {
-                self.show_lag(&batch).await;
-                return Ok(Some(batch));
-            }
-            self.labels.lag(0, Duration::ZERO);
-            self.trouble.set(None);
-            let look_again = self.look_again_at();
-            let take_again = self.take_again.unwrap_or_else(Instant::now);
-            // In this order, so that a simulation repeats.
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Err(Error::Stopped),
-                () = relay.filled() => return Ok(None),
-                () = self.means.members.changed() => return Ok(None),
-                () = tokio::time::sleep_until(take_again), if self.take_again.is_some() => return Ok(None),
-                () = any_changed(&mut signals) => {}
-                () = tokio::time::sleep_until(look_again.unwrap_or_else(Instant::now)), if look_again.is_some() => continue,
-            }
-            tokio::time::sleep(LINGER).await;
-        }
-    }
-
-    /// Reads what counts now, over all partitions.
-    async fn read(&mut self) -> Result<Vec<Delivered>, Error> {
-        let mut batch = Vec::new();
-        let mut bytes_left = BATCH_BYTES_MAX;
-        let (count, may_repeat) = (self.cursors.len(), self.means.log.may_repeat());
-        let mut behind = false;
-        self.turn = (self.turn + 1) % count.max(1);
-        for i in 0..count {
-            let at = (self.turn + i) % count;
-            loop {
-                let cursor = &mut self.cursors[at];
-                let end = if cursor.ranged {
-                    match self.means.book.step(&cursor.topic, cursor.partition, cursor.next) {
-                        Step::Deliver(end) => end,
-                        Step::Skip(to) => {
-                            cursor.next = to;
-                            continue;
-                        }
-                        Step::Wait => break,
-                    }
-                } else {
-                    u64::MAX
-                };
-                if cursor.next >= end {
-                    break;
-                }
-                let limit = ReadLimit {
-                    records: usize::try_from(end - cursor.next)
-                        .unwrap_or(usize::MAX)
-                        .min(self.records_max - batch.len()),
-                    bytes: bytes_left,
-                };
-                let read = self.means.log.read(&cursor.topic, cursor.partition, cursor.next, limit).await;
-                let records = match read {
-                    // What lies before the damage is done first.
-                    Err(granary_stream::Error::Corrupt { .. }) if !batch.is_empty() => return Ok(batch),
-                    read => read?,
-                };
-                // Of a log on other machines this only says that nothing can be read there now: what counts is there.
-                if records.is_empty() && (!cursor.ranged || may_repeat) {
-                    behind |= cursor.ranged;
-                    break;
-                }
-                let first = records.first().map_or(end, |r| r.offset.min(end));
-                if first > cursor.next {
-                    warn!(stage = %self.spec.id, topic = %cursor.topic, partition = cursor.partition,
-                        from = cursor.next, to = first, "records are lost, and the stage goes on behind them");
-                    cursor.next = first;
-                }
-                let Some(last) = records.iter().rev().find(|r| r.offset < end) else { continue };
-                cursor.next = last.offset + 1;
-                let (topic, partition) = (Arc::clone(&cursor.topic), cursor.partition);
-                for record in records.into_iter().filter(|r| r.offset < end) {
-                    if may_repeat
-                        && !cursor.ranged
-                        && let Some(producer) = &record.message.system.producer
-                        && !cursor.seen.is_first(producer, record.offset)
-                    {
-                        self.labels.repeated();
-                        continue;
-                    }
-                    bytes_left = bytes_left.saturating_sub(record.message.payload.len());
-                    batch.push(Delivered { topic: Arc::clone(&topic), partition, record });
-                }
-                if batch.len() >= self.records_max || bytes_left == 0 {
-                    return Ok(batch);
-                }
-            }
-        }
-        self.behind = behind;
-        Ok(batch)
-    }
-
-    async fn show_lag(&mut self, batch: &[Delivered]) {
-        if self.lag_shown.is_some_and(|at| at.elapsed() < LAG_EVERY) {
-            return;
-        }
-        self.lag_shown = Some(Instant::now());
-        let mut behind = 0;
-        for cursor in &self.cursors {
-            if let Ok(bounds) = self.means.log.bounds(&cursor.topic, cursor.partition).await {
-                behind += bounds.end.saturating_sub(cursor.committed);
-            }
-        }
-        let oldest = batch.iter().map(|d| d.record.message.time_ms).min().unwrap_or_default();
-        self.labels.lag(behind, Duration::from_millis(clock::now_ms().saturating_sub(oldest)));
     }
 
     /// Makes the outputs durable. They are not visible yet.
@@ -610,13 +383,6 @@ fn next_batch(now: usize, records: usize, took: Duration) -> usize {
         now.saturating_mul(2)
     };
     fitting.clamp(1, BATCH_RECORDS_MAX)
-}
-
-async fn any_changed(signals: &mut [Watcher]) {
-    if signals.is_empty() {
-        return std::future::pending().await;
-    }
-    futures::future::select_all(signals.iter_mut().map(|signal| Box::pin(signal.changed()))).await;
 }
 
 #[cfg(test)]

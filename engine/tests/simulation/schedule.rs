@@ -14,12 +14,11 @@ use std::time::Duration;
 use granary_engine::stage::Process;
 use granary_engine::stage::book::Book;
 use granary_engine::stage::decisions::Decisions;
-use granary_engine::stage::members::{Members, View};
+use granary_engine::stage::members::{Members, View, Views};
 use granary_engine::stage::worker::{Means, Relay, Trouble, Worker};
 use granary_stream::embedded::sim::SimDisk;
 use granary_stream::embedded::{Driver, EmbeddedLog};
 use granary_stream::{Append, Error, Message, StreamLog, TopicSpec};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -367,10 +366,9 @@ impl Schedule {
             .chance
             .happens(0.4)
             .then(|| Suspension::of(self.chance.number(0..4_000), self.chance.number(1..900)));
-        let view = move |alive: Vec<Uuid>| Arc::new(View { me, workers: alive.clone(), persisters: alive });
-        let (views, members) = watch::channel(view(vec![]));
-        let means =
-            Means { book: Book::default(), members: Members::shared(members), ..engine.means.clone() };
+        let view = move |alive: Vec<Uuid>| View { me, workers: alive.clone(), persisters: alive };
+        let views = Views::new(view(vec![]));
+        let means = Means { book: Book::default(), members: views.members(), ..engine.means.clone() };
         let mut tasks = JoinSet::new();
         for stage in Stage::ALL {
             tasks.spawn(self.worker(&means, stage, suspension));
@@ -379,8 +377,7 @@ impl Schedule {
         let beat = async move {
             loop {
                 if let Ok(alive) = postgres.beat(me).await {
-                    let now = view(alive);
-                    views.send_if_modified(|before| std::mem::replace(before, now.clone()) != now);
+                    views.tell(view(alive));
                 }
                 sleep(BEAT).await;
             }

@@ -17,7 +17,7 @@ use tracing::{debug, info};
 use super::{Cursor, Error, Worker};
 
 /// How long a reader waits at a gap before it looks into it.
-pub(super) const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(250);
 /// Most records of a gap that are looked at once.
 const RECORDS_MAX: usize = 1_000;
 /// Most bytes of them.
