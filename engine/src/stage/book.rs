@@ -42,12 +42,13 @@ impl Partition {
         if let Some(end) = self.committed.end_of(from) {
             return Step::Deliver(end);
         }
-        let passed = self.abandoned.end_of(from).or((from < self.settled).then_some(self.settled));
-        match (passed, self.committed.next_start(from)) {
-            // What counts within it is told apart: an abandoned gap is all that one reader did not know of.
-            (Some(end), next) => Step::Skip(next.map_or(end, |next| next.min(end))),
-            (None, _) => Step::Wait,
-        }
+        let end = match self.abandoned.end_of(from) {
+            Some(end) => end,
+            None if from < self.settled => self.settled,
+            None => return Step::Wait,
+        };
+        // What counts within it is told apart: an abandoned gap is all that one reader did not know of.
+        Step::Skip(self.committed.next_start(from).map_or(end, |next| next.min(end)))
     }
 }
 
