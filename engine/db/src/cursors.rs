@@ -134,7 +134,8 @@ pub async fn acquire_free(
     let epoch = next_epoch(&tx, stage).await?;
     tx.execute(
         "INSERT INTO granary.cursor (stage, log_id, topic, partition, epoch, next_offset, node)
-         SELECT $1, $2, w.topic, w.partition, $3, w.start, CASE WHEN w.mine THEN $7::uuid END
+         SELECT $1, $2, w.topic, w.partition, CASE WHEN w.mine THEN $3 ELSE nextval('granary.epoch') END, w.start,
+                CASE WHEN w.mine THEN $7::uuid END
          FROM unnest($4::text[], $5::int4[], $6::int8[], $8::bool[]) AS w (topic, partition, start, mine)
          ON CONFLICT DO NOTHING",
         &[&stage, &log_id, &epoch, &columns.topics, &columns.partitions, &columns.starts, &node, &mine],
@@ -149,15 +150,19 @@ pub async fn acquire_free(
         &[&stage, &log_id, &columns.topics, &columns.partitions, &columns.starts, &turn],
     )
     .await?;
+    // What was its own and is another one's now gets an epoch that nobody has: a reader asks whether anybody holds the one that is
+    // written on a record. What it has of topics that the stage does not read any more is removed next, by the new epoch.
     let rows = tx
         .query(
-            "UPDATE granary.cursor AS c SET epoch = $3, node = CASE WHEN w.mine THEN $6::uuid END
+            "UPDATE granary.cursor AS c
+             SET epoch = CASE WHEN w.mine IS FALSE THEN nextval('granary.epoch') ELSE $3 END,
+                 node = CASE WHEN w.mine THEN $6::uuid END
              FROM granary.cursor AS k
              LEFT JOIN unnest($4::text[], $5::int4[], $8::bool[]) AS w (topic, partition, mine)
                ON k.topic = w.topic AND k.partition = w.partition
              WHERE k.stage = $1 AND k.log_id = $2 AND c.stage = k.stage AND c.log_id = k.log_id
                AND c.topic = k.topic AND c.partition = k.partition
-               AND (c.node = $6 OR w.mine IS NOT FALSE AND (c.node IS NULL OR NOT EXISTS (
+               AND (c.node = $6 OR w.mine AND (c.node IS NULL OR NOT EXISTS (
                    SELECT 1 FROM granary.node n
                    WHERE n.id = c.node AND n.seen_at > clock_timestamp() - make_interval(secs => $7))))
              RETURNING c.topic, c.partition::int8, c.next_offset, c.seen, w.mine IS TRUE",
@@ -185,26 +190,17 @@ pub async fn acquire_free(
     Ok(Acquired { epoch: unsigned("granary.stage.epoch", epoch)?, cursors })
 }
 
-/// Lets go of partitions that a process works on under that epoch and does not go on with, so that another one takes them at once.
+/// Ends an epoch of a stage: nothing is committed under it any more, and the partitions that were held under it are nobody's, so
+/// that another process takes them at once.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn release(db: &Db, stage: &str, epoch: u64, places: &[(&str, u32)]) -> Result<(), Error> {
-    let epoch = epoch_column(epoch)?;
-    let topics: Vec<&str> = places.iter().map(|(topic, _)| *topic).collect();
-    let partitions = places.iter().map(|(_, p)| partition_column(*p)).collect::<Result<Vec<_>, _>>()?;
+pub async fn release(db: &Db, stage: &str, epoch: u64) -> Result<(), Error> {
     db.client()
         .await?
         .execute_typed(
-            "UPDATE granary.cursor AS c SET node = NULL
-             FROM unnest($3::text[], $4::int4[]) AS w (topic, partition)
-             WHERE c.stage = $1 AND c.epoch = $2 AND c.topic = w.topic AND c.partition = w.partition",
-            &[
-                (&stage, Type::TEXT),
-                (&epoch, Type::INT8),
-                (&topics, Type::TEXT_ARRAY),
-                (&partitions, Type::INT4_ARRAY),
-            ],
+            "UPDATE granary.cursor SET node = NULL, epoch = nextval('granary.epoch') WHERE stage = $1 AND epoch = $2",
+            &[(&stage, Type::TEXT), (&epoch_column(epoch)?, Type::INT8)],
         )
         .await?;
     Ok(())
@@ -232,7 +228,8 @@ impl<'a> Wanted<'a> {
 /// A stage, and an epoch under which somebody works or worked on partitions of it.
 pub type Tenure = (String, u64);
 
-/// Whether a commit under one of these can still succeed: whether any partition is held under it.
+/// Whether a commit under one of these may still succeed: whether any partition bears it. Who gives it up changes that
+/// ([`acquire`], [`acquire_free`], [`release`]), and nobody can commit under one that no partition bears.
 ///
 /// # Errors
 /// Those of the database.

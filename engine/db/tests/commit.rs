@@ -458,7 +458,9 @@ async fn processes_take_what_is_free_and_what_the_dead_have_left() -> Result<()>
     let second = take(db, log, &other, wanted(2..5), None).await?;
     assert_eq!(partitions(&second), [4].into());
     try_commit(db, &batch(STAGE, log, first.epoch, vec![moved("in", 3, 7, 8)])).await?;
-    cursors::release(db, STAGE, first.epoch, &[("in", 3)]).await?;
+    let mine = Share { node: one.id, mine: &[true, true, true, false], turn: None };
+    let first = cursors::acquire_free(db, STAGE, log, &wanted(0..4), mine).await?;
+    assert_eq!(partitions(&first), [0, 1, 2].into());
     let third = take(db, log, &other, wanted(2..5), None).await?;
     assert_eq!(partitions(&third), [3, 4].into());
     assert_eq!(third.cursors.iter().find(|place| place.partition == 3).map(|place| place.next), Some(8));
@@ -485,7 +487,11 @@ async fn processes_take_what_is_free_and_what_the_dead_have_left() -> Result<()>
     assert_eq!(partitions(&take(db, log, &other, wanted(0..1), None).await?), [0].into());
     let taken = take(db, log, &other, wanted(5..6), None).await?;
     assert_eq!(taken.cursors[0].next, 9, "as the first process has found it");
-    cursors::release(db, STAGE, taken.epoch, &[("in", 5)]).await?;
+    // Letting go ends the epoch.
+    try_commit(db, &holding(taken.epoch, 5)).await?;
+    cursors::release(db, STAGE, taken.epoch).await?;
+    assert!(matches!(try_commit(db, &holding(taken.epoch, 5)).await, Err(CommitError::Fenced { .. })));
+    assert!(!cursors::any_in_force(db, log, &[(STAGE.to_owned(), taken.epoch)].into()).await?);
 
     // The dead leave everything.
     db.client()

@@ -32,11 +32,11 @@ pub trait Decisions: Send + Sync {
         share: Option<Share<'_>>,
     ) -> Result<Acquired, Error>;
 
-    /// Lets go of partitions that one of several processes works on, before it stops.
+    /// Ends an epoch: nothing is committed under it any more, and its partitions are nobody's.
     ///
     /// # Errors
     /// Those of the database.
-    async fn release(&self, stage: &str, epoch: u64, places: &[(&str, u32)]) -> Result<(), Error>;
+    async fn release(&self, stage: &str, epoch: u64) -> Result<(), Error>;
 
     /// Decides a batch in one transaction: effect, dead letters, cursors, ranges. All dead letters, those included that the
     /// effect has found.
@@ -68,12 +68,6 @@ pub trait Decisions: Send + Sync {
     /// # Errors
     /// Those of the database.
     async fn waiting(&self, stage: &str, records: usize, bytes: usize) -> Result<Vec<Stored>, Error>;
-
-    /// Whether these retries were decided.
-    ///
-    /// # Errors
-    /// Those of the database.
-    async fn is_settled(&self, attempts: &[Attempt]) -> Result<bool, Error>;
 }
 
 /// A batch to decide on.
@@ -160,8 +154,8 @@ impl Decisions for Db {
         Ok(acquired)
     }
 
-    async fn release(&self, stage: &str, epoch: u64, places: &[(&str, u32)]) -> Result<(), Error> {
-        cursors::release(self, stage, epoch, places).await
+    async fn release(&self, stage: &str, epoch: u64) -> Result<(), Error> {
+        cursors::release(self, stage, epoch).await
     }
 
     async fn decide(&self, batch: &Batch<'_>) -> Result<Vec<Dead>, Undecided> {
@@ -201,10 +195,6 @@ impl Decisions for Db {
 
     async fn waiting(&self, stage: &str, records: usize, bytes: usize) -> Result<Vec<Stored>, Error> {
         retry::waiting(self, stage, records, bytes).await
-    }
-
-    async fn is_settled(&self, attempts: &[Attempt]) -> Result<bool, Error> {
-        retry::is_settled(self, attempts).await
     }
 }
 

@@ -84,10 +84,7 @@ impl Members {
 
     /// Whether the view has changed since this was asked last.
     pub fn has_changed(&mut self) -> bool {
-        let Some(heard) = &mut self.0 else { return false };
-        let changed = heard.changed.has_changed();
-        heard.changed.mark_seen();
-        changed
+        self.0.as_mut().is_some_and(|heard| heard.changed.take_changed())
     }
 
     /// Returns when the view changes; never where there is only one process.

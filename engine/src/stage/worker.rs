@@ -1,6 +1,6 @@
 //! The loop of a stage: fetch, process, append, commit, back-off, drain.
 //!
-//! One worker owns all partitions of its sources. A turn is:
+//! One worker owns all partitions of its sources, or its share of them where several processes share the stages. A turn is:
 //!
 //! 1. **fetch** what counts, over all partitions, up to the batch limits;
 //! 2. **process** it;
@@ -155,6 +155,8 @@ pub struct Worker {
     take_again: Option<Instant>,
     /// Whether records that count could not be read yet.
     behind: bool,
+    /// Whether the last retry of dead letters failed, and is to be done again.
+    retry_failed: bool,
     /// When the lag was last told.
     lag_shown: Option<Instant>,
 }
@@ -197,6 +199,7 @@ impl Worker {
             renew: false,
             take_again: None,
             behind: false,
+            retry_failed: false,
             lag_shown: None,
         };
         let mut back_off = BackOff::default();
@@ -213,7 +216,19 @@ impl Worker {
     ///
     /// # Errors
     /// [`Error::Final`] only; a stop is `Ok`.
-    pub async fn run(&mut self, mut process: Box<dyn Process>, relay: &Relay) -> Result<(), Error> {
+    pub async fn run(&mut self, process: Box<dyn Process>, relay: &Relay) -> Result<(), Error> {
+        let ended = self.go_on(process, relay).await;
+        self.release().await;
+        match ended {
+            Err(Error::Stopped) => {
+                info!(stage = %self.spec.id, project = %self.spec.project, "stage stops");
+                Ok(())
+            }
+            ended => ended,
+        }
+    }
+
+    async fn go_on(&mut self, mut process: Box<dyn Process>, relay: &Relay) -> Result<(), Error> {
         info!(stage = %self.spec.id, project = %self.spec.project, epoch = self.epoch, partitions = self.cursors.len(), "stage runs");
         let mut back_off = BackOff::default();
         // What was asked for while the stage stood still.
@@ -221,10 +236,7 @@ impl Worker {
         loop {
             if let Some((spec, next)) = relay.take() {
                 process = next;
-                match self.switch(spec, &mut back_off).await {
-                    Err(Error::Stopped) => return Ok(()),
-                    switched => switched?,
-                }
+                self.switch(spec, &mut back_off).await?;
             }
             match self.turn(&mut *process, relay).await {
                 Ok(()) => {
@@ -235,23 +247,11 @@ impl Worker {
                 Err(Error::Stopped) if relay.is_waiting() && !self.stop.is_cancelled() => {
                     self.cursors.iter_mut().for_each(Cursor::rewind);
                 }
-                Err(Error::Stopped) => {
-                    info!(stage = %self.spec.id, project = %self.spec.project, "stage stops");
-                    // Where this fails, they are taken when this process is gone.
-                    if let Err(error) = self.release().await {
-                        warn!(stage = %self.spec.id, %error, "its partitions could not be released");
-                    }
-                    return Ok(());
-                }
                 Err(Error::Unavailable(why)) => {
                     self.cursors.iter_mut().for_each(Cursor::rewind);
-                    match self.pause(&mut back_off, "process", why).await {
-                        Ok(()) => {}
-                        Err(Error::Stopped) => return Ok(()),
-                        Err(other) => return Err(other),
-                    }
+                    self.pause(&mut back_off, "process", why).await?;
                 }
-                Err(error @ Error::Final(_)) => return Err(error),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -275,8 +275,10 @@ impl Worker {
 
     async fn turn(&mut self, process: &mut dyn Process, relay: &Relay) -> Result<(), Error> {
         self.rebalance().await?;
-        if relay.takes_retry() {
+        // After a retry that failed, records of the source have their turn first.
+        if !std::mem::take(&mut self.retry_failed) && relay.takes_retry() {
             let looked = self.retry(process).await;
+            self.retry_failed = looked.is_err();
             // Until a look finds nothing. Records of the source have their turn in between.
             if !matches!(looked, Ok(false)) {
                 relay.ask_retry();

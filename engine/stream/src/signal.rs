@@ -46,6 +46,12 @@ impl Watcher {
         self.inner.turn.load(Ordering::Acquire) != self.seen
     }
 
+    /// The same, and counts it as heard: what is told in between is heard by the next call.
+    pub fn take_changed(&mut self) -> bool {
+        let turn = self.inner.turn.load(Ordering::Acquire);
+        std::mem::replace(&mut self.seen, turn) != turn
+    }
+
     /// Counts everything that was told as heard.
     pub fn mark_seen(&mut self) {
         self.seen = self.inner.turn.load(Ordering::Acquire);

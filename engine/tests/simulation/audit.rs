@@ -7,7 +7,7 @@ use granary_stream::embedded::Loss;
 use granary_stream::{Intervals, ReadLimit, Record, StreamLog};
 
 use crate::postgres::Postgres;
-use crate::stages::{IN, MIDDLE, OUT, name, outputs};
+use crate::stages::{IN, MIDDLE, OUT, fails, name, outputs};
 
 type Place = (u32, u64);
 
@@ -17,6 +17,8 @@ struct State {
     acknowledged: BTreeMap<Place, u64>,
     /// Number of each event that the first stage was given.
     delivered: BTreeMap<Place, u64>,
+    /// Places of the events that became dead letters.
+    failed: BTreeSet<Place>,
     /// What was lost by damage, by topic and partition.
     lost: BTreeMap<(String, u32), Intervals>,
     findings: Vec<String>,
@@ -83,6 +85,13 @@ impl Audit {
         event
     }
 
+    /// A dead letter of the first stage was stored.
+    pub(crate) fn failed(&self, partition: u32, offset: u64) {
+        if !self.state().failed.insert((partition, offset)) {
+            self.find(format!("event {partition}/{offset} is a dead letter twice"));
+        }
+    }
+
     /// The records of the log that were acknowledged and are still needed are there.
     pub(crate) async fn check_log(&self, log: &dyn StreamLog, partitions: u32) {
         for partition in 0..partitions {
@@ -115,9 +124,13 @@ impl Audit {
             for offset in 0..end {
                 let state = self.state();
                 let event = state.delivered.get(&(partition, offset)).copied();
+                let has_failed = state.failed.contains(&(partition, offset));
                 drop(state);
                 let is_lost = self.lost_of(IN, partition).end_of(offset).is_some();
                 let names = |event| (0..outputs(event)).map(move |index| name(partition, offset, index));
+                if event.is_some_and(fails) != has_failed && !is_lost {
+                    self.find(format!("event {partition}/{offset}: is a dead letter: {has_failed}"));
+                }
                 match event {
                     // Before or after it was committed.
                     Some(event) if is_lost => possible.extend(names(event)),

@@ -10,7 +10,6 @@ use granary_db::Error;
 use granary_db::commit::{Commit, RangeAdd};
 use granary_db::cursors::{self, Acquired, Share, Tenure};
 use granary_db::dead_letters::Stored;
-use granary_db::dead_letters::retry::Attempt;
 use granary_engine::stage::Dead;
 use granary_engine::stage::decisions::{Batch, Decisions, Undecided};
 use tokio::time::Instant;
@@ -42,7 +41,7 @@ struct State {
     /// The last sign of life of each of several processes.
     nodes: BTreeMap<Uuid, Instant>,
     /// Transactions whose clients do not wait for them any more, and when they are applied.
-    under_way: Vec<(Instant, Commit)>,
+    under_way: Vec<(Instant, Commit, Vec<Dead>)>,
     /// Until when nobody is let in.
     away_until: Option<Instant>,
     bug: Option<Bug>,
@@ -73,11 +72,10 @@ impl Postgres {
     fn state(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let due: Vec<Commit> =
-            state.under_way.extract_if(.., |(at, _)| *at <= now).map(|(_, commit)| commit).collect();
-        for commit in due {
+        let due: Vec<_> = state.under_way.extract_if(.., |(at, ..)| *at <= now).collect();
+        for (_, commit, dead) in due {
             // Nobody hears of the outcome.
-            let _ = state.apply(&commit);
+            let _ = state.apply(&commit, &dead);
         }
         state
     }
@@ -148,7 +146,10 @@ impl State {
         let mut cursors = Vec::new();
         for (at, (topic, partition, start)) in wanted.iter().enumerate() {
             let place = (stage.to_owned(), (topic.clone(), *partition));
-            let new = Cursor { next: *start, epoch, node: node.filter(|_| is_mine(at)) };
+            // Nobody's epoch where it is not taken.
+            self.epoch += 1;
+            let taken = if is_mine(at) { epoch } else { self.epoch };
+            let new = Cursor { next: *start, epoch: taken, node: node.filter(|_| is_mine(at)) };
             let before = self.cursors.entry(place.clone()).or_insert(new).node;
             let is_free = before.is_none_or(|before| Some(before) == node || !self.is_alive(before));
             let Some(cursor) = self.cursors.get_mut(&place) else { continue };
@@ -157,7 +158,7 @@ impl State {
                 let (topic, partition, next) = (topic.clone(), *partition, cursor.next);
                 cursors.push(cursors::Place { topic, partition, next, seen: None });
             } else if before == node && node.is_some() {
-                (cursor.epoch, cursor.node) = (epoch, None);
+                (cursor.epoch, cursor.node) = (self.epoch, None);
             }
         }
         let places: Vec<u32> = cursors.iter().map(|place| place.partition).collect();
@@ -170,7 +171,7 @@ impl State {
         self.nodes.get(&node).is_some_and(|seen| seen.elapsed() < LEASE)
     }
 
-    fn apply(&mut self, commit: &Commit) -> Result<(), Undecided> {
+    fn apply(&mut self, commit: &Commit, dead: &[Dead]) -> Result<(), Undecided> {
         let place = |topic: &str, partition| (commit.stage.clone(), (topic.to_owned(), partition));
         let forgets_epochs = self.bug == Some(Bug::MissingEpochCheck);
         let mine = |m: &granary_db::commit::CursorMove| {
@@ -181,6 +182,9 @@ impl State {
         let places: Vec<_> = commit.moves.iter().map(|m| (m.partition, m.from, m.to)).collect();
         let ranges: Vec<_> = commit.ranges.iter().map(|r| (r.partition, r.start, r.end)).collect();
         let what = format!("{} epoch {}: cursors {places:?}, ranges {ranges:?}", commit.stage, commit.epoch);
+        if commit.moves.is_empty() {
+            self.audit.find(format!("nothing is read, and something is committed: {what}"));
+        }
         if !commit.moves.iter().all(mine) {
             self.audit.note(format!("refused {what}"));
             return Err(Undecided::Fenced);
@@ -196,6 +200,9 @@ impl State {
                 .entry((range.topic.clone(), range.partition))
                 .or_default()
                 .push((range.start, range.end));
+        }
+        for Dead { delivered, .. } in dead {
+            self.audit.failed(delivered.partition, delivered.record.offset);
         }
         self.commits += 1;
         Ok(())
@@ -227,13 +234,13 @@ impl Decisions for Postgres {
         if self.chance.happens(self.breaks) {
             // The server has it all and has not come to it yet.
             let at = Instant::now() + Duration::from_millis(self.chance.number(0..200));
-            self.state().under_way.push((at, batch.commit.clone()));
+            self.state().under_way.push((at, batch.commit.clone(), batch.dead.to_vec()));
             self.state()
                 .audit
                 .note(format!("{} epoch {}: left under way", batch.commit.stage, batch.commit.epoch));
             return Err(Undecided::Unknown("the connection broke during the commit".to_owned()));
         }
-        self.state().apply(&batch.commit)?;
+        self.state().apply(&batch.commit, batch.dead)?;
         self.trip().await?;
         Ok(batch.dead.to_vec())
     }
@@ -247,13 +254,14 @@ impl Decisions for Postgres {
         Ok(ranges.iter().all(there))
     }
 
-    async fn release(&self, stage: &str, epoch: u64, places: &[(&str, u32)]) -> Result<(), Error> {
+    async fn release(&self, stage: &str, epoch: u64) -> Result<(), Error> {
         self.trip().await?;
         let mut state = self.state();
-        for (topic, partition) in places {
-            let place = (stage.to_owned(), ((*topic).to_owned(), *partition));
-            if let Some(cursor) = state.cursors.get_mut(&place).filter(|cursor| cursor.epoch == epoch) {
-                cursor.node = None;
+        state.epoch += 1;
+        let over = state.epoch;
+        for ((of, _), cursor) in &mut state.cursors {
+            if of == stage && cursor.epoch == epoch {
+                (cursor.epoch, cursor.node) = (over, None);
             }
         }
         Ok(())
@@ -275,9 +283,5 @@ impl Decisions for Postgres {
 
     async fn waiting(&self, _: &str, _: usize, _: usize) -> Result<Vec<Stored>, Error> {
         Ok(Vec::new())
-    }
-
-    async fn is_settled(&self, _: &[Attempt]) -> Result<bool, Error> {
-        Ok(true)
     }
 }

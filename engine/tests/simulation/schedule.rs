@@ -97,7 +97,8 @@ impl Schedule {
         let disk = SimDisk::default();
         disk.forget_syncs(bug == Some(Bug::DroppedSync));
         let audit = Audit::default();
-        let shared = chance.happens(0.5);
+        // The engine that has everything to itself is the one that fences all at its start.
+        let shared = chance.happens(0.5) && bug != Some(Bug::UnfencedStart);
         let rots = bug.is_none() && chance.happens(0.2);
         Self {
             seed,

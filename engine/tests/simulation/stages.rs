@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use granary_engine::stage::worker::{Source, Spec, Start};
-use granary_engine::stage::{Delivered, Error, Outcome, Output, Process};
+use granary_engine::stage::{Dead, Delivered, Error, Outcome, Output, Process};
 use granary_stream::Message;
 
 use crate::audit::Audit;
@@ -69,14 +69,24 @@ impl Stage {
     }
 }
 
+/// Whether the first stage cannot process an event.
+pub(crate) fn fails(event: u64) -> bool {
+    event.is_multiple_of(7)
+}
+
 /// How many messages an event becomes.
 pub(crate) fn outputs(event: u64) -> u64 {
-    event % 3
+    if fails(event) { 0 } else { event % 3 }
 }
 
 /// The name of a message: place of the event, and which of its outputs.
 pub(crate) fn name(partition: u32, offset: u64, index: u64) -> String {
     format!("{partition}/{offset}/{index}")
+}
+
+fn dead(delivered: Delivered) -> Dead {
+    let (exception_type, message, stacktrace) = Default::default();
+    Dead { delivered, code: "failed", exception_type, message, stacktrace }
 }
 
 struct Work {
@@ -100,15 +110,20 @@ impl Work {
 impl Process for Work {
     async fn process(&mut self, batch: Vec<Delivered>) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
-        for Delivered { partition, record, .. } in batch {
+        for delivered in batch {
+            let Delivered { partition, ref record, .. } = delivered;
             match self.stage {
                 Stage::FanOut => {
-                    let event = self.audit.delivered(partition, &record);
+                    let event = self.audit.delivered(partition, record);
+                    if fails(event) {
+                        outcome.dead.push(dead(delivered));
+                        continue;
+                    }
                     for index in 0..outputs(event) {
                         outcome.outputs.push(self.output(name(partition, record.offset, index)));
                     }
                 }
-                Stage::Copy => outcome.outputs.push(self.output(record.message.payload)),
+                Stage::Copy => outcome.outputs.push(self.output(record.message.payload.clone())),
             }
         }
         self.chance.pause(0..5).await;

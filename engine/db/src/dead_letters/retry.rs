@@ -109,25 +109,6 @@ pub async fn settle(
     Ok(true)
 }
 
-/// Whether the retry of these letters was committed. Only a worker that has taken the stage over since can ask: before,
-/// the transaction may still be under way.
-///
-/// # Errors
-/// Those of the database.
-pub async fn is_settled(db: &Db, letters: &[Attempt]) -> Result<bool, Error> {
-    let (ids, attempts) = columns(letters)?;
-    let row = db
-        .client()
-        .await?
-        .query_typed_one(
-            "SELECT count(*) FROM granary.dead_letter AS d
-             JOIN unnest($1::int8[], $2::int4[]) AS a (id, attempts) ON a.id = d.id AND a.attempts < d.attempts",
-            &[(&ids, Type::INT8_ARRAY), (&attempts, Type::INT4_ARRAY)],
-        )
-        .await?;
-    Ok(usize::try_from(row.try_get::<_, i64>(0)?).is_ok_and(|settled| settled == letters.len()))
-}
-
 fn columns(letters: &[Attempt]) -> Result<(Vec<i64>, Vec<i32>), Error> {
     let attempts = letters.iter().map(|letter| {
         i32::try_from(letter.attempts)

@@ -21,43 +21,32 @@ impl Worker {
             }
             Err(Undecided::Fenced) => {
                 warn!(stage = %self.spec.id, "fenced: another worker has taken the stage over");
-                self.abandon(&prepared);
-                self.take_epoch().await
+                self.give_up(&prepared);
+                Ok(())
             }
             Err(Undecided::Withdrawn) => {
                 debug!(stage = %self.spec.id, "dead letters were discarded while they were retried");
-                self.abandon(&prepared);
-                // Other processes see a try of this epoch in the log, and wait for it as long as the epoch lasts.
-                self.renew |= !prepared.ranges.is_empty();
+                self.give_up(&prepared);
                 Ok(())
             }
             Err(Undecided::Unknown(why)) => {
                 self.labels.retried("commit");
                 warn!(stage = %self.spec.id, error = %why, "whether a batch was committed is not known, looking");
-                match self.learn(&prepared, why.clone()).await? {
-                    Fate::Counts => {
-                        prepared.figures.commit = begun.elapsed();
-                        let dead = prepared.dead.clone();
-                        self.committed(&prepared, &dead);
-                        Ok(())
-                    }
-                    Fate::Passed => {
-                        warn!(stage = %self.spec.id, "another worker has done the batch meanwhile");
-                        self.abandon(&prepared);
-                        Ok(())
-                    }
-                    // Its outputs carry the epoch before, of which readers may have found that it is over.
-                    Fate::Open => {
-                        self.abandon(&prepared);
-                        Err(Error::Unavailable(why))
-                    }
+                if self.has_counted(&prepared, why.clone()).await? {
+                    prepared.figures.commit = begun.elapsed();
+                    self.tell(&prepared, &prepared.dead);
+                    Ok(())
+                } else {
+                    self.abandon(&prepared);
+                    Err(Error::Unavailable(why))
                 }
             }
         }
     }
 
-    /// After a commit with unknown outcome: what became of the batch. Ours is the epoch afterwards.
-    async fn learn(&mut self, prepared: &Prepared, mut why: String) -> Result<Fate, Error> {
+    /// After a commit with unknown outcome: whether the batch counts. Ours is the epoch afterwards, so that nothing about it
+    /// changes any more, and the cursors stand where the database has them: what is to be done next follows from them alone.
+    async fn has_counted(&mut self, prepared: &Prepared, mut why: String) -> Result<bool, Error> {
         let mut back_off = BackOff::default();
         loop {
             // A stop does not end this: readers of the outputs wait for the answer. Only the end of the process does,
@@ -65,39 +54,24 @@ impl Worker {
             self.trouble.set(Some(why));
             tokio::time::sleep(back_off.next()).await;
             match self.look_again(prepared).await {
-                Ok(fate) => return Ok(fate),
                 Err(Error::Unavailable(again)) => why = again,
-                Err(other) => return Err(other),
+                looked => return looked,
             }
         }
     }
 
-    /// Takes a new epoch, so that nothing changes any more, and looks what became of a batch.
-    ///
-    /// Where the cursors stand does not tell alone: another worker may have done the batch, or may have gone on behind
-    /// ours. Only the ranges of our outputs are ours; a batch without outputs leaves nothing to settle once it is passed.
-    async fn look_again(&mut self, prepared: &Prepared) -> Result<Fate, Error> {
+    /// Where the cursors stand does not tell whose commit moved them: the ranges of our outputs are ours. Of a batch without
+    /// outputs only figures depend on the answer.
+    async fn look_again(&mut self, prepared: &Prepared) -> Result<bool, Error> {
         self.take_epoch().await?;
-        let decisions = &self.means.decisions;
-        if !prepared.ranges.is_empty() && decisions.count(self.means.log.id(), &prepared.ranges).await? {
-            return Ok(Fate::Counts);
+        if !prepared.ranges.is_empty() {
+            return Ok(self.means.decisions.count(self.means.log.id(), &prepared.ranges).await?);
         }
-        let stands = |m: &CursorMove| {
-            self.cursors
-                .iter()
-                .any(|c| *c.topic == *m.topic && c.partition == m.partition && c.committed == m.from)
+        let has_moved = |m: &CursorMove| {
+            let mut mine = self.cursors.iter();
+            mine.any(|c| *c.topic == *m.topic && c.partition == m.partition && c.committed >= m.to)
         };
-        let attempts: Vec<_> = prepared.letters.iter().map(|letter| letter.attempt).collect();
-        let open = if attempts.is_empty() {
-            prepared.moves.iter().all(stands)
-        } else {
-            !decisions.is_settled(&attempts).await?
-        };
-        Ok(match (open, prepared.ranges.is_empty()) {
-            (true, _) => Fate::Open,
-            (false, true) => Fate::Counts,
-            (false, false) => Fate::Passed,
-        })
+        Ok(!prepared.moves.is_empty() && prepared.moves.iter().all(has_moved))
     }
 
     async fn decide(&self, prepared: &Prepared) -> Result<Vec<Dead>, Undecided> {
@@ -138,22 +112,23 @@ impl Worker {
         places
     }
 
-    /// The batch counts: tells the readers.
+    /// The batch was committed.
     fn committed(&mut self, prepared: &Prepared, dead: &[Dead]) {
-        for (topic, ranges) in by_topic(&prepared.ranges) {
-            self.means.book.commit(topic, &ranges);
-        }
         for m in &prepared.moves {
             for c in self.cursors.iter_mut().filter(|c| *c.topic == *m.topic && c.partition == m.partition) {
-                // After a commit that was in doubt, others may have gone on.
-                if m.to < c.committed {
-                    continue;
-                }
                 c.committed = m.to;
                 if let Some(Ok(seen)) = m.seen.as_deref().map(Repeats::read) {
                     c.committed_seen = seen;
                 }
             }
+        }
+        self.tell(prepared, dead);
+    }
+
+    /// The batch counts: tells the readers, and those who watch figures.
+    fn tell(&self, prepared: &Prepared, dead: &[Dead]) {
+        for (topic, ranges) in by_topic(&prepared.ranges) {
+            self.means.book.commit(topic, &ranges);
         }
         if !prepared.letters.is_empty() {
             self.labels.letters(prepared.letters.len(), dead.len());
@@ -167,22 +142,17 @@ impl Worker {
         self.spec.totals.committed(&prepared.figures, dead.len());
     }
 
+    /// The batch will not be committed. Other processes see a try of this epoch in the log, and wait for it as long as that lasts.
+    fn give_up(&mut self, prepared: &Prepared) {
+        self.abandon(prepared);
+        self.renew = true;
+    }
+
     fn abandon(&self, prepared: &Prepared) {
         for (topic, ranges) in by_topic(&prepared.ranges) {
             self.means.book.abandon(topic, &ranges);
         }
     }
-}
-
-/// What became of a batch whose commit was in doubt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// It was committed.
-    Counts,
-    /// Nothing has happened; it is to be done again.
-    Open,
-    /// Another worker has done it, and what ours has appended never counts.
-    Passed,
 }
 
 fn by_topic(ranges: &[RangeAdd]) -> HashMap<&str, Vec<(u32, u64, u64)>> {

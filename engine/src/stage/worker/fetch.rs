@@ -35,16 +35,18 @@ impl Worker {
             for signal in &mut signals {
                 signal.mark_seen();
             }
-            // Before anything is read: other partitions may have records at every look.
+            // First, since one partition may stand at a gap while the others have records at every look.
             self.settle().await?;
             let batch = self.read().await?;
             if !batch.is_empty() {
                 self.show_lag(&batch).await;
                 return Ok(Some(batch));
             }
-            self.labels.lag(0, Duration::ZERO);
             self.trouble.set(None);
             let look_again = self.look_again_at();
+            if look_again.is_none() {
+                self.labels.lag(0, Duration::ZERO);
+            }
             let take_again = self.take_again.unwrap_or_else(Instant::now);
             // In this order, so that a simulation repeats.
             tokio::select! {

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use granary_db::cursors::{Place, Share};
 use tokio::time::Instant;
-use tracing::info;
+use tracing::warn;
 
 use super::{Cursor, Error, Repeats, Source, Start, Worker};
 
 /// Between two tries to get a partition that another process has not let go of yet.
 const TAKE_AGAIN: Duration = Duration::from_millis(500);
+/// How long the end of a stage waits for the database.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Worker {
     /// Bumps the epoch and reads the cursors, making those that are missing; partitions that are another process's now are let
@@ -42,7 +44,10 @@ impl Worker {
             .into_iter()
             .map(|place| ((place.topic.clone(), place.partition), place))
             .collect();
-        self.cursors.clear();
+        let gaps: HashMap<(Arc<str>, u32), _> = std::mem::take(&mut self.cursors)
+            .into_iter()
+            .filter_map(|cursor| Some(((cursor.topic, cursor.partition), cursor.gap?)))
+            .collect();
         for source in &self.spec.sources {
             for partition in 0..source.partitions {
                 // Another process has it, or is to have it.
@@ -57,7 +62,8 @@ impl Worker {
                     committed_seen: seen.clone(),
                     next: committed,
                     seen,
-                    gap: None,
+                    // Kept, so that it is looked into however often other partitions are taken meanwhile.
+                    gap: gaps.get(&(Arc::clone(&source.topic), partition)).copied(),
                 });
             }
         }
@@ -77,18 +83,20 @@ impl Worker {
         if self.renew { self.take_epoch().await } else { Ok(()) }
     }
 
-    /// Lets go of all partitions, where several processes share the stages.
-    pub(super) async fn release(&mut self) -> Result<(), Error> {
-        if self.means.members.me().is_none() {
-            return Ok(());
-        }
-        let places: Vec<(&str, u32)> = self.cursors.iter().map(|c| (&*c.topic, c.partition)).collect();
-        if !places.is_empty() {
-            info!(stage = %self.spec.id, partitions = places.len(), "partitions are released");
-            self.means.decisions.release(&self.spec.id, self.epoch, &places).await?;
+    /// Lets go of all partitions, at the end. The epoch ends with that: nobody waits for a try of it any more, and another
+    /// process takes the partitions at once. Where it fails, that comes when the stage is acquired again, or when this process
+    /// is gone.
+    pub(super) async fn release(&mut self) {
+        let releasing = self.means.decisions.release(&self.spec.id, self.epoch);
+        let failed = match tokio::time::timeout(RELEASE_PATIENCE, releasing).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the database does not answer".to_owned()),
+        };
+        if let Some(error) = failed {
+            warn!(stage = %self.spec.id, error, "its partitions could not be released");
         }
         self.cursors.clear();
-        Ok(())
     }
 
     /// Where a partition begins when it has no cursor yet.

@@ -28,9 +28,8 @@ impl Worker {
     pub(super) async fn settle(&mut self) -> Result<(), Error> {
         for (at, start, end, since) in self.gaps() {
             if since.elapsed() >= PATIENCE {
-                self.settle_gap(at, start, end).await?;
-                // Where a try is under way there, it has as long again.
-                self.cursors[at].gap = None;
+                // Where a try is under way there, it has as long again; what is left of a long gap is looked into at once.
+                self.cursors[at].gap = self.settle_gap(at, start, end).await?.map(|end| (end, since));
             }
         }
         Ok(())
@@ -56,15 +55,15 @@ impl Worker {
         ranged.filter_map(gap).collect()
     }
 
-    /// Decides a gap where no try is under way in it.
-    async fn settle_gap(&self, at: usize, start: u64, end: u64) -> Result<(), Error> {
+    /// Decides a gap where no try is under way in it; up to where it did.
+    async fn settle_gap(&self, at: usize, start: u64, end: u64) -> Result<Option<u64>, Error> {
         let cursor = &self.cursors[at];
         let (topic, partition) = (&*cursor.topic, cursor.partition);
         let records = usize::try_from(end - start).unwrap_or(usize::MAX).min(RECORDS_MAX);
         let limit = ReadLimit { records, bytes: BYTES_MAX };
         let records = self.means.log.read(topic, partition, start, limit).await?;
         if records.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         // Where the first one lies behind the gap, there is nothing in it any more.
         let last = records.iter().rev().find(|record| record.offset < end);
@@ -78,7 +77,7 @@ impl Worker {
             .collect();
         if self.means.decisions.any_in_force(self.means.log.id(), &made).await? {
             debug!(stage = %self.spec.id, topic, partition, start, end, "a try is under way there");
-            return Ok(());
+            return Ok(None);
         }
         // Only now: a transaction that was faster than the new epoch has added to them.
         let ranges = self.means.decisions.ranges(self.means.log.id(), topic, partition).await?;
@@ -87,7 +86,7 @@ impl Worker {
         self.means.book.commit(topic, &committed);
         self.means.book.abandon(topic, &[(partition, start, end)]);
         info!(stage = %self.spec.id, topic, partition, start, end, "records of a try that was given up are passed over");
-        Ok(())
+        Ok(Some(end))
     }
 }
 
@@ -166,8 +165,9 @@ mod tests {
         let mut worker = reader(db, &log, &book, 1).await;
         let decided = async |worker: &mut Worker| {
             let (start, end) = book.gap("out", 0, worker.cursors[0].next).expect("a gap");
-            worker.settle_gap(0, start, end).await.expect("looked");
-            book.gap("out", 0, start).is_none()
+            let decided = worker.settle_gap(0, start, end).await.expect("looked").is_some();
+            assert_eq!(book.gap("out", 0, start).is_none(), decided);
+            decided
         };
         assert_eq!(texts(worker.read().await.expect("read")), ["a"]);
         assert!(decided(&mut worker).await);
