@@ -143,6 +143,9 @@ pub struct Worker {
     stop: CancellationToken,
     trouble: Trouble,
     epoch: u64,
+    /// The partitions of its sources, and where each begins. Looked up once: after the first take-over all have cursors, and a
+    /// take-over must not wait for a log that is away.
+    wanted: Option<Arc<[(String, u32, u64)]>>,
     cursors: Vec<Cursor>,
     /// Partition that the next fetch begins with, so that a busy one does not starve the others.
     turn: usize,
@@ -193,6 +196,7 @@ impl Worker {
             stop,
             trouble,
             epoch: 0,
+            wanted: None,
             cursors,
             turn: 0,
             records_max,
@@ -261,6 +265,7 @@ impl Worker {
         let same_sources = self.spec.sources == spec.sources;
         info!(stage = %spec.id, project = %spec.project, version = spec.version, "another version takes over");
         self.spec = spec;
+        self.wanted = None;
         if same_sources {
             return Ok(());
         }

@@ -19,16 +19,10 @@ impl Worker {
     /// Bumps the epoch and reads the cursors, making those that are missing; partitions that are another process's now are let
     /// go of.
     pub(super) async fn take_epoch(&mut self) -> Result<(), Error> {
-        let mut wanted = Vec::new();
-        for source in &self.spec.sources {
-            for partition in 0..source.partitions {
-                wanted.push((
-                    source.topic.to_string(),
-                    partition,
-                    self.first_offset(source, partition).await?,
-                ));
-            }
-        }
+        let wanted = match &self.wanted {
+            Some(wanted) => Arc::clone(wanted),
+            None => Arc::clone(self.wanted.insert(self.look_up_starts().await?)),
+        };
         let mine: Vec<bool> =
             wanted.iter().map(|(topic, partition, _)| self.owns(topic, *partition)).collect();
         let turn = self.spec.turn;
@@ -97,6 +91,18 @@ impl Worker {
             warn!(stage = %self.spec.id, error, "its partitions could not be released");
         }
         self.cursors.clear();
+    }
+
+    /// All partitions of the sources, and where each begins when it has no cursor yet.
+    async fn look_up_starts(&self) -> Result<Arc<[(String, u32, u64)]>, Error> {
+        let mut wanted = Vec::new();
+        for source in &self.spec.sources {
+            for partition in 0..source.partitions {
+                let start = self.first_offset(source, partition).await?;
+                wanted.push((source.topic.to_string(), partition, start));
+            }
+        }
+        Ok(wanted.into())
     }
 
     /// Where a partition begins when it has no cursor yet.
