@@ -100,6 +100,18 @@ async fn next_epoch(tx: &Transaction<'_>, stage: &str) -> Result<i64, Error> {
     Ok(row.get(0))
 }
 
+/// The same for a stage that has to be there.
+async fn next_epoch_again(tx: &Transaction<'_>, stage: &str) -> Result<i64, Error> {
+    let row = tx
+        .query_opt(
+            "UPDATE granary.stage SET epoch = nextval('granary.epoch'), acquired_at = now() WHERE stage = $1 RETURNING epoch",
+            &[&stage],
+        )
+        .await?;
+    let gone = || Error::Content { what: "granary.stage", why: format!("the stage '{stage}' was removed") };
+    row.map(|row| row.get(0)).ok_or_else(gone)
+}
+
 /// The share that one of several processes wants of a stage.
 #[derive(Debug, Clone, Copy)]
 pub struct Share<'a> {
@@ -110,6 +122,9 @@ pub struct Share<'a> {
     pub mine: &'a [bool],
     /// The turn that puts each partition once at the offset that is wanted.
     pub turn: Option<u64>,
+    /// Whether this process has taken the stage before with the same definition. Then nothing is made: what is not there any
+    /// more was removed, perhaps while the process was suspended.
+    pub again: bool,
 }
 
 /// Takes partitions of a stage over for one of several processes: those that nobody works on, that were its own, or whose process
@@ -126,30 +141,14 @@ pub async fn acquire_free(
     wanted: &[(String, u32, u64)],
     share: Share<'_>,
 ) -> Result<Acquired, Error> {
-    let Share { node, mine, turn } = share;
-    let turn = turn.map(epoch_column).transpose()?;
+    let Share { node, mine, again, .. } = share;
     let columns = Wanted::of(wanted)?;
     let mut client = db.client().await?;
     let tx = client.transaction().await?;
-    let epoch = next_epoch(&tx, stage).await?;
-    tx.execute(
-        "INSERT INTO granary.cursor (stage, log_id, topic, partition, epoch, next_offset, node)
-         SELECT $1, $2, w.topic, w.partition, CASE WHEN w.mine THEN $3 ELSE nextval('granary.epoch') END, w.start,
-                CASE WHEN w.mine THEN $7::uuid END
-         FROM unnest($4::text[], $5::int4[], $6::int8[], $8::bool[]) AS w (topic, partition, start, mine)
-         ON CONFLICT DO NOTHING",
-        &[&stage, &log_id, &epoch, &columns.topics, &columns.partitions, &columns.starts, &node, &mine],
-    )
-    .await?;
-    // Those of others too, so that all of them begin where the first process that looked has found it. Who is still at it does
-    // not find its cursor any more, and starts again for the same turn.
-    tx.execute(
-        "UPDATE granary.cursor AS c SET turn = $6, next_offset = w.start, seen = NULL
-         FROM unnest($3::text[], $4::int4[], $5::int8[]) AS w (topic, partition, start)
-         WHERE c.stage = $1 AND c.log_id = $2 AND c.topic = w.topic AND c.partition = w.partition AND c.turn < $6",
-        &[&stage, &log_id, &columns.topics, &columns.partitions, &columns.starts, &turn],
-    )
-    .await?;
+    let epoch = if again { next_epoch_again(&tx, stage).await? } else { next_epoch(&tx, stage).await? };
+    if !again {
+        make(&tx, stage, log_id, epoch, &columns, share).await?;
+    }
     // What was its own and is another one's now gets an epoch that nobody has: a reader asks whether anybody holds the one that is
     // written on a record. What it has of topics that the stage does not read any more is removed next, by the new epoch.
     let rows = tx
@@ -188,6 +187,38 @@ pub async fn acquire_free(
         })
         .collect::<Result<_, Error>>()?;
     Ok(Acquired { epoch: unsigned("granary.stage.epoch", epoch)?, cursors })
+}
+
+/// Makes the cursors that are missing, and puts those elsewhere that the turn has not put anywhere yet.
+async fn make(
+    tx: &Transaction<'_>,
+    stage: &str,
+    log_id: Uuid,
+    epoch: i64,
+    columns: &Wanted<'_>,
+    share: Share<'_>,
+) -> Result<(), Error> {
+    let Share { node, mine, turn, .. } = share;
+    let turn = turn.map(epoch_column).transpose()?;
+    tx.execute(
+        "INSERT INTO granary.cursor (stage, log_id, topic, partition, epoch, next_offset, node)
+         SELECT $1, $2, w.topic, w.partition, CASE WHEN w.mine THEN $3 ELSE nextval('granary.epoch') END, w.start,
+                CASE WHEN w.mine THEN $7::uuid END
+         FROM unnest($4::text[], $5::int4[], $6::int8[], $8::bool[]) AS w (topic, partition, start, mine)
+         ON CONFLICT DO NOTHING",
+        &[&stage, &log_id, &epoch, &columns.topics, &columns.partitions, &columns.starts, &node, &mine],
+    )
+    .await?;
+    // Those of others too, so that all of them begin where the first process that looked has found it. Who is still at it does
+    // not find its cursor any more, and starts again for the same turn.
+    tx.execute(
+        "UPDATE granary.cursor AS c SET turn = $6, next_offset = w.start, seen = NULL
+         FROM unnest($3::text[], $4::int4[], $5::int8[]) AS w (topic, partition, start)
+         WHERE c.stage = $1 AND c.log_id = $2 AND c.topic = w.topic AND c.partition = w.partition AND c.turn < $6",
+        &[&stage, &log_id, &columns.topics, &columns.partitions, &columns.starts, &turn],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Ends an epoch of a stage: nothing is committed under it any more, and the partitions that were held under it are nobody's, so

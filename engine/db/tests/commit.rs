@@ -410,7 +410,14 @@ async fn take(
     turn: Option<u64>,
 ) -> Result<cursors::Acquired> {
     let mine = vec![true; wanted.len()];
-    Ok(cursors::acquire_free(db, STAGE, log, &wanted, Share { node: node.id, mine: &mine, turn }).await?)
+    Ok(cursors::acquire_free(
+        db,
+        STAGE,
+        log,
+        &wanted,
+        Share { node: node.id, mine: &mine, turn, again: false },
+    )
+    .await?)
 }
 
 /// A process that is suspended in the middle of a commit leaves a transaction behind that holds the rows of its partitions.
@@ -458,7 +465,7 @@ async fn processes_take_what_is_free_and_what_the_dead_have_left() -> Result<()>
     let second = take(db, log, &other, wanted(2..5), None).await?;
     assert_eq!(partitions(&second), [4].into());
     try_commit(db, &batch(STAGE, log, first.epoch, vec![moved("in", 3, 7, 8)])).await?;
-    let mine = Share { node: one.id, mine: &[true, true, true, false], turn: None };
+    let mine = Share { node: one.id, mine: &[true, true, true, false], turn: None, again: true };
     let first = cursors::acquire_free(db, STAGE, log, &wanted(0..4), mine).await?;
     assert_eq!(partitions(&first), [0, 1, 2].into());
     let third = take(db, log, &other, wanted(2..5), None).await?;
@@ -479,7 +486,7 @@ async fn processes_take_what_is_free_and_what_the_dead_have_left() -> Result<()>
 
     // A partition of somebody else's gets its cursor, and no owner. What is not wanted any more is let go of, and what is
     // under way there is fenced.
-    let mine = Share { node: one.id, mine: &[false], turn: None };
+    let mine = Share { node: one.id, mine: &[false], turn: None, again: false };
     assert!(
         cursors::acquire_free(db, STAGE, log, &[("in".to_owned(), 5, 9)], mine).await?.cursors.is_empty()
     );
@@ -512,6 +519,14 @@ async fn processes_take_what_is_free_and_what_the_dead_have_left() -> Result<()>
         let again = take(db, log, &other, wanted, Some(turn)).await?;
         assert_eq!(again.cursors[0].next, expected, "turn {turn}");
     }
+    // Who was suspended while the stage got another source, or was removed, makes nothing of it again.
+    let old = [("in".to_owned(), 9, 0), ("in".to_owned(), 3, 0)];
+    let again = Share { node: other.id, mine: &[true, true], turn: None, again: true };
+    assert_eq!(partitions(&cursors::acquire_free(db, STAGE, log, &old, again).await?), [3].into());
+    cursors::delete_stage(db, STAGE).await?;
+    assert!(cursors::acquire_free(db, STAGE, log, &old, again).await.is_err());
+    assert!(cursors::of_stage(db, STAGE, log).await?.is_empty());
+
     nodes::leave(db, other.id).await?;
     assert_eq!(nodes::list(db).await?.len(), 1);
     Ok(())

@@ -146,6 +146,8 @@ pub struct Worker {
     /// The partitions of its sources, and where each begins. Looked up once: after the first take-over all have cursors, and a
     /// take-over must not wait for a log that is away.
     wanted: Option<Arc<[(String, u32, u64)]>>,
+    /// Whether the cursors of this definition were made.
+    has_cursors: bool,
     cursors: Vec<Cursor>,
     /// Partition that the next fetch begins with, so that a busy one does not starve the others.
     turn: usize,
@@ -197,6 +199,7 @@ impl Worker {
             trouble,
             epoch: 0,
             wanted: None,
+            has_cursors: false,
             cursors,
             turn: 0,
             records_max,
@@ -266,6 +269,7 @@ impl Worker {
         info!(stage = %spec.id, project = %spec.project, version = spec.version, "another version takes over");
         self.spec = spec;
         self.wanted = None;
+        self.has_cursors = false;
         if same_sources {
             return Ok(());
         }

@@ -150,6 +150,9 @@ impl State {
             self.epoch += 1;
             let taken = if is_mine(at) { epoch } else { self.epoch };
             let new = Cursor { next: *start, epoch: taken, node: node.filter(|_| is_mine(at)) };
+            if share.is_some_and(|share| share.again) && !self.cursors.contains_key(&place) {
+                continue;
+            }
             let before = self.cursors.entry(place.clone()).or_insert(new).node;
             let is_free = before.is_none_or(|before| Some(before) == node || !self.is_alive(before));
             let Some(cursor) = self.cursors.get_mut(&place) else { continue };

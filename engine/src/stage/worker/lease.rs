@@ -26,12 +26,14 @@ impl Worker {
         let mine: Vec<bool> =
             wanted.iter().map(|(topic, partition, _)| self.owns(topic, *partition)).collect();
         let turn = self.spec.turn;
-        let share = self.means.members.me().map(|node| Share { node, mine: &mine, turn });
+        let again = self.has_cursors;
+        let share = self.means.members.me().map(|node| Share { node, mine: &mine, turn, again });
         let acquired =
             self.means.decisions.acquire(&self.spec.id, self.means.log.id(), &wanted, share).await?;
         let wanted = mine.iter().filter(|mine| **mine).count();
         self.take_again = (acquired.cursors.len() < wanted).then(|| Instant::now() + TAKE_AGAIN);
         self.epoch = acquired.epoch;
+        self.has_cursors = true;
         self.renew = false;
         let mut at: HashMap<(String, u32), Place> = acquired
             .cursors
