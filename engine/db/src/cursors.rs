@@ -145,10 +145,13 @@ pub async fn acquire_free(
     let columns = Wanted::of(wanted)?;
     let mut client = db.client().await?;
     let tx = client.transaction().await?;
-    let epoch = if again { next_epoch_again(&tx, stage).await? } else { next_epoch(&tx, stage).await? };
-    if !again {
+    let epoch = if again {
+        next_epoch_again(&tx, stage).await?
+    } else {
+        let epoch = next_epoch(&tx, stage).await?;
         make(&tx, stage, log_id, epoch, &columns, share).await?;
-    }
+        epoch
+    };
     // What was its own and is another one's now gets an epoch that nobody has: a reader asks whether anybody holds the one that is
     // written on a record. What it has of topics that the stage does not read any more is removed next, by the new epoch.
     let rows = tx

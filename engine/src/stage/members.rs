@@ -35,12 +35,15 @@ impl Views {
 
     /// Tells another view; whether it differs from the one before.
     pub fn tell(&self, view: View) -> bool {
-        let before = std::mem::replace(&mut *lock(&self.now), view.clone());
-        let changed = before != view;
-        if changed {
-            self.changed.raise();
+        {
+            let mut now = lock(&self.now);
+            if *now == view {
+                return false;
+            }
+            *now = view;
         }
-        changed
+        self.changed.raise();
+        true
     }
 
     /// Somebody who hears what is told.

@@ -128,6 +128,10 @@ struct Cursor {
 }
 
 impl Cursor {
+    fn is_at(&self, topic: &str, partition: u32) -> bool {
+        *self.topic == *topic && self.partition == partition
+    }
+
     /// Goes back to what the database holds.
     fn rewind(&mut self) {
         self.next = self.committed;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use granary_db::Error;
-use granary_db::commit::{Commit, RangeAdd};
+use granary_db::commit::{Commit, CursorMove, RangeAdd};
 use granary_db::cursors::{self, Acquired, Share, Tenure};
 use granary_db::dead_letters::Stored;
 use granary_engine::stage::Dead;
@@ -88,8 +88,7 @@ impl Postgres {
     /// Takes all stages away from whoever owns them.
     pub(crate) fn fence_all(&self) {
         let mut state = self.state();
-        state.epoch += 1;
-        let epoch = state.epoch;
+        let epoch = state.next_epoch();
         state.cursors.values_mut().for_each(|cursor| cursor.epoch = epoch);
         state.audit.note(format!("all stages are taken away with epoch {epoch}"));
     }
@@ -137,22 +136,25 @@ impl Postgres {
 }
 
 impl State {
+    fn next_epoch(&mut self) -> u64 {
+        self.epoch += 1;
+        self.epoch
+    }
+
     /// Everything of a stage, or the share of one of several processes.
     fn acquire(&mut self, stage: &str, wanted: &[(String, u32, u64)], share: Option<Share<'_>>) -> Acquired {
-        self.epoch += 1;
-        let epoch = self.epoch;
+        let epoch = self.next_epoch();
         let node = share.map(|share| share.node);
         let is_mine = |at: usize| share.is_none_or(|share| share.mine[at]);
         let mut cursors = Vec::new();
         for (at, (topic, partition, start)) in wanted.iter().enumerate() {
             let place = (stage.to_owned(), (topic.clone(), *partition));
-            // Nobody's epoch where it is not taken.
-            self.epoch += 1;
-            let taken = if is_mine(at) { epoch } else { self.epoch };
-            let new = Cursor { next: *start, epoch: taken, node: node.filter(|_| is_mine(at)) };
             if share.is_some_and(|share| share.again) && !self.cursors.contains_key(&place) {
                 continue;
             }
+            let nobodys = self.next_epoch();
+            let (taken, by) = if is_mine(at) { (epoch, node) } else { (nobodys, None) };
+            let new = Cursor { next: *start, epoch: taken, node: by };
             let before = self.cursors.entry(place.clone()).or_insert(new).node;
             let is_free = before.is_none_or(|before| Some(before) == node || !self.is_alive(before));
             let Some(cursor) = self.cursors.get_mut(&place) else { continue };
@@ -161,7 +163,7 @@ impl State {
                 let (topic, partition, next) = (topic.clone(), *partition, cursor.next);
                 cursors.push(cursors::Place { topic, partition, next, seen: None });
             } else if before == node && node.is_some() {
-                (cursor.epoch, cursor.node) = (self.epoch, None);
+                (cursor.epoch, cursor.node) = (nobodys, None);
             }
         }
         let places: Vec<u32> = cursors.iter().map(|place| place.partition).collect();
@@ -177,7 +179,7 @@ impl State {
     fn apply(&mut self, commit: &Commit, dead: &[Dead]) -> Result<(), Undecided> {
         let place = |topic: &str, partition| (commit.stage.clone(), (topic.to_owned(), partition));
         let forgets_epochs = self.bug == Some(Bug::MissingEpochCheck);
-        let mine = |m: &granary_db::commit::CursorMove| {
+        let mine = |m: &CursorMove| {
             self.cursors.get(&place(&m.topic, m.partition)).is_some_and(|cursor| {
                 cursor.next == m.from && (cursor.epoch == commit.epoch || forgets_epochs)
             })
@@ -260,8 +262,7 @@ impl Decisions for Postgres {
     async fn release(&self, stage: &str, epoch: u64) -> Result<(), Error> {
         self.trip().await?;
         let mut state = self.state();
-        state.epoch += 1;
-        let over = state.epoch;
+        let over = state.next_epoch();
         for ((of, _), cursor) in &mut state.cursors {
             if of == stage && cursor.epoch == epoch {
                 (cursor.epoch, cursor.node) = (over, None);

@@ -75,12 +75,32 @@ struct Schedule {
     partitions: u32,
     /// Whether several processes share the stages, and the log is on a machine of its own.
     shared: bool,
-    processes: u128,
+    /// How many processes there were.
+    started: u128,
     /// Whether bits of the disk flip between two lives. Somebody accepts then what is lost.
     rots: bool,
     next_event: Arc<Mutex<u64>>,
     deaths: u64,
 }
+
+/// How fast things happen: each bound is one that is drawn below.
+struct Pace {
+    /// Operations of the disk until the power goes.
+    operations: u64,
+    /// Events of one producer.
+    events: u64,
+    /// Milliseconds between two of them.
+    event: u64,
+    /// Milliseconds of a life.
+    life: u64,
+    /// Milliseconds between two things that happen to an engine.
+    look: u64,
+}
+
+/// An engine that has everything to itself.
+const ALONE: Pace = Pace { operations: 400, events: 12, event: 10, life: 600, look: 20 };
+/// Several processes: leases have to run out within a life.
+const SHARED: Pace = Pace { operations: 2_000, events: 80, event: 120, life: 6_000, look: 400 };
 
 /// An engine that runs, or the machine of the log with the processes that share the stages.
 struct Engine {
@@ -103,7 +123,7 @@ impl Schedule {
         Self {
             seed,
             shared,
-            processes: 0,
+            started: 0,
             rots,
             postgres: Postgres::new(chance.clone(), audit.clone(), breaks, bug),
             chance,
@@ -140,7 +160,7 @@ impl Schedule {
         let world = self.disk.repeatable_world(self.seed);
         let options = SimDisk::options();
         if !last && self.chance.happens(0.5) {
-            self.disk.cut_power_after(self.chance.number(0..if self.shared { 2_000 } else { 400 }));
+            self.disk.cut_power_after(self.chance.number(0..self.pace().operations));
         }
         let (log, driver) = match EmbeddedLog::open_driven(Path::new("log"), options, world) {
             Ok(opened) => opened,
@@ -179,11 +199,12 @@ impl Schedule {
         for topic in [IN, MIDDLE, OUT] {
             engine.log.create_topic(topic, spec).await?;
             for partition in 0..self.partitions {
+                if self.shared {
+                    continue;
+                }
                 let end = engine.log.bounds(topic, partition).await?.end;
                 let ranges = self.postgres.ranges(topic, partition);
-                if !self.shared {
-                    engine.means.book.load(topic, partition, &ranges, end);
-                }
+                engine.means.book.load(topic, partition, &ranges, end);
             }
         }
         self.audit.check_log(&*engine.log, self.partitions).await;
@@ -196,15 +217,10 @@ impl Schedule {
             return;
         }
         for _ in 0..self.chance.number(1..4) {
-            let events = self.chance.number(1..if self.shared { 80 } else { 12 });
+            let events = self.chance.number(1..self.pace().events);
             engine.tasks.spawn(self.producer(&engine, events));
         }
-        let mut processes = Vec::new();
-        if self.shared {
-            for _ in 0..self.chance.number(1..4) {
-                processes.push(self.process(&engine));
-            }
-        }
+        let mut processes = self.processes(&engine);
         for stage in Stage::ALL.into_iter().filter(|_| !self.shared) {
             let worker = self.worker(&engine.means, stage, None);
             engine.tasks.spawn(worker);
@@ -222,10 +238,9 @@ impl Schedule {
             }
         }
         engine.tasks.spawn(self.sweeper(&engine));
-        let life = self.chance.number(5..if self.shared { 6_000 } else { 600 });
-        let end = Instant::now() + Duration::from_millis(life);
+        let end = Instant::now() + Duration::from_millis(self.chance.number(5..self.pace().life));
         while Instant::now() < end && !self.disk.is_off() && engine.log.health().is_ok() {
-            self.chance.pause(1..if self.shared { 400 } else { 20 }).await;
+            self.chance.pause(1..self.pace().look).await;
             match self.chance.number(0..40) {
                 0 => self.disk.fail_syncs(true),
                 1 => self.disk.set_capacity(Some(self.disk.used() + self.chance.number(0..10_000))),
@@ -244,9 +259,7 @@ impl Schedule {
                 _ => {}
             }
         }
-        for mut process in processes {
-            process.shutdown().await;
-        }
+        end_all(processes).await;
         engine.tasks.shutdown().await;
     }
 
@@ -286,16 +299,10 @@ impl Schedule {
         if let Err(error) = self.prepare(&engine).await {
             return self.audit.find(format!("the last engine cannot make its topics: {error}"));
         }
-        let mut processes = Vec::new();
-        if self.shared {
-            for _ in 0..self.chance.number(1..4) {
-                processes.push(self.process(&engine));
-            }
-        } else {
-            for stage in Stage::ALL {
-                let worker = self.worker(&engine.means, stage, None);
-                engine.tasks.spawn(worker);
-            }
+        let processes = self.processes(&engine);
+        for stage in Stage::ALL.into_iter().filter(|_| !self.shared) {
+            let worker = self.worker(&engine.means, stage, None);
+            engine.tasks.spawn(worker);
         }
         let end = Instant::now() + PATIENCE;
         while !self.is_done(&engine).await {
@@ -305,9 +312,7 @@ impl Schedule {
             sleep(Duration::from_millis(50)).await;
         }
         self.audit.check_all(&*engine.log, &self.postgres, self.partitions).await;
-        for mut process in processes {
-            process.shutdown().await;
-        }
+        end_all(processes).await;
         engine.tasks.shutdown().await;
     }
 
@@ -337,7 +342,7 @@ impl Schedule {
     fn producer(&self, engine: &Engine, events: u64) -> impl Future<Output = ()> + Send + use<> {
         let (chance, audit, log) = (self.chance.clone(), self.audit.clone(), engine.log.clone());
         let (next_event, partitions) = (self.next_event.clone(), self.partitions);
-        let pace = if self.shared { 120 } else { 10 };
+        let pace = self.pace().event;
         async move {
             for _ in 0..events {
                 let event = {
@@ -359,10 +364,20 @@ impl Schedule {
         }
     }
 
+    fn pace(&self) -> Pace {
+        if self.shared { SHARED } else { ALONE }
+    }
+
+    /// Starts the processes that share the stages, where there are any.
+    fn processes(&mut self, engine: &Engine) -> Vec<JoinSet<()>> {
+        let count = if self.shared { self.chance.number(1..4) } else { 0 };
+        (0..count).map(|_| self.process(engine)).collect()
+    }
+
     /// Starts one of several processes that share the stages, which may be suspended for a while as a whole.
     fn process(&mut self, engine: &Engine) -> JoinSet<()> {
-        self.processes += 1;
-        let me = Uuid::from_u128(self.processes);
+        self.started += 1;
+        let me = Uuid::from_u128(self.started);
         self.audit.note(format!("{} starts", name(me)));
         let suspension = self
             .chance
@@ -437,6 +452,13 @@ impl Schedule {
                 }
             }
         }
+    }
+}
+
+/// Kills what is left of several processes.
+async fn end_all(processes: Vec<JoinSet<()>>) {
+    for mut process in processes {
+        process.shutdown().await;
     }
 }
 

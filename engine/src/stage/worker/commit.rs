@@ -68,8 +68,7 @@ impl Worker {
             return Ok(self.means.decisions.count(self.means.log.id(), &prepared.ranges).await?);
         }
         let has_moved = |m: &CursorMove| {
-            let mut mine = self.cursors.iter();
-            mine.any(|c| *c.topic == *m.topic && c.partition == m.partition && c.committed >= m.to)
+            self.cursors.iter().any(|c| c.is_at(&m.topic, m.partition) && c.committed >= m.to)
         };
         Ok(!prepared.moves.is_empty() && prepared.moves.iter().all(has_moved))
     }
@@ -115,7 +114,7 @@ impl Worker {
     /// The batch was committed.
     fn committed(&mut self, prepared: &Prepared, dead: &[Dead]) {
         for m in &prepared.moves {
-            for c in self.cursors.iter_mut().filter(|c| *c.topic == *m.topic && c.partition == m.partition) {
+            for c in self.cursors.iter_mut().filter(|c| c.is_at(&m.topic, m.partition)) {
                 c.committed = m.to;
                 if let Some(Ok(seen)) = m.seen.as_deref().map(Repeats::read) {
                     c.committed_seen = seen;

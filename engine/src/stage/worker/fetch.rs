@@ -17,6 +17,7 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 const LINGER: Duration = Duration::from_millis(2);
 /// How often it is looked how much lies before a stage that works: that may mean asking other machines.
 const LAG_EVERY: Duration = Duration::from_secs(1);
+
 impl Worker {
     /// Waits for records that count and reads a batch of them; `None` where another version is to go on first.
     pub(super) async fn fetch(&mut self, relay: &Relay) -> Result<Option<Vec<Delivered>>, Error> {
@@ -47,16 +48,15 @@ impl Worker {
             if look_again.is_none() {
                 self.labels.lag(0, Duration::ZERO);
             }
-            let take_again = self.take_again.unwrap_or_else(Instant::now);
             // In this order, so that a simulation repeats.
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Err(Error::Stopped),
                 () = relay.filled() => return Ok(None),
                 () = self.means.members.changed() => return Ok(None),
-                () = tokio::time::sleep_until(take_again), if self.take_again.is_some() => return Ok(None),
+                () = until(self.take_again) => return Ok(None),
                 () = any_changed(&mut signals) => {}
-                () = tokio::time::sleep_until(look_again.unwrap_or_else(Instant::now)), if look_again.is_some() => continue,
+                () = until(look_again) => continue,
             }
             tokio::time::sleep(LINGER).await;
         }
@@ -149,6 +149,14 @@ impl Worker {
         }
         let oldest = batch.iter().map(|d| d.record.message.time_ms).min().unwrap_or_default();
         self.labels.lag(behind, Duration::from_millis(clock::now_ms().saturating_sub(oldest)));
+    }
+}
+
+/// Returns at that moment; never where there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

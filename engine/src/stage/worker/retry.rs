@@ -52,9 +52,8 @@ impl Worker {
     /// Whether this process retries letters of that partition: whoever works on it, and for partitions that the stage does not
     /// read any more whoever works on its first one.
     fn is_ours_to_retry(&self, topic: &str, partition: u32) -> bool {
-        let has = |topic: &str, partition: u32| {
-            self.cursors.iter().any(|cursor| *cursor.topic == *topic && cursor.partition == partition)
-        };
+        let has =
+            |topic: &str, partition: u32| self.cursors.iter().any(|cursor| cursor.is_at(topic, partition));
         let source = self.spec.sources.iter().find(|source| *source.topic == *topic);
         match (source.filter(|source| partition < source.partitions), self.spec.sources.first()) {
             (Some(_), _) => has(topic, partition),

@@ -2,9 +2,8 @@
 //!
 //! A gap is a try under way, and readers wait for it. Or it is what is left of a try that nobody here knows of: its append was
 //! stored, and the answer never came, or came in another process. Who gives such a try up takes a new epoch before anything
-//! else is done, and outputs are committed under the epoch that is written on them or never. So the records tell: where
-//! nobody holds a partition under the epoch of any of them, no transaction can make them count any more. What counts is read
-//! after that.
+//! else is done, and outputs are committed under the epoch that is written on them or never. So the records tell: where no
+//! partition bears the epoch of any of them, no transaction can make them count any more. What counts is read after that.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

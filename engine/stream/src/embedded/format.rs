@@ -50,6 +50,8 @@ use super::index::Entry;
 
 /// The format that this release writes, and the newest that it reads.
 pub(super) const FORMAT: u32 = 1;
+/// Where the format version lies in the header of a log file.
+pub(super) const FORMAT_PLACE: std::ops::Range<usize> = 8..12;
 
 /// Bytes of the header of a file.
 pub(super) const FILE_HEADER_BYTES: usize = 64;
@@ -117,7 +119,7 @@ impl FileHeader {
     pub(super) fn encode(&self, log: Uuid) -> [u8; FILE_HEADER_BYTES] {
         let mut bytes = [0; FILE_HEADER_BYTES];
         bytes[..8].copy_from_slice(&FILE_MAGIC);
-        bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[FORMAT_PLACE].copy_from_slice(&FORMAT.to_le_bytes());
         bytes[16..32].copy_from_slice(log.as_bytes());
         bytes[32..40].copy_from_slice(&self.number.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.previous_end.to_le_bytes());
@@ -136,7 +138,7 @@ impl FileHeader {
             if bytes.get(..8)? != FILE_MAGIC {
                 return None;
             }
-            let version = u32_at(bytes, 8)?;
+            let version = u32_at(bytes, FORMAT_PLACE.start)?;
             if version > FORMAT {
                 return Some(Header::Newer(version));
             }

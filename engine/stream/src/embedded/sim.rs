@@ -11,11 +11,10 @@ use rand::{RngExt, SeedableRng};
 use super::clock::Clock;
 use super::disk::{Disk, File, Lock};
 use super::entropy::Entropy;
+use super::format::FORMAT_PLACE;
 use super::{Options, World, file, mark};
 
 const SECTOR: usize = 512;
-/// Where the version lies in a file's header.
-const VERSION: std::ops::Range<usize> = 8..12;
 
 #[derive(Debug, Default, Clone)]
 struct Inode {
@@ -239,20 +238,21 @@ impl SimDisk {
     /// is refused as a whole.
     pub fn flip(&self, seed: u64) -> Option<(String, usize)> {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let names = self.names();
+        let mut names = self.names();
+        names.retain(|name| file::number(name).is_some() || name == mark::NAME);
         let state = &mut *self.state();
         let mut written = Vec::new();
-        for name in names.into_iter().filter(|name| file::number(name).is_some() || name == mark::NAME) {
-            let (_, inode) = state.names.iter().find(|(path, _)| path.ends_with(&name))?;
+        for name in &names {
+            let (_, inode) = state.names.iter().find(|(path, _)| path.ends_with(name))?;
             let bytes = &state.inodes[inode].now;
             let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            let is_spared = |at: usize| name != mark::NAME && VERSION.contains(&at);
-            written.extend((0..used).filter(|at| !is_spared(*at)).map(|at| (name.clone(), *inode, at)));
+            let is_spared = |at: &usize| name != mark::NAME && FORMAT_PLACE.contains(at);
+            written.extend((0..used).filter(|at| !is_spared(at)).map(|at| (name, *inode, at)));
         }
         if written.is_empty() {
             return None;
         }
-        let (name, inode, at) = written.swap_remove(rng.random_range(0..written.len()));
+        let (name, inode, at) = written[rng.random_range(0..written.len())];
         let inode = state.inode(inode);
         let bit = 1 << rng.random_range(0..8);
         for bytes in [&mut inode.now, &mut inode.durable] {
@@ -260,7 +260,7 @@ impl SimDisk {
                 *byte ^= bit;
             }
         }
-        Some((name, at))
+        Some((name.clone(), at))
     }
 
     /// Removes a file durably.

@@ -31,6 +31,17 @@ pub(crate) fn call_static(
         Some(value) => whole_of(machine, value),
         None => Ok(0),
     };
+    let days = |machine: &mut Machine<'_>| {
+        checked_days(number(machine, 0)?, number(machine, 1)?, number(machine, 2)?)
+    };
+    let nanos = |machine: &mut Machine<'_>, from: usize| {
+        checked_nanos(
+            number(machine, from)?,
+            number(machine, from + 1)?,
+            number(machine, from + 2)?,
+            number(machine, from + 3)?,
+        )
+    };
     let count = arguments.len();
     match (class, method) {
         (Builtin::Instant, M::now) => {
@@ -98,28 +109,15 @@ pub(crate) fn call_static(
                 )),
             }
         }
-        (Builtin::LocalDate, M::of) if count == 3 => made(Moment::LocalDate(checked_days(
-            number(machine, 0)?,
-            number(machine, 1)?,
-            number(machine, 2)?,
-        )?)),
+        (Builtin::LocalDate, M::of) if count == 3 => made(Moment::LocalDate(days(machine)?)),
         (Builtin::LocalDate, M::ofEpochDay) if count == 1 => {
             made(Moment::LocalDate(in_bounds(number(machine, 0)?)?))
         }
-        (Builtin::LocalTime, M::of) if (2..=4).contains(&count) => made(Moment::LocalTime(checked_nanos(
-            number(machine, 0)?,
-            number(machine, 1)?,
-            number(machine, 2)?,
-            number(machine, 3)?,
-        )?)),
+        (Builtin::LocalTime, M::of) if (2..=4).contains(&count) => {
+            made(Moment::LocalTime(nanos(machine, 0)?))
+        }
         (Builtin::LocalDateTime, M::of) if (5..=7).contains(&count) => {
-            let days = checked_days(number(machine, 0)?, number(machine, 1)?, number(machine, 2)?)?;
-            let nanos = checked_nanos(
-                number(machine, 3)?,
-                number(machine, 4)?,
-                number(machine, 5)?,
-                number(machine, 6)?,
-            )?;
+            let (days, nanos) = (days(machine)?, nanos(machine, 3)?);
             made(Moment::LocalDateTime { days, nanos })
         }
         (Builtin::LocalDateTime, M::of) if count == 2 => {
@@ -142,13 +140,7 @@ pub(crate) fn call_static(
             made(Moment::LocalDateTime { days, nanos })
         }
         (Builtin::ZonedDateTime | Builtin::OffsetDateTime, M::of) if count == 8 => {
-            let days = checked_days(number(machine, 0)?, number(machine, 1)?, number(machine, 2)?)?;
-            let nanos = checked_nanos(
-                number(machine, 3)?,
-                number(machine, 4)?,
-                number(machine, 5)?,
-                number(machine, 6)?,
-            )?;
+            let (days, nanos) = (days(machine)?, nanos(machine, 3)?);
             let zone = match arguments.last().and_then(moment_of) {
                 Some(Moment::Zone(zone)) => zone.clone(),
                 _ => Zone::utc(),
