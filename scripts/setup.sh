@@ -2,13 +2,14 @@
 # Arranges what a fresh Linux machine lacks to build and run Granary. Idempotent, safe to interrupt, needs no root.
 #
 #   scripts/setup.sh                    everything
-#   scripts/setup.sh --only STEP        one step; may be repeated: python, javascript, postgres, rust, clang, groovy,
-#                                       transforms
+#   scripts/setup.sh --only STEP        one step; may be repeated: python, weval, javascript, postgres, rust, clang,
+#                                       groovy, transforms
 #   scripts/setup.sh --force            does the steps again even where they are done
 #
 # | step       | makes                                                                                          |
 # |------------|------------------------------------------------------------------------------------------------|
 # | python     | .granary/venv with componentize-py, and target/guest/python.wasm: the runtime of Python belts  |
+# | weval      | .granary/weval: the compiler that makes the JavaScript runtime fast                             |
 # | javascript | .granary/node with componentize-js, and target/guest/javascript.wasm: that of JavaScript belts |
 # | postgres   | .granary/postgres with a server, where the machine has none of version 14 or later             |
 # | rust       | .granary/toolchain: a Rust compiler for the target wasm32-wasip2, where rustup has none        |
@@ -76,6 +77,24 @@ step_python() {
     mark_done runtime "$hash"
 }
 
+# Compiles what an interpreter does with the scripts that it holds. There are no packages of it, so it is built.
+step_weval() {
+    local version=0.5.1
+    if is_done weval "$version" "$state/weval/bin/weval"; then
+        say "weval: up to date"
+        return
+    fi
+    need cargo "install Rust, see README.md"
+    say "weval: building version $version into .granary/weval (4 minutes on two processors)"
+    # From outside of the checkout's own settings, and as it is built soonest.
+    quietly "weval could not be built: see above" \
+        env --chdir="$work" -u RUSTFLAGS CARGO_TARGET_DIR="$work/weval-target" \
+        CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_PROFILE_RELEASE_LTO=off \
+        cargo install weval --version "=$version" --locked --root "$work/weval"
+    replace "$work/weval" "$state/weval"
+    mark_done weval "$version"
+}
+
 step_javascript() {
     local sources=("$root/guest-sdk/javascript-runtime" "$root/guest-sdk/javascript") hash stage="$work/javascript"
     hash=$(inputs_hash "${sources[@]}" "$root/wit/script.wit" "$root/scripts/setup.sh")
@@ -96,13 +115,14 @@ step_javascript() {
         replace "$work/node" "$state/node"
         mark_done node "$packages"
     fi
-    say "javascript runtime component: building target/guest/javascript.wasm (about 10 s)"
+    step_weval
+    say "javascript runtime component: building target/guest/javascript.wasm (about 20 s)"
     # From a copy beside the packages, so that nothing is written into the sources.
     mkdir -p "$stage"
     cp -R "${sources[@]}" "$stage"
     ln -s "$state/node/node_modules" "$stage/node_modules"
     quietly "the JavaScript runtime component could not be built: see above" \
-        node "$stage/javascript-runtime/build.mjs" "$root/wit/script.wit" "$work/javascript.wasm"
+        node "$stage/javascript-runtime/build.mjs" "$root/wit/script.wit" "$work/javascript.wasm" "$state/weval/bin/weval"
     replace "$work/javascript.wasm" "$guest/javascript.wasm"
     mark_done javascript "$hash"
 }
@@ -247,7 +267,7 @@ step_transforms() {
 while [ $# -gt 0 ]; do
     case $1 in
         --only)
-            [ $# -gt 1 ] || fail "--only needs a step: python, javascript, postgres, rust, clang, groovy or transforms"
+            [ $# -gt 1 ] || fail "--only needs a step: python, weval, javascript, postgres, rust, clang, groovy or transforms"
             steps+=("$2")
             shift
             ;;
@@ -264,8 +284,8 @@ done
 [ ${#steps[@]} -gt 0 ] || steps=(python javascript postgres rust groovy transforms)
 for step in "${steps[@]}"; do
     case $step in
-        python | javascript | postgres | rust | clang | groovy | transforms) ;;
-        *) fail "unknown step '$step', expected python, javascript, postgres, rust, clang, groovy or transforms" ;;
+        python | weval | javascript | postgres | rust | clang | groovy | transforms) ;;
+        *) fail "unknown step '$step', expected python, weval, javascript, postgres, rust, clang, groovy or transforms" ;;
     esac
 done
 

@@ -1,4 +1,4 @@
-// Builds the component: node build.mjs <wit/script.wit> <output.wasm>
+// Builds the component: node build.mjs <wit/script.wit> <output.wasm> <program weval>
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,9 +8,9 @@ import { fileURLToPath } from "node:url";
 import { componentize } from "@bytecodealliance/componentize-js";
 import { build } from "esbuild";
 
-const [wit, output] = process.argv.slice(2);
-if (!wit || !output) {
-  console.error("usage: node build.mjs <script.wit> <output.wasm>");
+const [wit, output, weval] = process.argv.slice(2);
+if (!wit || !output || !weval) {
+  console.error("usage: node build.mjs <script.wit> <output.wasm> <weval>");
   process.exit(2);
 }
 const folder = await mkdtemp(join(tmpdir(), "granary-javascript-"));
@@ -27,11 +27,14 @@ try {
     external: ["granary:*"],
     logLevel: "warning",
   });
-  // No network at all: what is left are clocks, randomness and standard streams.
+  // No network at all: what is left are clocks, randomness and standard streams. What is JavaScript here is compiled, and so is
+  // what the interpreter does for the operations of a belt's own code.
   const { component } = await componentize({
     sourcePath: bundle,
     witPath: wit,
     worldName: "script",
+    enableAot: true,
+    wevalBin: weval,
     disableFeatures: ["http", "fetch-event"],
   });
   await writeFile(output, component);

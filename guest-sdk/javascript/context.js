@@ -5,8 +5,10 @@ export const context = {
   beltId: null,
   /** Declared outputs, name to kind (`live_segment`, `data_in`, `profile`); null outside the engine. */
   outputs: null,
-  /** Names of the declared live segments; null outside the engine. Read for every `DirectUpdate`. */
+  /** Names of the declared live segments; null outside the engine. */
   liveSegments: null,
+  /** The live segment that was written last. Most belts write one, and asking the set costs more than comparing. */
+  lastLiveSegment: null,
 };
 
 /** Says which belt runs and what it may write. `declare(null, null)` turns the checks off. */
@@ -15,4 +17,5 @@ export function declare(beltId, outputs) {
   context.outputs = outputs === null ? null : new Map(outputs);
   context.liveSegments =
     outputs === null ? null : new Set(outputs.filter(([, kind]) => kind === "live_segment").map(([name]) => name));
+  context.lastLiveSegment = null;
 }

@@ -42,7 +42,9 @@ export class DirectUpdate {
     this.value = value;
     // An update is checked when it is returned. Only those that look wrong pay for knowing where they were made.
     const declared = context.liveSegments;
-    if (declared !== null && !(declared.has(outputTypeName) && value && "id" in Object(value))) {
+    if (declared === null) return;
+    const isLiveSegment = outputTypeName === context.lastLiveSegment || declared.has(outputTypeName);
+    if (!(isLiveSegment && typeof value === "object" && value !== null && "id" in value)) {
       Object.defineProperty(this, "made", { value: new Error().stack });
     }
   }

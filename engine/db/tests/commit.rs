@@ -4,6 +4,7 @@ use anyhow::Result;
 use granary_db::commit::{Commit, CommitError, CursorMove, RangeAdd, commit};
 use granary_db::cursors::Share;
 use granary_db::dead_letters::change::{Change, change};
+use granary_db::dead_letters::retry::{Portion, waiting};
 use granary_db::dead_letters::{self, DeadLetter, Filter};
 use granary_db::test_util::TestDatabase;
 use granary_db::{Db, cursors, nodes, ranges};
@@ -350,6 +351,36 @@ async fn dead_letters_are_paged_counted_and_discarded_within_their_project() -> 
     assert_eq!(change(db, "other", Change::Discard, &these, "eva").await?.changed, 0);
     assert_eq!(change(db, "demo", Change::Discard, &these, "eva").await?.changed, 4);
     assert_eq!(dead_letters::counts(db).await?, [("other".to_owned(), "grnry_belt_dlq_17".to_owned(), 1)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_process_retries_its_own_letters_however_many_others_wait_before_them() -> Result<()> {
+    let test = database().await?;
+    let (db, log) = (test.db(), Uuid::new_v4());
+    let epoch = acquire(db, log, &[("in", 0, 0)]).await?.epoch;
+    let at = |topic: &str, partition: u32, offset: u64| DeadLetter {
+        topic: topic.to_owned(),
+        partition,
+        ..letter(offset)
+    };
+    let dead = vec![at("gone", 0, 7), at("in", 0, 1), at("in", 0, 2), at("in", 1, 3), at("in", 4, 8)];
+    try_commit(db, &Commit { dead, ..batch(STAGE, log, epoch, vec![]) }).await?;
+    change(db, "demo", Change::Retry, &Filter::default(), "eva").await?;
+
+    let waiting = async |partitions: &[u32], rest: bool, most: usize| -> Result<Vec<u64>> {
+        let portion = Portion {
+            partitions: partitions.iter().map(|&partition| ("in", partition)).collect(),
+            read: rest.then(|| vec![("in", 2)]),
+        };
+        let stored = waiting(db, STAGE, &portion, most, usize::MAX).await?;
+        Ok(stored.iter().map(|stored| stored.letter.offset).collect())
+    };
+    assert_eq!(waiting(&[1], false, 1).await?, [3]);
+    assert_eq!(waiting(&[0, 1], false, 2).await?, [1, 2]);
+    assert_eq!(waiting(&[0], true, 9).await?, [7, 1, 2, 8], "those of partitions that nobody reads too");
+    assert_eq!(waiting(&[], true, 1).await?, [7]);
+    assert_eq!(waiting(&[], false, 9).await?, [0_u64; 0]);
     Ok(())
 }
 

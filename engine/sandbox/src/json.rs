@@ -6,6 +6,8 @@ use serde_json::value::RawValue;
 use crate::marshal::DEPTH_MAX;
 use scan::Scan;
 
+pub(crate) mod rows;
+
 // What the SDK reads payloads with is as good for rows.
 #[path = "../../../guest-sdk/rust/src/json/block.rs"]
 mod block;
@@ -73,7 +75,14 @@ pub(crate) fn row_id(text: &[u8]) -> Result<String, String> {
 
 /// The id of a row that is right and has a text for it without escapes, as almost all have. `None` says nothing.
 fn plain_row_id(text: &[u8]) -> Option<String> {
-    let (mut scan, mut id, mut first) = (Scan::new(text), None, true);
+    let mut scan = Scan::new(text);
+    let id = plain_row(&mut scan)?;
+    scan.end().then_some(id)
+}
+
+/// The same for a row in a text, which is passed over. Whether all of the text is UTF-8 is left to look at.
+fn plain_row(scan: &mut Scan<'_>) -> Option<String> {
+    let (mut id, mut first) = (None, true);
     scan.expect(b'{')?;
     while let Some(name) = scan.name(first)? {
         first = false;
@@ -92,9 +101,6 @@ fn plain_row_id(text: &[u8]) -> Option<String> {
         }
     }
     scan.expect(b'}')?;
-    if !scan.end() {
-        return None;
-    }
     id.and_then(|id| String::from_utf8(id.to_vec()).ok())
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use granary_db::commit::{Commit, CommitError, RangeAdd};
 use granary_db::cursors::{self, Acquired, Share, Tenure};
-use granary_db::dead_letters::retry::{self, Attempt};
+use granary_db::dead_letters::retry::{self, Attempt, Portion};
 use granary_db::dead_letters::{DeadLetter, Stored};
 use granary_db::{Db, Error};
 use uuid::Uuid;
@@ -63,11 +63,17 @@ pub trait Decisions: Send + Sync {
     /// Those of the database.
     async fn ranges(&self, log: Uuid, topic: &str, partition: u32) -> Result<Vec<(u64, u64)>, Error>;
 
-    /// Dead letters of a stage that are to be processed again, up to so many and so many bytes.
+    /// Dead letters of a stage that this process is to process again, up to so many and so many bytes.
     ///
     /// # Errors
     /// Those of the database.
-    async fn waiting(&self, stage: &str, records: usize, bytes: usize) -> Result<Vec<Stored>, Error>;
+    async fn waiting(
+        &self,
+        stage: &str,
+        portion: &Portion<'_>,
+        records: usize,
+        bytes: usize,
+    ) -> Result<Vec<Stored>, Error>;
 }
 
 /// A batch to decide on.
@@ -193,8 +199,14 @@ impl Decisions for Db {
         granary_db::ranges::of_partition(self, log, topic, partition).await
     }
 
-    async fn waiting(&self, stage: &str, records: usize, bytes: usize) -> Result<Vec<Stored>, Error> {
-        retry::waiting(self, stage, records, bytes).await
+    async fn waiting(
+        &self,
+        stage: &str,
+        portion: &Portion<'_>,
+        records: usize,
+        bytes: usize,
+    ) -> Result<Vec<Stored>, Error> {
+        retry::waiting(self, stage, portion, records, bytes).await
     }
 }
 

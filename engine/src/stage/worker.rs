@@ -1,6 +1,6 @@
 //! The loop of a stage: fetch, process, append, commit, back-off, drain.
 //!
-//! One worker owns all partitions of its sources, or its share of them where several processes share the stages. A turn is:
+//! One worker owns all partitions of its sources, or its share of them where several processes share the stages. A round is:
 //!
 //! 1. **fetch** what counts, over all partitions, up to the batch limits;
 //! 2. **process** it;
@@ -14,7 +14,7 @@
 //! will, and the batch is done again: outputs count under the epoch that is written on them and under no other, so that a
 //! reader who finds that epoch over need not wait for them (`settle`).
 //!
-//! Between two turns it processes dead letters again that were asked for (`retry`).
+//! Between two rounds it processes dead letters again that were asked for (`retry`).
 
 mod commit;
 mod fetch;
@@ -154,7 +154,7 @@ pub struct Worker {
     has_cursors: bool,
     cursors: Vec<Cursor>,
     /// Partition that the next fetch begins with, so that a busy one does not starve the others.
-    turn: usize,
+    first: usize,
     /// Most records of the next batch.
     records_max: usize,
     /// Whether a new epoch has to be taken before anything else is done: outputs may be in the log that nobody here knows of
@@ -205,7 +205,7 @@ impl Worker {
             wanted: None,
             has_cursors: false,
             cursors,
-            turn: 0,
+            first: 0,
             records_max,
             renew: false,
             take_again: None,
@@ -249,7 +249,7 @@ impl Worker {
                 process = next;
                 self.switch(spec, &mut back_off).await?;
             }
-            match self.turn(&mut *process, relay).await {
+            match self.round(&mut *process, relay).await {
                 Ok(()) => {
                     back_off.reset();
                     self.trouble.set(None);
@@ -286,13 +286,13 @@ impl Worker {
         }
     }
 
-    async fn turn(&mut self, process: &mut dyn Process, relay: &Relay) -> Result<(), Error> {
+    async fn round(&mut self, process: &mut dyn Process, relay: &Relay) -> Result<(), Error> {
         self.rebalance().await?;
-        // After a retry that failed, records of the source have their turn first.
+        // After a retry that failed, records of the source come first.
         if !std::mem::take(&mut self.retry_failed) && relay.takes_retry() {
             let looked = self.retry(process).await;
             self.retry_failed = looked.is_err();
-            // Until a look finds nothing. Records of the source have their turn in between.
+            // Until a look finds nothing. Records of the source come in between.
             if !matches!(looked, Ok(false)) {
                 relay.ask_retry();
             }

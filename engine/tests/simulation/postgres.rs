@@ -10,6 +10,7 @@ use granary_db::Error;
 use granary_db::commit::{Commit, CursorMove, RangeAdd};
 use granary_db::cursors::{self, Acquired, Share, Tenure};
 use granary_db::dead_letters::Stored;
+use granary_db::dead_letters::retry::Portion;
 use granary_engine::stage::Dead;
 use granary_engine::stage::decisions::{Batch, Decisions, Undecided};
 use tokio::time::Instant;
@@ -285,7 +286,7 @@ impl Decisions for Postgres {
         Ok(Self::ranges(self, topic, partition))
     }
 
-    async fn waiting(&self, _: &str, _: usize, _: usize) -> Result<Vec<Stored>, Error> {
+    async fn waiting(&self, _: &str, _: &Portion<'_>, _: usize, _: usize) -> Result<Vec<Stored>, Error> {
         Ok(Vec::new())
     }
 }

@@ -4,35 +4,44 @@ import { context, declare } from "../../javascript/context.js";
 import * as sdk from "../../javascript/index.js";
 import { refuse } from "./diagnostic.js";
 import { load } from "./source.js";
-import { kindOf, wire } from "./wire.js";
+import { direct, kindOf, wire } from "./wire.js";
 
 /** Fetch modes with which `execute` gets the profile as third argument. */
 const PREFETCH = ["PREFETCH", "PREFETCH_WITH_HISTORY", "TRUE"];
 
+// Looked up once: this runs for every event.
+const { isArray } = Array;
+const { DirectUpdate, Update } = sdk;
+
 /** A loaded belt. */
 export class Belt {
   #execute;
+  #hasProfile;
   #told = new Set();
 
   constructor(execute) {
     this.#execute = execute;
+    this.#hasProfile = !context.outputs?.size || [...context.outputs.values()].includes("profile");
   }
 
-  /** Calls `execute` for one event and answers the JSON list of its updates. */
+  /** Calls `execute` for one event and answers the JSON of its updates, with commas between. */
   run(headers, payload) {
     let result = this.#execute(headers, payload);
-    if (!Array.isArray(result)) result = this.#asList(result);
-    let text = "[";
+    if (!isArray(result)) result = this.#asList(result);
+    let text = "";
     for (let index = 0; index < result.length; index += 1) {
-      const form = wire(result[index]);
+      const update = result[index];
+      const form = update instanceof DirectUpdate ? direct(update) : wire(update);
       if (form === null) {
-        this.#tell("ignored", `execute returned a list with a value ${kindOf(result[index])}, which is ignored`);
+        this.#tell("ignored", `execute returned a list with a value ${kindOf(update)}, which is ignored`);
         continue;
       }
-      if (form.startsWith('["u"')) this.#checkProfileOutput();
-      text += text.length > 1 ? `,${form}` : form;
+      if (!this.#hasProfile && update instanceof Update) {
+        this.#tell("profile", "an Update goes to profile-update, although no output of kind profile is declared");
+      }
+      text = text === "" ? form : `${text},${form}`;
     }
-    return `${text}]`;
+    return text;
   }
 
   #asList(result) {
@@ -41,21 +50,15 @@ export class Belt {
       throw new TypeError("execute returned a promise; a belt's execute must not be async, and return its updates");
     }
     if (
-      result instanceof sdk.DirectUpdate ||
+      result instanceof DirectUpdate ||
       result instanceof sdk.GrnryEventUpdate ||
       result instanceof sdk.GenericUpdate ||
-      result instanceof sdk.Update
+      result instanceof Update
     ) {
       return [result];
     }
     this.#tell("result", `execute returned a value ${kindOf(result)}, which is ignored; return a list of updates`);
     return [];
-  }
-
-  #checkProfileOutput() {
-    if (context.outputs?.size && ![...context.outputs.values()].includes("profile")) {
-      this.#tell("profile", "an Update goes to profile-update, although no output of kind profile is declared");
-    }
   }
 
   #tell(topic, text) {

@@ -6,25 +6,28 @@ import { kindOf } from "./wire.js";
 
 const { stringify } = JSON;
 
-/** The JSON of a value; an `InvalidUpdate` with the place where it has none. */
-export function json(value, what) {
+/**
+ * The JSON of a value; an `InvalidUpdate` with the place where it has none, or where it must be an object and is written as
+ * something else. `what` it is, and of which name.
+ */
+export function json(value, what, name, mustBeObject = false) {
   let text;
   try {
     text = stringify(value);
   } catch (error) {
-    look(value, what, "", []);
-    throw new InvalidUpdate(`${what} is not JSON: ${error.message}`);
+    look(value, called(what, name), "", []);
+    throw new InvalidUpdate(`${called(what, name)} is not JSON: ${error.message}`);
   }
-  if (text === undefined) throw new InvalidUpdate(`${what} is not JSON: it is ${kindOf(value)}`);
-  if (text.includes("null") || text.includes("{}")) look(value, what, "", []);
+  if (typeof text !== "string") throw new InvalidUpdate(`${called(what, name)} is not JSON: it is ${kindOf(value)}`);
+  if (text.includes("null") || text.includes("{}")) look(value, called(what, name), "", []);
+  if (mustBeObject && text[0] !== "{") {
+    throw new InvalidUpdate(`${called(what, name)} is not written as an object, but as ${text.slice(0, 60)}`);
+  }
   return text;
 }
 
-/** The same for a value that must be an object when it is written. */
-export function object(value, what) {
-  const text = json(value, what);
-  if (text.charCodeAt(0) !== 123) throw new InvalidUpdate(`${what} is not written as an object, but as ${text.slice(0, 60)}`);
-  return text;
+function called(what, name) {
+  return name === undefined ? what : `${what} '${name}'`;
 }
 
 /** Throws for the first place whose value JSON does not have. */

@@ -7,7 +7,10 @@ import { outcome } from "./failure.js";
 import { setDebug } from "./logs.js";
 
 // Taken before any script can replace them.
-const { parse } = JSON;
+const { parse, stringify } = JSON;
+const { isArray } = Array;
+const { keys, values } = Object;
+const compile = eval;
 const decoder = new TextDecoder();
 const decode = decoder.decode.bind(decoder);
 const fromBase64 = globalThis.atob.bind(globalThis);
@@ -40,12 +43,15 @@ export class Runtime {
     } catch (error) {
       return `the frame is not JSON: ${error.message}`;
     }
+    const headers = new Headers();
     let answer = "[";
     for (let index = 0; index < events.length; index += 1) {
       const item = events[index];
       let text;
       try {
-        text = script.run(item[0], item.length > 2 ? bytes(item[2]) : item[1]);
+        if (isArray(item)) text = script.run(headers.next(item[0]), item.length > 2 ? bytes(item[2]) : item[1]);
+        else text = script.run(item.session[0], item.session[1]);
+        text = `[${text}]`;
       } catch (error) {
         text = outcome(error, this.#source);
       }
@@ -53,6 +59,41 @@ export class Runtime {
     }
     return { text: `${answer}]` };
   }
+}
+
+/** The headers of a batch's events: the frame has all of them, or what differs from the event before. */
+class Headers {
+  #names = [];
+  #values = [];
+  #make = null;
+
+  /** An object for each event, with which a belt may do what it likes. */
+  next(given) {
+    if (!isArray(given)) {
+      this.#names = keys(given);
+      this.#values = values(given);
+      this.#make = null;
+      return given;
+    }
+    const held = this.#values;
+    for (let at = 0; at < given.length; at += 2) held[given[at]] = given[at + 1];
+    this.#make ??= maker(this.#names);
+    return this.#make(held);
+  }
+}
+
+/** Functions that make objects of those names from lists of their values, by the names. */
+const makers = new Map();
+
+/** A function whose names are known when it is compiled: that is three times as fast as setting one after the other. */
+function maker(names) {
+  const code = names.map((name, index) => `${stringify(name)}:v[${index}]`).join();
+  let make = makers.get(code);
+  if (make === undefined) {
+    make = compile(`(v)=>({${code}})`);
+    if (makers.size < 100) makers.set(code, make);
+  }
+  return make;
 }
 
 function bytes(text) {

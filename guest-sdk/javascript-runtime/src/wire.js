@@ -2,40 +2,38 @@
 
 import * as belt from "../../javascript/index.js";
 import { context } from "../../javascript/context.js";
-import { json, object } from "./json.js";
+import { json } from "./json.js";
 
-const { DirectUpdate, GenericUpdate, GrnryEventUpdate, Update, InvalidUpdate, MissingId, UndeclaredOutput, WrongOutputKind } = belt;
+const { GenericUpdate, GrnryEventUpdate, Update, InvalidUpdate, MissingId, UndeclaredOutput, WrongOutputKind } = belt;
+// This runs for every event: what is looked up once here need not be looked up among the globals each time.
 const { stringify } = JSON;
+const { isSafeInteger } = Number;
 
-/** Names as JSON. There are few, and each event needs one. */
-const quoted = new Map();
+/** How an update of `context.lastLiveSegment` begins. */
+let begin = "";
 
-function quote(name) {
-  let text = quoted.get(name);
-  if (text === undefined) {
-    text = stringify(name);
-    if (quoted.size < 100) quoted.set(name, text);
-  }
-  return text;
-}
-
-/** The JSON of an update, or null where it is none at all. */
+/** The JSON of an update that is no `DirectUpdate`, or null where it is no update at all. */
 export function wire(update) {
-  if (update instanceof DirectUpdate) return direct(update);
   if (update instanceof GrnryEventUpdate) return event(update);
   if (update instanceof Update) return `["u",${json(update.update(), "the Update")}]`;
   if (update instanceof GenericUpdate) return generic(update);
   return null;
 }
 
-function direct(update) {
+/** The JSON of a `DirectUpdate`. */
+export function direct(update) {
   const { outputTypeName: name, value } = update;
-  if (!context.liveSegments?.has(name)) checkTarget(update, "live_segment");
-  if (!isObject(value)) {
-    throw new InvalidUpdate(`DirectUpdate for '${name}': the value must be an object, got ${kindOf(value)}`, update.made);
+  if (name !== context.lastLiveSegment) {
+    checkTarget(update, "live_segment");
+    begin = `["d",${stringify(name)},`;
+    context.lastLiveSegment = name;
   }
-  const { id } = value;
-  if (!(typeof id === "string" ? id !== "" : Number.isSafeInteger(id))) {
+  const id = value?.id;
+  // Lists and bytes have none, as a rule; those that have are written as what is no object.
+  if (!(typeof id === "string" ? id !== "" : isSafeInteger(id))) {
+    if (!isObject(value)) {
+      throw new InvalidUpdate(`DirectUpdate for '${name}': the value must be an object, got ${kindOf(value)}`, update.made);
+    }
     const what =
       id === undefined
         ? `it has none (keys: ${Object.keys(value).slice(0, 20).join(", ")})`
@@ -47,7 +45,7 @@ function direct(update) {
       update.made,
     );
   }
-  return `["d",${quote(name)},${object(value, `the value for '${name}'`)}]`;
+  return `${begin}${json(value, "the value for", name, true)}]`;
 }
 
 function event(update) {
@@ -65,7 +63,7 @@ function event(update) {
     headers(update.headers, where, made),
   ];
   const rest = parts.map((part) => stringify(part)).join(",");
-  return `["g",${quote(name)},${rest},${object(update.value, `the payload for '${name}'`)}]`;
+  return `["g",${stringify(name)},${rest},${json(update.value, "the payload for", name, true)}]`;
 }
 
 function generic(update) {

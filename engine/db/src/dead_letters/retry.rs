@@ -21,15 +21,26 @@ pub struct Attempt {
     pub attempts: u32,
 }
 
+/// Which letters of a stage one process retries, by the partition that their records came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Portion<'a> {
+    /// Partitions whose letters it retries, by topic.
+    pub partitions: Vec<(&'a str, u32)>,
+    /// Where it also retries the letters of partitions that the stage does not read (any more): how many partitions
+    /// the stage reads of each of its topics.
+    pub read: Option<Vec<(&'a str, u32)>>,
+}
+
 /// Letters of a stage that are to be processed again, in the order of their records, up to a number and about as many
 /// bytes. A record has one letter for each time that it was read; only one of them is in a batch, so a position names
-/// its letter.
+/// its letter. Those of others are not counted, so that they cannot keep this process from its own.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn waiting(
     db: &Db,
     stage: &str,
+    portion: &Portion<'_>,
     records_max: usize,
     bytes_max: usize,
 ) -> Result<Vec<Stored>, Error> {
@@ -39,15 +50,37 @@ pub async fn waiting(
                          - octet_length(payload) AS bytes_before
                FROM (SELECT DISTINCT ON (source_topic, source_partition, source_offset) * FROM granary.dead_letter
                      WHERE stage = $1 AND state = 'retrying'
+                       AND ((source_topic, source_partition) IN (SELECT * FROM unnest($4::text[], $5::int4[]))
+                            OR $6 AND NOT EXISTS (SELECT FROM unnest($7::text[], $8::int4[]) AS r (topic, partitions)
+                                                  WHERE topic = source_topic AND source_partition < partitions))
                      ORDER BY source_topic, source_partition, source_offset, id
                      LIMIT $2) AS letter) AS letter
          WHERE bytes_before < $3
          ORDER BY source_topic, source_partition, source_offset"
     );
     let limit = |most: usize| i64::try_from(most).unwrap_or(i64::MAX);
-    let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
-        [(&stage, Type::TEXT), (&limit(records_max), Type::INT8), (&limit(bytes_max), Type::INT8)];
+    let (topics, partitions) = by_topic(&portion.partitions)?;
+    let (read, counts) = by_topic(portion.read.as_deref().unwrap_or_default())?;
+    let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 8] = [
+        (&stage, Type::TEXT),
+        (&limit(records_max), Type::INT8),
+        (&limit(bytes_max), Type::INT8),
+        (&topics, Type::TEXT_ARRAY),
+        (&partitions, Type::INT4_ARRAY),
+        (&portion.read.is_some(), Type::BOOL),
+        (&read, Type::TEXT_ARRAY),
+        (&counts, Type::INT4_ARRAY),
+    ];
     db.client().await?.query_typed(&sql, &parameters).await?.iter().map(stored).collect()
+}
+
+/// Pairs as two columns.
+fn by_topic<'a>(pairs: &[(&'a str, u32)]) -> Result<(Vec<&'a str>, Vec<i32>), Error> {
+    let numbers = pairs.iter().map(|&(_, number)| {
+        i32::try_from(number)
+            .map_err(|e| Error::Content { what: "a number of partitions", why: e.to_string() })
+    });
+    Ok((pairs.iter().map(|&(topic, _)| topic).collect(), numbers.collect::<Result<_, _>>()?))
 }
 
 /// Writes what came of a retry into its transaction: `dead` failed again, all others went through. Answers whether

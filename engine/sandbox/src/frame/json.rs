@@ -4,13 +4,16 @@
 //! Payloads and rows are passed on byte for byte: they are looked at, never rebuilt. The guest is trusted no more than
 //! any other.
 
+use std::io::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{EventIn, session_count, session_events};
-use crate::json::{check, check_object, nests_deeper_than, row_id};
+use crate::json::rows::{self, Outcome};
+use crate::json::{check, check_object, is_plain, nests_deeper_than, row_id};
 use crate::marshal::DEPTH_MAX;
 use crate::outcome::{BeltOutcome, Failure, FailureKind, Update};
 use crate::session;
@@ -22,7 +25,8 @@ const FRAME_DEPTH: usize = 2;
 pub(crate) fn encode(events: &[EventIn<'_>], to: &mut Vec<u8>) -> Vec<Option<Failure>> {
     to.clear();
     to.push(b'[');
-    let unsent = events.iter().map(|event| write(event, to).err()).collect();
+    let mut before = None;
+    let unsent = events.iter().map(|event| write(event, &mut before, to).err()).collect();
     if to.last() == Some(&b',') {
         to.pop();
     }
@@ -30,16 +34,24 @@ pub(crate) fn encode(events: &[EventIn<'_>], to: &mut Vec<u8>) -> Vec<Option<Fai
     unsent
 }
 
+/// Headers that those of the next event can be told apart from.
+type Before<'a> = Option<&'a [(String, String)]>;
+
 /// Writes one event and a comma, all or nothing.
-fn write(event: &EventIn<'_>, to: &mut Vec<u8>) -> Result<(), Failure> {
+fn write<'a>(event: &EventIn<'a>, before: &mut Before<'a>, to: &mut Vec<u8>) -> Result<(), Failure> {
     if let Some(count) = session_count(event)? {
         return write_session(count, event, to);
     }
     let start = to.len();
     to.push(b'[');
-    object(event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())), to);
+    let same = before.filter(|before| have_same_names(before, event.headers));
+    match same {
+        Some(before) => differences(before, event.headers, to),
+        None => object(event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())), to),
+    }
     to.push(b',');
     match std::str::from_utf8(event.payload) {
+        _ if is_plain(event.payload) => to.extend_from_slice(event.payload),
         Ok(payload) if nests_deeper_than(DEPTH_MAX, payload) => {
             to.truncate(start);
             let text =
@@ -56,14 +68,44 @@ fn write(event: &EventIn<'_>, to: &mut Vec<u8>) -> Result<(), Failure> {
         }
     }
     to.extend_from_slice(b"],");
+    *before = (same.is_some() || are_plain(event.headers)).then_some(event.headers);
     Ok(())
+}
+
+fn have_same_names(some: &[(String, String)], others: &[(String, String)]) -> bool {
+    some.len() == others.len() && some.iter().zip(others).all(|((some, _), (other, _))| some == other)
+}
+
+/// Whether JavaScript has all headers of that list in its order: names that are numbers come first there, of several with
+/// one name only one is left, and `__proto__` is no property like others.
+fn are_plain(headers: &[(String, String)]) -> bool {
+    headers.iter().enumerate().all(|(index, (name, _))| {
+        name.starts_with(|first: char| first.is_ascii_lowercase())
+            && headers[..index].iter().all(|(other, _)| other != name)
+    })
+}
+
+/// Writes what differs from headers of the same names: which of them, and its value.
+fn differences(before: &[(String, String)], headers: &[(String, String)], to: &mut Vec<u8>) {
+    to.push(b'[');
+    for (index, ((_, before), (_, value))) in before.iter().zip(headers).enumerate() {
+        if before != value {
+            write!(to, "{index},").expect("writing into memory does not fail");
+            text(value, to);
+            to.push(b',');
+        }
+    }
+    if to.last() == Some(&b',') {
+        to.pop();
+    }
+    to.push(b']');
 }
 
 /// Writes a session as a list of headers and a list of payloads that are texts, and a comma, all or nothing.
 fn write_session(count: &str, message: &EventIn<'_>, to: &mut Vec<u8>) -> Result<(), Failure> {
     let events = session_events(count, message.payload)?;
     let of_the_call = session::of_the_call(message.headers);
-    to.extend_from_slice(b"[[");
+    to.extend_from_slice(b"{\"session\":[[");
     for (index, event) in events.iter().enumerate() {
         if index > 0 {
             to.push(b',');
@@ -78,7 +120,7 @@ fn write_session(count: &str, message: &EventIn<'_>, to: &mut Vec<u8>) -> Result
         }
         text(&event.payload, to);
     }
-    to.extend_from_slice(b"]],");
+    to.extend_from_slice(b"]]},");
     Ok(())
 }
 
@@ -97,15 +139,23 @@ fn object<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>, to: &mut Vec<u8>)
 }
 
 fn text(text: &str, to: &mut Vec<u8>) {
+    let is_special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    // All bytes are looked at, which is done many at a time.
+    if !text.bytes().fold(false, |any, byte| any | is_special(byte)) {
+        to.push(b'"');
+        to.extend_from_slice(text.as_bytes());
+        return to.push(b'"');
+    }
     serde_json::to_writer(to, text).expect("writing text into memory does not fail");
 }
 
 /// Reads an answer: one outcome per event of the frame that was sent, `unsent` put in between. The error says what was
 /// not understood.
 pub(crate) fn decode(answer: &[u8], unsent: Vec<Option<Failure>>) -> Result<Vec<BeltOutcome>, String> {
-    let text = std::str::from_utf8(answer).map_err(|e| format!("the answer is not UTF-8: {e}"))?;
-    let wrong = |e: serde_json::Error| format!("the answer is not a list of outcomes: {e}");
-    let items: Vec<&RawValue> = serde_json::from_str(text).map_err(wrong)?;
+    let items = match rows::outcomes(answer) {
+        Some(items) => items,
+        None => any_outcomes(answer)?,
+    };
     let sent = unsent.iter().filter(|failure| failure.is_none()).count();
     if items.len() != sent {
         return Err(format!("{} outcomes for {sent} events", items.len()));
@@ -116,10 +166,20 @@ pub(crate) fn decode(answer: &[u8], unsent: Vec<Option<Failure>>) -> Result<Vec<
         outcomes.push(match failure {
             Some(failure) => Err(failure),
             // As many as there are events without a failure, as was seen above.
-            None => items.next().map_or_else(|| Err("an outcome is missing".to_owned()), outcome)?,
+            None => match items.next().ok_or("an outcome is missing")? {
+                Outcome::Rows(rows) => Ok(rows),
+                Outcome::Other(text) => outcome(text)?,
+            },
         });
     }
     Ok(outcomes)
+}
+
+fn any_outcomes(answer: &[u8]) -> Result<Vec<Outcome<'_>>, String> {
+    let text = std::str::from_utf8(answer).map_err(|e| format!("the answer is not UTF-8: {e}"))?;
+    let wrong = |e: serde_json::Error| format!("the answer is not a list of outcomes: {e}");
+    let items: Vec<&RawValue> = serde_json::from_str(text).map_err(wrong)?;
+    Ok(items.into_iter().map(|item| Outcome::Other(item.get())).collect())
 }
 
 /// `{"e": [type, message, traceback, retryable]}`
@@ -129,20 +189,19 @@ struct Failed {
     e: (String, String, String, bool),
 }
 
-fn outcome(item: &RawValue) -> Result<BeltOutcome, String> {
-    if nests_deeper_than(DEPTH_MAX + FRAME_DEPTH, item.get()) {
+fn outcome(item: &str) -> Result<BeltOutcome, String> {
+    if nests_deeper_than(DEPTH_MAX + FRAME_DEPTH, item) {
         let text = format!("the belt returned a value that is nested deeper than {DEPTH_MAX} levels");
         return Ok(Err(Failure::new(FailureKind::Output, "ValueError", text)));
     }
-    if item.get().starts_with('{') {
-        let failed: Failed =
-            serde_json::from_str(item.get()).map_err(|e| format!("a failure is not one: {e}"))?;
+    if item.starts_with('{') {
+        let failed: Failed = serde_json::from_str(item).map_err(|e| format!("a failure is not one: {e}"))?;
         let (type_name, message, traceback, retryable) = failed.e;
         let kind = if type_name == "MemoryError" { FailureKind::Memory } else { FailureKind::Exception };
         return Ok(Err(Failure { kind, type_name, message, traceback, retryable }.bounded()));
     }
     let updates: Vec<&RawValue> =
-        serde_json::from_str(item.get()).map_err(|e| format!("an outcome is no list of updates: {e}"))?;
+        serde_json::from_str(item).map_err(|e| format!("an outcome is no list of updates: {e}"))?;
     let mut read = Vec::with_capacity(updates.len());
     for item in updates {
         match update(item)? {
@@ -232,11 +291,40 @@ mod tests {
         let mut to = Vec::new();
         let unsent = encode(&events, &mut to);
         assert_eq!(unsent.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, false, false]);
-        let head = r#"{"a":"1","b":"\""}"#;
-        let wanted = format!(r#"[[{head},{{"x": 1}}],[{head},null,"/w=="],[{head},null,"aGVsbG8="]]"#);
+        let wanted = r#"[[{"a":"1","b":"\""},{"x": 1}],[[],null,"/w=="],[[],null,"aGVsbG8="]]"#;
         assert_eq!(std::str::from_utf8(&to).unwrap(), wanted);
         assert!(encode(&[], &mut to).is_empty());
         assert_eq!(to, b"[]");
+    }
+
+    #[test]
+    fn of_headers_with_the_same_names_only_what_differs_is_written() {
+        let headers = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let frame = |lists: &[&[(&str, &str)]]| {
+            let lists: Vec<_> = lists.iter().map(|pairs| headers(pairs)).collect();
+            let events: Vec<_> = lists.iter().map(|headers| EventIn { headers, payload: b"0" }).collect();
+            let mut to = Vec::new();
+            assert!(encode(&events, &mut to).iter().all(Option::is_none));
+            String::from_utf8(to).unwrap()
+        };
+        assert_eq!(
+            frame(&[
+                &[("a", "1"), ("b", "2")],
+                &[("a", "1"), ("b", "\"")],
+                &[("a", "0"), ("b", "2")],
+                &[("a", "0")]
+            ]),
+            r#"[[{"a":"1","b":"2"},0],[[1,"\""],0],[[0,"0",1,"2"],0],[{"a":"0"},0]]"#,
+        );
+        // What JavaScript would have in another order, or not at all, is written in full.
+        for names in [["a", "a"], ["2", "1"], ["__proto__", "a"], ["", "a"]] {
+            let pairs = names.map(|name| (name, "1"));
+            let wanted = format!(r#"{{"{}":"1","{}":"1"}}"#, names[0], names[1]);
+            assert_eq!(frame(&[&pairs, &pairs]), format!("[[{wanted},0],[{wanted},0]]"));
+        }
+        assert_eq!(frame(&[&[], &[]]), "[[{},0],[[],0]]");
     }
 
     #[test]
@@ -251,8 +339,7 @@ mod tests {
         assert_eq!((failure.kind, failure.type_name.as_str()), (FailureKind::Input, "SessionError"));
         assert!(failure.message.contains("missing field `headers`"), "{failure}");
         assert!(unsent[1].is_none());
-        let wanted =
-            r#"[[[{"b":"é","grnry-retry-count":"3"},{"grnry-retry-count":"3"}],["{\"x\": 1}","no json"]]]"#;
+        let wanted = r#"[{"session":[[{"b":"é","grnry-retry-count":"3"},{"grnry-retry-count":"3"}],["{\"x\": 1}","no json"]]}]"#;
         assert_eq!(std::str::from_utf8(&to).unwrap(), wanted);
     }
 

@@ -42,6 +42,8 @@ pub(crate) fn version() -> u64 {
 
 /// Checks between two questions: an interpreter passes as many in about half a millisecond.
 const CHECKS: i64 = 10_000;
+/// Turns of plain loops that a function takes from the counter at once; what is left of fewer is not counted. A power of two.
+const TURNS_AT_ONCE: i64 = 64;
 /// Turns of plain loops without a question after which a guest is ended: the most bytes that an object of a 32-bit
 /// interpreter can have. They take seconds.
 const TURNS_MAX: i64 = 1 << 31;

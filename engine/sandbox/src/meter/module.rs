@@ -9,7 +9,7 @@ use wasmparser::{BinaryReaderError, FunctionBody, KnownCustom, Operator, Parser,
 
 use super::calls::Calls;
 use super::loops::{self, Turns};
-use super::{BYTES_SHIFT, CHECKS, TURNS_MAX};
+use super::{BYTES_SHIFT, CHECKS, TURNS_AT_ONCE, TURNS_MAX};
 
 /// The module with checks; `None` where it has no code.
 pub(super) fn metered(module: &[u8]) -> Result<Option<wasm_encoder::Module>, reencode::Error> {
@@ -117,24 +117,28 @@ impl<'a> Module<'a> {
         });
     }
 
-    /// Takes one from the counter.
-    fn count(&self, out: &mut Written) {
+    /// Takes some from the counter.
+    fn count(&self, out: &mut InstructionSink<'_>, checks: i64) {
         let counter = self.globals;
-        out.function.instructions().global_get(counter).i64_const(1).i64_sub().global_set(counter);
+        out.global_get(counter).i64_const(checks).i64_sub().global_set(counter);
     }
 
     /// Takes one from the counter, and asks if it has run out.
     fn check(&self, out: &mut Written) {
-        self.count(out);
+        self.count(&mut out.function.instructions(), 1);
         self.ask_in_time(out);
     }
 
-    /// Takes one from the counter, and ends the guest where more turns than an object can have bytes were not followed by a
+    /// Counts a turn of a plain loop in a local and takes many at once from the counter, which is in memory and would be
+    /// what the loop waits for. Ends the guest where more turns than an object can have bytes were not followed by a
     /// question. A trap, unlike a question, costs a loop nothing: there is no way back to it.
-    fn count_turn(&self, out: &mut Written) {
-        self.count(out);
-        out.function.instructions().global_get(self.globals).i64_const(-TURNS_MAX).i64_lt_s();
-        out.hardly_ever_if().unreachable().end();
+    fn count_turn(&self, out: &mut Written, turns: u32) {
+        out.function.instructions().local_get(turns).i32_const(1).i32_add().local_tee(turns);
+        out.function.instructions().i32_const(TURNS_AT_ONCE as i32 - 1).i32_and().i32_eqz();
+        let mut many = out.hardly_ever_if();
+        self.count(&mut many, TURNS_AT_ONCE);
+        many.global_get(self.globals).i64_const(-TURNS_MAX).i64_lt_s();
+        out.hardly_ever_if().unreachable().end().end();
     }
 
     /// Takes from the counter what an operation on as many bytes as the local says is worth.
@@ -180,7 +184,8 @@ impl<'a> Module<'a> {
             bytes_local += count;
             locals.push((count, self.val_type(ty)?));
         }
-        locals.push((1, ValType::I32));
+        let turns_local = bytes_local + 1;
+        locals.push((2, ValType::I32));
         let mut out = Written { function: Function::new(locals), hints: Vec::new() };
         let loops = loops::of(body)?;
         if *checked {
@@ -208,7 +213,7 @@ impl<'a> Module<'a> {
             out.function.instruction(&self.instruction(operator)?);
             match is_loop.then(|| loops.next()).flatten() {
                 None => {}
-                Some(Turns::Plain) => self.count_turn(&mut out),
+                Some(Turns::Plain) => self.count_turn(&mut out, turns_local),
                 Some(Turns::Checked) => self.check(&mut out),
             }
         }

@@ -330,6 +330,52 @@ async fn a_session_comes_as_two_lists() {
 }
 
 #[tokio::test]
+async fn each_event_has_its_own_headers_whatever_the_one_before_did_to_them() {
+    let source = "import { DirectUpdate } from 'granary-belt';\n\
+                  export function execute(h, p) {\n  \
+                  const v = JSON.stringify(h);\n  \
+                  for (const name of Object.keys(h)) { h[name] = 'spoiled'; delete h[name]; }\n  \
+                  h.more = 'yes';\n  \
+                  if (p.fails) throw new Error('no');\n  \
+                  return [new DirectUpdate('livesegment-dataoutp', { id: 'x', v })];\n}\n";
+    let lists: [&[(&str, &str)]; 9] = [
+        &[("a", "1"), ("b", "x")],
+        &[("a", "1"), ("b", "\"\u{e9}\n")],
+        &[("a", "2"), ("b", "x")],
+        &[("a", "2"), ("b", "x")],
+        &[("b", "x"), ("a", "2")],
+        &[("__proto__", "2"), ("a", "2")],
+        &[("__proto__", "3"), ("a", "2")],
+        &[],
+        &[("toString", "2"), ("length", "x"), ("constructor", "")],
+    ];
+    let lists: Vec<Vec<(String, String)>> = lists
+        .iter()
+        .chain(&lists)
+        .map(|pairs| pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect())
+        .collect();
+    let payloads: [&[u8]; 3] = [b"{}", b"{\"fails\":true}", b"{}"];
+    let events: Vec<EventIn<'_>> = lists
+        .iter()
+        .flat_map(|headers| payloads.iter().map(move |payload| EventIn { headers, payload }))
+        .collect();
+    let outcomes = runner_of(spec(source).0).await.run_belt(&events).await.unwrap();
+    for (at, (event, outcome)) in events.iter().zip(&outcomes).enumerate() {
+        if at % payloads.len() == 1 {
+            assert_eq!(outcome.as_ref().unwrap_err().message, "no");
+            continue;
+        }
+        let [Update::Direct { value, .. }] = outcome.as_ref().unwrap().as_slice() else {
+            panic!("{outcome:?}")
+        };
+        let seen = serde_json::from_slice::<Value>(value).unwrap()["v"].as_str().unwrap().to_owned();
+        let wanted: Vec<String> =
+            event.headers.iter().map(|(name, value)| format!("{}:{}", json!(name), json!(value))).collect();
+        assert_eq!(seen, format!("{{{}}}", wanted.join(",")), "event {at}");
+    }
+}
+
+#[tokio::test]
 async fn a_large_batch_keeps_its_order() {
     let mut runner = runner_of(
         spec(

@@ -1,4 +1,4 @@
-//! The end of a turn: one transaction, and what follows when nobody knows whether it went through.
+//! The end of a round: one transaction, and what follows when nobody knows whether it went through.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::stage::decisions::{Batch, Undecided};
 use crate::stage::repeats::Repeats;
 
 impl Worker {
-    /// Commits a batch. Afterwards it is known whether it counts; one that does not is done again, in a later turn.
+    /// Commits a batch. Afterwards it is known whether it counts; one that does not is done again, in a later round.
     pub(super) async fn commit(&mut self, mut prepared: Prepared, begun: Instant) -> Result<(), Error> {
         match self.decide(&prepared).await {
             Ok(dead) => {
@@ -53,7 +53,7 @@ impl Worker {
             // after which the next start settles everything.
             self.trouble.set(Some(why));
             tokio::time::sleep(back_off.next()).await;
-            match self.look_again(prepared).await {
+            match self.counts(prepared).await {
                 Err(Error::Unavailable(again)) => why = again,
                 looked => return looked,
             }
@@ -62,7 +62,7 @@ impl Worker {
 
     /// Where the cursors stand does not tell whose commit moved them: the ranges of our outputs are ours. Of a batch without
     /// outputs only figures depend on the answer.
-    async fn look_again(&mut self, prepared: &Prepared) -> Result<bool, Error> {
+    async fn counts(&mut self, prepared: &Prepared) -> Result<bool, Error> {
         self.take_epoch().await?;
         if !prepared.ranges.is_empty() {
             return Ok(self.means.decisions.count(self.means.log.id(), &prepared.ranges).await?);

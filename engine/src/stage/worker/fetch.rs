@@ -1,4 +1,4 @@
-//! The begin of a turn: records that count, over all partitions, up to the limits of a batch.
+//! The begin of a round: records that count, over all partitions, up to the limits of a batch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Worker {
                 return Ok(Some(batch));
             }
             self.trouble.set(None);
-            let look_again = self.look_again_at();
+            let look_again = self.next_look();
             if look_again.is_none() {
                 self.labels.lag(0, Duration::ZERO);
             }
@@ -68,9 +68,9 @@ impl Worker {
         let mut bytes_left = BATCH_BYTES_MAX;
         let (count, may_repeat) = (self.cursors.len(), self.means.log.may_repeat());
         let mut behind = false;
-        self.turn = (self.turn + 1) % count.max(1);
+        self.first = (self.first + 1) % count.max(1);
         for i in 0..count {
-            let at = (self.turn + i) % count;
+            let at = (self.first + i) % count;
             loop {
                 let cursor = &mut self.cursors[at];
                 let end = if cursor.ranged {

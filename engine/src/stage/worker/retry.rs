@@ -3,7 +3,7 @@
 //! A retry is a batch like any other, except that its records come from the letters and no cursor moves: the letters
 //! themselves are what the transaction moves. They do not go through the source topic, since other stages read that.
 
-use granary_db::dead_letters::retry::Attempt;
+use granary_db::dead_letters::retry::{Attempt, Portion};
 use granary_db::dead_letters::{DeadLetter, Stored};
 use granary_stream::{Headers, Message, Record, System};
 
@@ -49,23 +49,23 @@ impl Letter {
 }
 
 impl Worker {
-    /// Whether this process retries letters of that partition: whoever works on it, and for partitions that the stage does not
-    /// read any more whoever works on its first one.
-    fn is_ours_to_retry(&self, topic: &str, partition: u32) -> bool {
-        let has =
-            |topic: &str, partition: u32| self.cursors.iter().any(|cursor| cursor.is_at(topic, partition));
-        let source = self.spec.sources.iter().find(|source| *source.topic == *topic);
-        match (source.filter(|source| partition < source.partitions), self.spec.sources.first()) {
-            (Some(_), _) => has(topic, partition),
-            (None, Some(first)) => has(&first.topic, 0),
-            (None, None) => self.means.members.me().is_none(),
-        }
+    /// The letters that this process retries: those of the partitions that it works on. Those of partitions that the
+    /// stage does not read any more are retried by whoever works on its first one.
+    fn portion(&self) -> Portion<'_> {
+        let partitions: Vec<_> =
+            self.cursors.iter().map(|cursor| (&*cursor.topic, cursor.partition)).collect();
+        let has_rest = match self.spec.sources.first() {
+            Some(first) => partitions.contains(&(&*first.topic, 0)),
+            None => self.means.members.me().is_none(),
+        };
+        let read = || self.spec.sources.iter().map(|source| (&*source.topic, source.partitions)).collect();
+        Portion { partitions, read: has_rest.then(read) }
     }
 
     /// Processes a batch of the letters that are asked for again. Answers whether there were any.
     pub(super) async fn retry(&mut self, process: &mut dyn Process) -> Result<bool, Error> {
-        let mut stored = self.means.decisions.waiting(&self.spec.id, LETTERS_MAX, BYTES_MAX).await?;
-        stored.retain(|stored| self.is_ours_to_retry(&stored.letter.topic, stored.letter.partition));
+        let stored =
+            self.means.decisions.waiting(&self.spec.id, &self.portion(), LETTERS_MAX, BYTES_MAX).await?;
         if stored.is_empty() {
             return Ok(false);
         }

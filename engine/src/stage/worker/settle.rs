@@ -35,7 +35,7 @@ impl Worker {
     }
 
     /// When the sources are to be looked at again though nobody has told of anything new.
-    pub(super) fn look_again_at(&mut self) -> Option<Instant> {
+    pub(super) fn next_look(&mut self) -> Option<Instant> {
         let since = self.gaps().into_iter().map(|(.., since)| since);
         since.chain(self.behind.then(Instant::now)).min().map(|since| since + PATIENCE)
     }
@@ -176,7 +176,7 @@ mod tests {
         take_over().await;
         assert!(decided(&mut worker).await);
         assert_eq!(texts(worker.read().await.expect("read")), ["c"]);
-        assert!(worker.look_again_at().is_none());
+        assert!(worker.next_look().is_none());
     }
 
     #[tokio::test]
