@@ -86,10 +86,10 @@ step_weval() {
     fi
     need cargo "install Rust, see README.md"
     say "weval: building version $version into .granary/weval (4 minutes on two processors)"
-    # From outside of the checkout's own settings, and as it is built soonest.
-    quietly "weval could not be built: see above" \
-        env --chdir="$work" -u RUSTFLAGS CARGO_TARGET_DIR="$work/weval-target" \
-        CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_PROFILE_RELEASE_LTO=off \
+    # For this machine, and as it is built soonest.
+    quietly "weval could not be built: check cargo's access to its registry, and that a C linker is installed; see above" \
+        env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_BUILD_RUSTFLAGS -u CARGO_BUILD_TARGET \
+        CARGO_TARGET_DIR="$work/weval-target" CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_PROFILE_RELEASE_LTO=off \
         cargo install weval --version "=$version" --locked --root "$work/weval"
     replace "$work/weval" "$state/weval"
     mark_done weval "$version"

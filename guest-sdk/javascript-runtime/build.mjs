@@ -1,5 +1,6 @@
 // Builds the component: node build.mjs <wit/script.wit> <output.wasm> <program weval>
 
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +10,8 @@ import { componentize } from "@bytecodealliance/componentize-js";
 import { build } from "esbuild";
 
 const [wit, output, weval] = process.argv.slice(2);
-if (!wit || !output || !weval) {
+// Where there is no such program, componentize-js would fetch one.
+if (!wit || !output || !weval || !existsSync(weval)) {
   console.error("usage: node build.mjs <script.wit> <output.wasm> <weval>");
   process.exit(2);
 }

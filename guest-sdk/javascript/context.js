@@ -1,5 +1,8 @@
 // The facts about the belt that the running code belongs to. Outside the engine they are unset and nothing is checked.
 
+/** Equal to no name that a belt may give. */
+const NONE = Symbol("none");
+
 export const context = {
   /** Technical id of the belt; null outside the engine. */
   beltId: null,
@@ -8,7 +11,7 @@ export const context = {
   /** Names of the declared live segments; null outside the engine. */
   liveSegments: null,
   /** The live segment that was written last. Most belts write one, and asking the set costs more than comparing. */
-  lastLiveSegment: null,
+  lastLiveSegment: NONE,
 };
 
 /** Says which belt runs and what it may write. `declare(null, null)` turns the checks off. */
@@ -17,5 +20,5 @@ export function declare(beltId, outputs) {
   context.outputs = outputs === null ? null : new Map(outputs);
   context.liveSegments =
     outputs === null ? null : new Set(outputs.filter(([, kind]) => kind === "live_segment").map(([name]) => name));
-  context.lastLiveSegment = null;
+  context.lastLiveSegment = NONE;
 }

@@ -82,18 +82,24 @@ class Headers {
   }
 }
 
-/** Functions that make objects of those names from lists of their values, by the names. */
-const makers = new Map();
+/** Functions that make objects of those names from lists of their values, by their code. A belt may change prototypes. */
+let makers = { __proto__: null };
+let made = 0;
 
 /** A function whose names are known when it is compiled: that is three times as fast as setting one after the other. */
 function maker(names) {
-  const code = names.map((name, index) => `${stringify(name)}:v[${index}]`).join();
-  let make = makers.get(code);
-  if (make === undefined) {
-    make = compile(`(v)=>({${code}})`);
-    if (makers.size < 100) makers.set(code, make);
+  let code = "";
+  for (let index = 0; index < names.length; index += 1) code += `${stringify(names[index])}:v[${index}],`;
+  if (makers[code] === undefined) {
+    // There are a few, as a rule.
+    if (made >= 100) {
+      makers = { __proto__: null };
+      made = 0;
+    }
+    makers[code] = compile(`(v)=>({${code}})`);
+    made += 1;
   }
-  return make;
+  return makers[code];
 }
 
 function bytes(text) {

@@ -29,7 +29,7 @@ export function direct(update) {
     context.lastLiveSegment = name;
   }
   const id = value?.id;
-  // Lists and bytes have none, as a rule; those that have are written as what is no object.
+  // What is no object has none, as a rule. A list that has one is written as a list, and refused for it.
   if (!(typeof id === "string" ? id !== "" : isSafeInteger(id))) {
     if (!isObject(value)) {
       throw new InvalidUpdate(`DirectUpdate for '${name}': the value must be an object, got ${kindOf(value)}`, update.made);

@@ -18,6 +18,10 @@ use crate::marshal::DEPTH_MAX;
 use crate::outcome::{BeltOutcome, Failure, FailureKind, Update};
 use crate::session;
 
+/// Most headers, and most bytes of their names, that the headers of the next event are told apart from. Events have a dozen.
+const HEADERS_MAX: usize = 32;
+const NAMES_BYTES_MAX: usize = 2048;
+
 /// Brackets around a value of an outcome: the list of updates, and the update itself.
 const FRAME_DEPTH: usize = 2;
 
@@ -79,10 +83,12 @@ fn have_same_names(some: &[(String, String)], others: &[(String, String)]) -> bo
 /// Whether JavaScript has all headers of that list in its order: names that are numbers come first there, of several with
 /// one name only one is left, and `__proto__` is no property like others.
 fn are_plain(headers: &[(String, String)]) -> bool {
-    headers.iter().enumerate().all(|(index, (name, _))| {
-        name.starts_with(|first: char| first.is_ascii_lowercase())
-            && headers[..index].iter().all(|(other, _)| other != name)
-    })
+    headers.len() <= HEADERS_MAX
+        && headers.iter().map(|(name, _)| name.len()).sum::<usize>() <= NAMES_BYTES_MAX
+        && headers.iter().enumerate().all(|(index, (name, _))| {
+            name.starts_with(|first: char| first.is_ascii_lowercase())
+                && headers[..index].iter().all(|(other, _)| other != name)
+        })
 }
 
 /// Writes what differs from headers of the same names: which of them, and its value.
@@ -152,11 +158,11 @@ fn text(text: &str, to: &mut Vec<u8>) {
 /// Reads an answer: one outcome per event of the frame that was sent, `unsent` put in between. The error says what was
 /// not understood.
 pub(crate) fn decode(answer: &[u8], unsent: Vec<Option<Failure>>) -> Result<Vec<BeltOutcome>, String> {
-    let items = match rows::outcomes(answer) {
+    let sent = unsent.iter().filter(|failure| failure.is_none()).count();
+    let items = match rows::outcomes(answer, sent) {
         Some(items) => items,
         None => any_outcomes(answer)?,
     };
-    let sent = unsent.iter().filter(|failure| failure.is_none()).count();
     if items.len() != sent {
         return Err(format!("{} outcomes for {sent} events", items.len()));
     }
@@ -325,6 +331,11 @@ mod tests {
             assert_eq!(frame(&[&pairs, &pairs]), format!("[[{wanted},0],[{wanted},0]]"));
         }
         assert_eq!(frame(&[&[], &[]]), "[[{},0],[[],0]]");
+        // So are more than can be compared in a moment.
+        let names: Vec<String> = (0..=HEADERS_MAX).map(|n| format!("h{n}")).collect();
+        let many: Vec<(&str, &str)> = names.iter().map(|name| (&**name, "1")).collect();
+        assert_eq!(frame(&[&many, &many]).matches("\"h0\"").count(), 2);
+        assert_eq!(frame(&[&many[1..], &many[1..]]).matches("\"h1\"").count(), 1);
     }
 
     #[test]

@@ -7,8 +7,8 @@
 //! module, and where the counter has run out the module asks the host.
 //!
 //! Innermost loops without calls, such as those that compare texts, are not interrupted, since the place for a question
-//! would cost them registers. They count, and the next function that has such a loop, or any other check, asks. In a sound
-//! runtime they end after at most as many turns as the memory has bytes; a script that forges objects can make one that
+//! would cost them registers. They count, [`TURNS_AT_ONCE`] by [`TURNS_AT_ONCE`], and the next function that has such a loop,
+//! or any other check, asks. In a sound runtime they end after at most as many turns as the memory has bytes; a script that forges objects can make one that
 //! follows pointers in a circle, which ends the guest after [`TURNS_MAX`] turns.
 //!
 //! A module asks by growing a table that may hold nothing ([`is_question`]): the host's limiter hears of it, may end the

@@ -165,6 +165,22 @@ async fn wrong_updates_say_what_is_wrong_and_where_they_were_made() {
 }
 
 #[tokio::test]
+async fn an_output_without_a_name_fails_its_event_alone_even_as_the_first() {
+    let source = "import { DirectUpdate } from 'granary-belt';\n\
+                  export function execute(h, p) { return [new DirectUpdate(p.to, { id: 'x' })]; }\n";
+    let good: &[u8] = br#"{"to":"livesegment-dataoutp"}"#;
+    let all =
+        run(&mut runner_of(spec(source).0).await, &[br#"{"to":null}"#, b"{}", good, br#"{"to":null}"#, good])
+            .await;
+    for at in [0, 1, 3] {
+        let failure = all[at].as_ref().unwrap_err();
+        assert_eq!(failure.type_name, "UndeclaredOutput", "{failure}");
+        assert!(failure.traceback.contains("extractorFn:2:"), "{}", failure.traceback);
+    }
+    assert!(all[2].is_ok() && all[4].is_ok(), "{all:?}");
+}
+
+#[tokio::test]
 async fn what_json_does_not_have_fails_with_its_place() {
     for (body, text) in [
         ("return { a: [1, NaN] };", "v.a[1] is not JSON: it is NaN"),
