@@ -9,7 +9,7 @@
 # | step       | makes                                                                                          |
 # |------------|------------------------------------------------------------------------------------------------|
 # | python     | .granary/venv with componentize-py, and target/guest/python.wasm: the runtime of Python belts  |
-# | weval      | .granary/weval: the compiler that makes the JavaScript runtime fast                             |
+# | weval      | .granary/weval: the compiler that makes the JavaScript runtime fast                            |
 # | javascript | .granary/node with componentize-js, and target/guest/javascript.wasm: that of JavaScript belts |
 # | postgres   | .granary/postgres with a server, where the machine has none of version 14 or later             |
 # | rust       | .granary/toolchain: a Rust compiler for the target wasm32-wasip2, where rustup has none        |

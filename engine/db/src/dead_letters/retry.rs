@@ -9,7 +9,7 @@ use tokio_postgres::types::Type;
 
 use super::read::{COLUMNS, Stored, stored};
 use super::{DeadLetter, MESSAGE_BYTES_MAX, STACKTRACE_BYTES_MAX, text};
-use crate::commit::offset_column;
+use crate::commit::{offset_column, partition_column};
 use crate::{Db, Error};
 
 /// A letter as it was when its retry began.
@@ -76,10 +76,7 @@ pub async fn waiting(
 
 /// Pairs as two columns.
 fn by_topic<'a>(pairs: &[(&'a str, u32)]) -> Result<(Vec<&'a str>, Vec<i32>), Error> {
-    let numbers = pairs.iter().map(|&(_, number)| {
-        i32::try_from(number)
-            .map_err(|e| Error::Content { what: "a number of partitions", why: e.to_string() })
-    });
+    let numbers = pairs.iter().map(|&(_, number)| partition_column(number));
     Ok((pairs.iter().map(|&(topic, _)| topic).collect(), numbers.collect::<Result<_, _>>()?))
 }
 

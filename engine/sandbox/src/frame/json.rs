@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::{EventIn, session_count, session_events};
 use crate::json::rows::{self, Outcome};
-use crate::json::{check, check_object, is_plain, nests_deeper_than, row_id};
+use crate::json::{check, check_object, nests_deeper_than, row_id};
 use crate::marshal::DEPTH_MAX;
 use crate::outcome::{BeltOutcome, Failure, FailureKind, Update};
 use crate::session;
@@ -55,15 +55,12 @@ fn write<'a>(event: &EventIn<'a>, before: &mut Before<'a>, to: &mut Vec<u8>) -> 
     }
     to.push(b',');
     match std::str::from_utf8(event.payload) {
-        _ if is_plain(event.payload) => to.extend_from_slice(event.payload),
+        _ if check(event.payload).is_ok() => to.extend_from_slice(event.payload),
         Ok(payload) if nests_deeper_than(DEPTH_MAX, payload) => {
             to.truncate(start);
             let text =
                 format!("the payload cannot be given to a belt: it is nested deeper than {DEPTH_MAX} levels");
             return Err(Failure::new(FailureKind::Input, "PayloadError", text));
-        }
-        Ok(payload) if serde_json::from_str::<&RawValue>(payload).is_ok() => {
-            to.extend_from_slice(event.payload);
         }
         _ => {
             to.extend_from_slice(b"null,\"");
