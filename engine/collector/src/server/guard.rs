@@ -30,6 +30,9 @@ const LATE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
     Content-Length: 60\r\n\r\nthe head of the request did not arrive in time: send it all\n";
 
+/// Head and body of an answer up to this size are sent as one piece: the system does less for it, and TLS makes one record.
+const WHOLE_BYTES_MAX: usize = 1024;
+
 const HEAD: u8 = 0;
 const BUSY: u8 = 1;
 const WAITING: u8 = 2;
@@ -173,7 +176,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         if let [piece] = pieces {
             return self.poll_write(context, piece);
         }
-        let written = Pin::new(&mut self.socket).poll_write_vectored(context, pieces);
+        let mut whole = [0; WHOLE_BYTES_MAX];
+        let written = match gathered(pieces, &mut whole) {
+            Some(bytes) => Pin::new(&mut self.socket).poll_write(context, bytes),
+            None => Pin::new(&mut self.socket).poll_write_vectored(context, pieces),
+        };
         self.timed(written, context)
     }
 
@@ -195,6 +202,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
         ready!(this.lingering.get_or_insert_with(Lingering::new).poll(&mut this.socket, context));
         Poll::Ready(Ok(()))
     }
+}
+
+/// The pieces one behind the other, where they have room.
+fn gathered<'a>(pieces: &[IoSlice<'_>], room: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut end = 0;
+    for piece in pieces {
+        room.get_mut(end..end + piece.len())?.copy_from_slice(piece);
+        end += piece.len();
+    }
+    Some(&room[..end])
 }
 
 /// Where an answer of the parser of HTTP begins, which is the last one of a connection and says nothing, and what is said in
@@ -246,6 +263,14 @@ mod tests {
                 return started.elapsed().as_secs();
             }
         }
+    }
+
+    #[test]
+    fn small_pieces_become_one() {
+        let pieces = [b"head".as_slice(), b"", b"body"].map(IoSlice::new);
+        let mut room = [0; 8];
+        assert_eq!(gathered(&pieces, &mut room), Some(b"headbody".as_slice()));
+        assert_eq!(gathered(&pieces, &mut room[..7]), None);
     }
 
     #[test]

@@ -1,20 +1,25 @@
-//! Whether the committer waits a moment for more appends before a commit.
+//! How long the committer waits for more appends before a commit, and how.
 //!
-//! Callers that append again as soon as they are answered come back together within less than a sync: waiting for them
-//! makes one full group of what would become two half ones. Callers that have other work between two appends come back
-//! one by one: waiting for them leaves the disk idle, and takes the processor from them. How full the groups become does
-//! not tell the two apart, the appends per second do: so now and then a few groups are taken the other way, and what was
-//! faster becomes the habit.
+//! Each group costs the processors about as much as ten requests do, however few appends it holds. So the committer waits a
+//! moment for the callers that it knows of, those that had appends on their way at the last commit; a lone caller never waits.
+//!
+//! Callers that append again as soon as they are answered come back together within less than a sync: for them it stays
+//! awake, since being woken takes longer. Callers that have other work between two appends come back one by one, and need
+//! the processor for that: for them it sleeps. How full the groups become does not tell the two apart, the appends per second
+//! do: so now and then a few groups are taken the other way, and what was faster becomes the habit.
 
 use std::time::{Duration, Instant};
 
-/// It never waits longer than this.
-const WAIT_MAX: Duration = Duration::from_millis(1);
+/// How long it stays awake for callers at most, and no longer than a sync takes.
+const AWAKE_MAX: Duration = Duration::from_millis(1);
+
+/// How long it sleeps until callers have come. Longer, and those who came first keep less busy than they could.
+const SLEEP_MAX: Duration = Duration::from_micros(300);
 
 /// So many groups are taken the same way before their speed is looked at.
 const SPELL_GROUPS: u32 = 32;
 
-/// Waiting must be so much faster than not waiting: where it makes no difference, it only delays.
+/// To stay awake must be so much faster than to sleep: where it makes no difference, others want the processor.
 const GAIN_MIN: f64 = 1.1;
 
 /// The habit lasts at most so many spells until the other way is tried again.
@@ -37,6 +42,17 @@ impl Spell {
     }
 }
 
+/// A wait for appends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wait {
+    /// Until so many are there.
+    pub(super) appends: usize,
+    /// At most so long.
+    pub(super) time: Duration,
+    /// Whether to keep the processor meanwhile.
+    pub(super) awake: bool,
+}
+
 /// What the committer has learned of its callers.
 #[derive(Debug, Default)]
 pub(super) struct Patience {
@@ -46,7 +62,7 @@ pub(super) struct Patience {
     sync: Duration,
     /// Up to when the time of the spell is counted.
     counted: Option<Instant>,
-    /// Whether to wait is the habit.
+    /// Whether to stay awake is the habit.
     habit: bool,
     /// Whether the other way is being tried.
     trial: bool,
@@ -60,17 +76,15 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// How many appends to wait for and how long.
-    pub(super) fn wait(&self) -> (usize, Duration) {
-        if self.pays() && self.in_flight > 1 {
-            (self.in_flight, self.sync.min(WAIT_MAX))
-        } else {
-            (1, Duration::ZERO)
-        }
+    /// What to wait for before the next commit; `None` where nobody else is known.
+    pub(super) fn wait(&self) -> Option<Wait> {
+        let awake = self.at_once();
+        let time = if awake { self.sync.min(AWAKE_MAX) } else { SLEEP_MAX };
+        (self.in_flight > 1).then_some(Wait { appends: self.in_flight, time, awake })
     }
 
-    /// Whether it waits at present: callers come back at once.
-    pub(super) fn pays(&self) -> bool {
+    /// Whether callers seem to come back at once, or that is being tried.
+    pub(super) fn at_once(&self) -> bool {
         self.habit != self.trial
     }
 
@@ -80,7 +94,7 @@ impl Patience {
         self.spell.appends += appends as u64;
         if let Some(counted) = self.counted {
             // A quiet time is nobody's fault.
-            self.spell.time += now.saturating_duration_since(counted).min(WAIT_MAX);
+            self.spell.time += now.saturating_duration_since(counted).min(AWAKE_MAX);
         }
         self.counted = Some(now);
     }
@@ -99,8 +113,8 @@ impl Patience {
 
     fn judge(&mut self, pace: f64) {
         if self.trial {
-            let (waiting, not) = if self.habit { (self.pace, pace) } else { (pace, self.pace) };
-            let habit = waiting >= not * GAIN_MIN;
+            let (awake, asleep) = if self.habit { (self.pace, pace) } else { (pace, self.pace) };
+            let habit = awake >= asleep * GAIN_MIN;
             self.length = if habit == self.habit { (self.length * 2).clamp(2, HABIT_SPELLS_MAX) } else { 1 };
             (self.habit, self.trial, self.left) = (habit, false, self.length);
         } else if self.left > 1 {
@@ -117,31 +131,31 @@ mod tests {
 
     const SYNC: Duration = Duration::from_micros(100);
 
-    /// Callers whose groups are of such a size after such a time, with and without waiting.
+    /// Callers whose groups are of such a size after such a time, by how they are waited for.
     struct Callers {
         now: Instant,
-        waiting: (usize, Duration),
-        not: (usize, Duration),
+        awake: (usize, Duration),
+        asleep: (usize, Duration),
     }
 
     impl Callers {
-        fn new(waiting: (usize, u64), not: (usize, u64)) -> Self {
+        fn new(awake: (usize, u64), asleep: (usize, u64)) -> Self {
             let of = |(appends, micros)| (appends, Duration::from_micros(micros));
-            Self { now: Instant::now(), waiting: of(waiting), not: of(not) }
+            Self { now: Instant::now(), awake: of(awake), asleep: of(asleep) }
         }
 
-        /// Commits groups of theirs and counts those that were waited for.
+        /// Commits groups of theirs and counts those for which it stayed awake.
         fn commit(&mut self, patience: &mut Patience, groups: u32) -> u32 {
-            let mut waits = 0;
+            let mut stayed = 0;
             for _ in 0..groups {
-                let waits_now = patience.wait().0 > 1;
-                waits += u32::from(waits_now);
-                let (appends, time) = if waits_now { self.waiting } else { self.not };
+                let awake = patience.wait().is_some_and(|wait| wait.awake);
+                stayed += u32::from(awake);
+                let (appends, time) = if awake { self.awake } else { self.asleep };
                 patience.took(appends, self.now);
                 self.now += time;
                 patience.committed(64, SYNC, self.now);
             }
-            waits
+            stayed
         }
     }
 
@@ -150,7 +164,7 @@ mod tests {
         let mut patience = Patience::default();
         let mut now = Instant::now();
         for _ in 0..1000 {
-            assert_eq!(patience.wait(), (1, Duration::ZERO));
+            assert_eq!(patience.wait(), None);
             patience.took(1, now);
             now += SYNC;
             patience.committed(1, SYNC, now);
@@ -158,30 +172,31 @@ mod tests {
     }
 
     #[test]
-    fn callers_that_come_back_at_once_are_waited_for() {
+    fn it_stays_awake_for_callers_that_come_back_at_once() {
         let mut patience = Patience::default();
-        let mut callers = Callers::new((64, 150), (32, 100));
+        let mut callers = Callers::new((64, 150), (64, 200));
         callers.commit(&mut patience, 4 * SPELL_GROUPS);
-        let waits = callers.commit(&mut patience, 100 * SPELL_GROUPS);
-        assert!(waits > 90 * SPELL_GROUPS, "{waits}");
+        let stayed = callers.commit(&mut patience, 100 * SPELL_GROUPS);
+        assert!(stayed > 90 * SPELL_GROUPS, "{stayed}");
     }
 
     #[test]
-    fn callers_that_have_other_work_are_not() {
+    fn it_sleeps_for_callers_that_have_other_work() {
         let mut patience = Patience::default();
         // Fuller groups, but no more appends per second.
         let mut callers = Callers::new((30, 300), (20, 200));
         callers.commit(&mut patience, 4 * SPELL_GROUPS);
-        let waits = callers.commit(&mut patience, 100 * SPELL_GROUPS);
-        assert!((1..10 * SPELL_GROUPS).contains(&waits), "{waits}");
+        let stayed = callers.commit(&mut patience, 100 * SPELL_GROUPS);
+        assert!((1..10 * SPELL_GROUPS).contains(&stayed), "{stayed}");
+        assert_eq!(patience.wait(), Some(Wait { appends: 64, time: SLEEP_MAX, awake: false }));
     }
 
     #[test]
     fn other_callers_change_the_habit() {
         let mut patience = Patience::default();
         let (at_once, busy) = (((64, 150), (32, 100)), ((30, 300), (20, 200)));
-        for ((waiting, not), expected) in [(at_once, true), (busy, false), (at_once, true)] {
-            Callers::new(waiting, not).commit(&mut patience, 2 * HABIT_SPELLS_MAX * SPELL_GROUPS);
+        for ((awake, asleep), expected) in [(at_once, true), (busy, false), (at_once, true)] {
+            Callers::new(awake, asleep).commit(&mut patience, 2 * HABIT_SPELLS_MAX * SPELL_GROUPS);
             assert_eq!(patience.habit, expected);
         }
     }
@@ -192,8 +207,8 @@ mod tests {
         let now = Instant::now();
         patience.took(64, now);
         patience.committed(64, Duration::from_secs(1), now + SYNC);
-        assert_eq!(patience.wait(), (64, WAIT_MAX));
+        assert_eq!(patience.wait(), Some(Wait { appends: 64, time: AWAKE_MAX, awake: true }));
         patience.took(64, now + Duration::from_secs(60));
-        assert_eq!(patience.spell.time, SYNC + WAIT_MAX);
+        assert_eq!(patience.spell.time, SYNC + AWAKE_MAX);
     }
 }

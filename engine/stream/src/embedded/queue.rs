@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+use super::patience::Wait;
 use super::topic::Topic;
 use crate::log::Error;
 
@@ -208,18 +209,21 @@ impl Queue {
         self.state().appends
     }
 
-    /// Waits until so many appends are there, at most so long, then for the first one where there is none, and takes the
-    /// first group. `idle` bounds the second wait.
-    pub(super) fn take(&self, (wanted, patience): (usize, Duration), idle: Option<Duration>) -> Taken {
-        if wanted > 1 && !patience.is_zero() {
-            // Not asleep: being woken takes longer than most of these waits. Who needs the processor gets it.
-            let until = Instant::now() + patience;
-            while self.appends.load(Relaxed) < wanted && Instant::now() < until {
+    /// Waits for the first append, at most `idle`, then for more of them as it is told, and takes the first group.
+    pub(super) fn take(&self, more: Option<Wait>, idle: Option<Duration>) -> Taken {
+        if let Some(Wait { appends, time, awake: true }) = more {
+            let until = Instant::now() + time;
+            while self.appends.load(Relaxed) < appends && Instant::now() < until {
+                // Who needs the processor gets it.
                 std::thread::yield_now();
             }
         }
-        let state = self.state();
-        let mut state = self.wait(state, 1, idle.map(|idle| Instant::now() + idle));
+        let mut state = self.wait(self.state(), 1, idle.map(|idle| Instant::now() + idle));
+        if let Some(Wait { appends, time, awake: false }) = more
+            && (1..appends).contains(&state.appends)
+        {
+            state = self.wait(state, appends, Some(Instant::now() + time));
+        }
         match self.first(&mut state) {
             Some(group) => Taken::Group(group),
             None if state.closed => Taken::Closed,
@@ -285,5 +289,48 @@ impl Queue {
         state.closed = true;
         (state.bytes, state.appends) = (0, 0);
         state.groups.drain(..).flat_map(|group| group.waiters).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(queue: &Queue) {
+        queue.push(Encoded::Small(b"record"), PerPiece::new(), oneshot::channel().0).unwrap();
+    }
+
+    fn taken(queue: &Queue, wait: Wait) -> usize {
+        match queue.take(Some(wait), None) {
+            Taken::Group(group) => group.waiters.len(),
+            other => panic!("no group: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_group_is_taken_when_all_are_there_or_after_a_time() {
+        for awake in [false, true] {
+            let queue = Queue::new(1024);
+            std::thread::scope(|scope| {
+                let wait = Wait { appends: 3, time: Duration::from_secs(600), awake };
+                let taking = scope.spawn({
+                    let queue = &queue;
+                    move || taken(queue, wait)
+                });
+                (0..3).for_each(|_| push(&queue));
+                assert_eq!(taking.join().unwrap(), 3);
+            });
+            push(&queue);
+            assert_eq!(taken(&queue, Wait { appends: 2, time: Duration::from_millis(1), awake }), 1);
+        }
+    }
+
+    #[test]
+    fn nobody_is_waited_for_once_the_queue_is_closed() {
+        let queue = Queue::new(1024);
+        push(&queue);
+        queue.close();
+        assert_eq!(taken(&queue, Wait { appends: 2, time: Duration::from_secs(600), awake: false }), 1);
+        assert!(matches!(queue.take(None, None), Taken::Closed));
     }
 }

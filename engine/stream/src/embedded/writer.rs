@@ -110,7 +110,7 @@ impl Writer {
             match shared.queue.take(patience.wait(), marked.then_some(IDLE)) {
                 Taken::Group(group) => {
                     patience.took(group.waiters.len(), Instant::now());
-                    match self.commit(group, patience.pays()) {
+                    match self.commit(group, patience.at_once()) {
                         Ok(Pace { in_flight, sync }) => patience.committed(in_flight, sync, Instant::now()),
                         Err(reason) => return shared.fail(reason),
                     }
