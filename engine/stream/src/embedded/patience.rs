@@ -1,7 +1,7 @@
 //! How long the committer waits for more appends before a commit, and how.
 //!
 //! Each group costs the processors about as much as ten requests do, however few appends it holds. So the committer waits a
-//! moment for the callers that it knows of, those that had appends on their way at the last commit; a lone caller never waits.
+//! moment for the callers that it knows of, those that had appends on their way at the last commit; a lone caller never waits, a few seldom.
 //!
 //! Callers that append again as soon as they are answered come back together within less than a sync: for them it stays
 //! awake, since being woken takes longer. Callers that have other work between two appends come back one by one, and need
@@ -15,6 +15,9 @@ const AWAKE_MAX: Duration = Duration::from_millis(1);
 
 /// How long it sleeps until callers have come. Longer, and those who came first keep less busy than they could.
 const SLEEP_MAX: Duration = Duration::from_micros(300);
+
+/// For fewer callers than this it does not sleep: they would wait for longer than their groups save.
+const SLEEP_CALLERS_MIN: usize = 4;
 
 /// So many groups are taken the same way before their speed is looked at.
 const SPELL_GROUPS: u32 = 32;
@@ -76,11 +79,12 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// What to wait for before the next commit; `None` where nobody else is known.
+    /// What to wait for before the next commit, if anything.
     pub(super) fn wait(&self) -> Option<Wait> {
         let awake = self.at_once();
-        let time = if awake { self.sync.min(AWAKE_MAX) } else { SLEEP_MAX };
-        (self.in_flight > 1).then_some(Wait { appends: self.in_flight, time, awake })
+        let (callers_min, time) =
+            if awake { (2, self.sync.min(AWAKE_MAX)) } else { (SLEEP_CALLERS_MIN, SLEEP_MAX) };
+        (self.in_flight >= callers_min).then_some(Wait { appends: self.in_flight, time, awake })
     }
 
     /// Whether callers seem to come back at once, or that is being tried.
@@ -168,6 +172,15 @@ mod tests {
             patience.took(1, now);
             now += SYNC;
             patience.committed(1, SYNC, now);
+        }
+    }
+
+    #[test]
+    fn it_does_not_sleep_for_a_few() {
+        let mut patience = Patience::default();
+        for (in_flight, sleeps) in [(2, false), (SLEEP_CALLERS_MIN - 1, false), (SLEEP_CALLERS_MIN, true)] {
+            patience.committed(in_flight, SYNC, Instant::now());
+            assert_eq!(patience.wait().is_some(), sleeps, "{in_flight}");
         }
     }
 
