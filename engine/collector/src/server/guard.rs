@@ -204,7 +204,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
     }
 }
 
-/// The pieces one behind the other, where they have room.
+/// The pieces one behind the other, where they have room. (hyper can do that, too, for bodies of any size, and hands them to
+/// `poll_write`, which takes the end of a body for an answer of its parser.)
 fn gathered<'a>(pieces: &[IoSlice<'_>], room: &'a mut [u8]) -> Option<&'a [u8]> {
     let mut end = 0;
     for piece in pieces {

@@ -54,19 +54,17 @@ fn write<'a>(event: &EventIn<'a>, before: &mut Before<'a>, to: &mut Vec<u8>) -> 
         None => object(event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())), to),
     }
     to.push(b',');
-    match std::str::from_utf8(event.payload) {
-        _ if check(event.payload).is_ok() => to.extend_from_slice(event.payload),
-        Ok(payload) if nests_deeper_than(DEPTH_MAX, payload) => {
-            to.truncate(start);
-            let text =
-                format!("the payload cannot be given to a belt: it is nested deeper than {DEPTH_MAX} levels");
-            return Err(Failure::new(FailureKind::Input, "PayloadError", text));
-        }
-        _ => {
-            to.extend_from_slice(b"null,\"");
-            to.extend_from_slice(STANDARD.encode(event.payload).as_bytes());
-            to.push(b'"');
-        }
+    if check(event.payload).is_ok() {
+        to.extend_from_slice(event.payload);
+    } else if std::str::from_utf8(event.payload).is_ok_and(|text| nests_deeper_than(DEPTH_MAX, text)) {
+        to.truncate(start);
+        let text =
+            format!("the payload cannot be given to a belt: it is nested deeper than {DEPTH_MAX} levels");
+        return Err(Failure::new(FailureKind::Input, "PayloadError", text));
+    } else {
+        to.extend_from_slice(b"null,\"");
+        to.extend_from_slice(STANDARD.encode(event.payload).as_bytes());
+        to.push(b'"');
     }
     to.extend_from_slice(b"],");
     *before = (same.is_some() || are_plain(event.headers)).then_some(event.headers);

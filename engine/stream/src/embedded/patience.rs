@@ -1,7 +1,8 @@
 //! How long the committer waits for more appends before a commit, and how.
 //!
-//! Each group costs the processors about as much as ten requests do, however few appends it holds. So the committer waits a
-//! moment for the callers that it knows of, those that had appends on their way at the last commit; a lone caller never waits, a few seldom.
+//! Each group costs the processors as much as several requests do, however few appends it holds. So the committer waits a
+//! moment for the callers that it knows of, those that had appends on their way at the last commit. For a lone caller it
+//! never waits, and for a few it does not sleep.
 //!
 //! Callers that append again as soon as they are answered come back together within less than a sync: for them it stays
 //! awake, since being woken takes longer. Callers that have other work between two appends come back one by one, and need
@@ -97,7 +98,7 @@ impl Patience {
         self.spell.groups += 1;
         self.spell.appends += appends as u64;
         if let Some(counted) = self.counted {
-            // A quiet time is nobody's fault.
+            // A quiet time is nobody's fault, and no wait is longer.
             self.spell.time += now.saturating_duration_since(counted).min(AWAKE_MAX);
         }
         self.counted = Some(now);

@@ -310,18 +310,15 @@ mod tests {
     #[test]
     fn a_group_is_taken_when_all_are_there_or_after_a_time() {
         for awake in [false, true] {
-            let queue = Queue::new(1024);
+            let queue = &Queue::new(1024);
             std::thread::scope(|scope| {
                 let wait = Wait { appends: 3, time: Duration::from_secs(600), awake };
-                let taking = scope.spawn({
-                    let queue = &queue;
-                    move || taken(queue, wait)
-                });
-                (0..3).for_each(|_| push(&queue));
+                let taking = scope.spawn(move || taken(queue, wait));
+                (0..3).for_each(|_| push(queue));
                 assert_eq!(taking.join().unwrap(), 3);
             });
-            push(&queue);
-            assert_eq!(taken(&queue, Wait { appends: 2, time: Duration::from_millis(1), awake }), 1);
+            push(queue);
+            assert_eq!(taken(queue, Wait { appends: 2, time: Duration::from_millis(1), awake }), 1);
         }
     }
 

@@ -149,11 +149,11 @@ impl Writer {
             .is_ok()
     }
 
-    /// Commits appends together. `impatient` are callers who come back as soon as they are answered. An error is fatal; its
+    /// Commits appends together, of callers who come back `at_once` when they are answered or do not. An error is fatal; its
     /// text says what happened.
-    fn commit(&mut self, mut group: Group, impatient: bool) -> Result<Pace, String> {
+    fn commit(&mut self, mut group: Group, at_once: bool) -> Result<Pace, String> {
         let waiters = std::mem::take(&mut group.waiters);
-        let awaited = if impatient { waiters.len() } else { 0 };
+        let awaited = if at_once { waiters.len() } else { 0 };
         let bound = group.bytes() + group.pieces.len() * FRAME_HEADER_BYTES + FILE_HEADER_BYTES;
         let room = self.room(bound as u64);
         self.shared.full.store(room.is_err(), Ordering::Relaxed);
