@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use tokio::sync::oneshot;
 
-use super::queue::{Encoded, PerPiece, Piece};
-use super::shared::Shared;
+use super::queue::{Answer, Encoded, PerPiece, Piece, Pieces};
+use super::shared::{Shared, Topics, topic};
 use super::writer::FRAME_BODY_BYTES_MAX;
 use crate::log::{Append, Error, OffsetRange};
 use crate::record;
@@ -31,23 +31,8 @@ struct Batch {
 }
 
 pub(super) async fn append(shared: &Shared, batches: Vec<Append>) -> Result<Vec<OffsetRange>, Error> {
-    shared.usable()?;
-    let size = size_checked(shared, &batches)?;
-    if batches.iter().flat_map(|batch| &batch.messages).any(|message| message.system.stage.is_none()) {
-        shared.room_for_all()?;
-    }
     let (reply, answer) = oneshot::channel();
-    let (pieces, batches) = if size <= SMALL_BYTES_MAX {
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.clear();
-            let (pieces, batches) = encode(shared, batches, scratch)?;
-            Ok((queue(shared, Encoded::Small(scratch), pieces, reply)?, batches))
-        })
-    } else {
-        let mut bytes = Vec::with_capacity(size);
-        let (pieces, batches) = encode(shared, batches, &mut bytes)?;
-        Ok((queue(shared, Encoded::Large(bytes), pieces, reply)?, batches))
-    }?;
+    let (pieces, batches) = submit(shared, batches, reply)?;
     let bases = if pieces == 0 { PerPiece::new() } else { answer.await.map_err(|_| shared.failed())?? };
     let range = |Batch { topic, partition, records, first }| {
         let start = match first {
@@ -59,12 +44,38 @@ pub(super) async fn append(shared: &Shared, batches: Vec<Append>) -> Result<Vec<
     Ok(batches.into_iter().map(range).collect())
 }
 
+/// Checks, encodes and queues; the number of pieces.
+fn submit(
+    shared: &Shared,
+    batches: Vec<Append>,
+    reply: oneshot::Sender<Answer>,
+) -> Result<(usize, SmallBatches), Error> {
+    shared.usable()?;
+    let size = size_checked(shared, &batches)?;
+    let now_ms = shared.clock.now_ms();
+    if batches.iter().flat_map(|batch| &batch.messages).any(|message| message.system.stage.is_none()) {
+        shared.room_for_all(now_ms)?;
+    }
+    let topics = shared.topics.load();
+    if size <= SMALL_BYTES_MAX {
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            let (pieces, batches) = encode(&topics, batches, now_ms, scratch)?;
+            Ok((queue(shared, Encoded::Small(scratch), pieces, reply)?, batches))
+        })
+    } else {
+        let mut bytes = Vec::with_capacity(size);
+        let (pieces, batches) = encode(&topics, batches, now_ms, &mut bytes)?;
+        Ok((queue(shared, Encoded::Large(bytes), pieces, reply)?, batches))
+    }
+}
+
 /// Queues what there is; the number of pieces.
 fn queue(
     shared: &Shared,
     encoded: Encoded<'_>,
-    pieces: PerPiece<Piece>,
-    reply: oneshot::Sender<super::queue::Answer>,
+    pieces: Pieces<'_>,
+    reply: oneshot::Sender<Answer>,
 ) -> Result<usize, Error> {
     let count = pieces.len();
     if count > 0 {
@@ -77,19 +88,19 @@ fn queue(
 }
 
 /// Appends the stored form of all messages to `bytes`.
-fn encode(
-    shared: &Shared,
+fn encode<'a>(
+    topics: &'a Topics,
     batches: Vec<Append>,
+    now_ms: u64,
     bytes: &mut Vec<u8>,
-) -> Result<(PerPiece<Piece>, SmallBatches), Error> {
-    let now_ms = shared.clock.now_ms();
-    let mut pieces = PerPiece::new();
+) -> Result<(Pieces<'a>, SmallBatches), Error> {
+    let mut pieces = Pieces::new();
     let mut kept = SmallBatches::with_capacity(batches.len());
     for Append { topic: name, partition, messages } in batches {
-        let topic = shared.topic(&name)?;
+        let topic = topic(topics, &name)?;
         let place = topic.partition(partition)?;
         let first = if messages.is_empty() { Err(place.bounds().end) } else { Ok(pieces.len()) };
-        let mut open: Option<Piece> = None;
+        let mut open: Option<Piece<_>> = None;
         for message in &messages {
             let time_ms = if message.time_ms == 0 { now_ms } else { message.time_ms };
             let begin = bytes.len();
@@ -102,7 +113,7 @@ fn encode(
                 }
                 _ => {
                     pieces.extend(open.replace(Piece {
-                        topic: topic.clone(),
+                        topic,
                         partition,
                         chunk: 0,
                         begin,

@@ -60,9 +60,10 @@ mod tests;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -82,7 +83,7 @@ use file::Files;
 use keeper::Keeper;
 use mark::Mark;
 use queue::Queue;
-use shared::Shared;
+use shared::{Shared, Spare, Topics};
 use table::{Row, Table};
 use topic::Topic;
 use writer::Writer;
@@ -217,7 +218,7 @@ fn open(directory: &Path, options: Options, world: World, driven: bool) -> Resul
         clock,
         id,
         files,
-        topics: RwLock::new(topics.into_iter().map(|topic| (topic.name.clone(), topic)).collect()),
+        topics: ArcSwap::from_pointee(topics.into_iter().map(|topic| (topic.name.clone(), topic)).collect()),
         next_topic: Mutex::new(table.next_id),
         keeper: Keeper::new(recovered.next_number),
         mark,
@@ -226,7 +227,7 @@ fn open(directory: &Path, options: Options, world: World, driven: bool) -> Resul
         failure: OnceLock::new(),
         closed: AtomicBool::new(false),
         full: AtomicBool::new(false),
-        spare: Mutex::default(),
+        spare: Spare::default(),
     });
     for damage in &shared.damages {
         tracing::error!(%damage, "the log is damaged");
@@ -343,8 +344,7 @@ impl StreamLog for EmbeddedLog {
     }
 
     fn topics(&self) -> HashMap<String, TopicSpec> {
-        let topics = self.shared.topics.read().unwrap_or_else(PoisonError::into_inner);
-        topics.iter().map(|(name, topic)| (name.clone(), topic.spec)).collect()
+        self.shared.topics.load().iter().map(|(name, topic)| (name.clone(), topic.spec)).collect()
     }
 
     async fn append(&self, batches: Vec<Append>) -> Result<Vec<OffsetRange>, Error> {
@@ -407,7 +407,7 @@ impl StreamLog for EmbeddedLog {
 
     fn health(&self) -> Result<(), Error> {
         self.shared.usable()?;
-        self.shared.room_for_all()?;
+        self.shared.room_for_all(self.shared.clock.now_ms())?;
         // A refusal may be out of date by now.
         if self.shared.full.load(Ordering::Relaxed) {
             self.shared
@@ -437,7 +437,9 @@ fn create_topic(shared: &Shared, name: String, spec: TopicSpec) -> Result<(), Er
     topics.push(topic.clone());
     shared.write_table(*next_id + 1, &topics)?;
     *next_id += 1;
-    shared.topics.write().unwrap_or_else(PoisonError::into_inner).insert(name, topic);
+    let mut topics = Topics::clone(&shared.topics.load());
+    topics.insert(name, topic);
+    shared.topics.store(Arc::new(topics));
     Ok(())
 }
 
@@ -447,7 +449,9 @@ fn delete_topic(shared: &Shared, name: &str) -> Result<(), Error> {
     let mut topics = shared.all_topics();
     topics.retain(|other| other.id != topic.id);
     shared.write_table(*next_id, &topics)?;
-    shared.topics.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    let mut topics = Topics::clone(&shared.topics.load());
+    topics.remove(name);
+    shared.topics.store(Arc::new(topics));
     topic.mark_deleted();
     shared.keeper.sweep();
     Ok(())

@@ -7,7 +7,8 @@
 //! Callers that append again as soon as they are answered come back together within less than a sync: for them it stays
 //! awake, since being woken takes longer. Callers that have other work between two appends come back one by one, and need
 //! the processor for that: for them it sleeps. How full the groups become does not tell the two apart, the appends per second
-//! do: so now and then a few groups are taken the other way, and what was faster becomes the habit.
+//! do: so now and then a few groups are taken the other way, and what was faster becomes the habit. Each sync counts as long as
+//! one usually takes, since a few that are slow would say more of the disk than of the callers.
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,9 @@ const SLEEP_CALLERS_MIN: usize = 4;
 
 /// So many groups are taken the same way before their speed is looked at.
 const SPELL_GROUPS: u32 = 32;
+
+/// What a sync usually takes moves by this share of the difference with each one.
+const SYNC_WEIGHT: u32 = 64;
 
 /// To stay awake must be so much faster than to sleep: where it makes no difference, others want the processor.
 const GAIN_MIN: f64 = 1.1;
@@ -62,7 +66,7 @@ pub(super) struct Wait {
 pub(super) struct Patience {
     /// Appends that were in flight at the last commit.
     in_flight: usize,
-    /// The time of the last sync.
+    /// The time that a sync usually takes.
     sync: Duration,
     /// Up to when the time of the spell is counted.
     counted: Option<Instant>,
@@ -106,9 +110,11 @@ impl Patience {
 
     /// The group was committed: so many appends were in flight, the sync took so long.
     pub(super) fn committed(&mut self, in_flight: usize, sync: Duration, now: Instant) {
-        (self.in_flight, self.sync) = (in_flight, sync);
+        self.in_flight = in_flight;
+        self.sync =
+            if self.sync.is_zero() { sync } else { (self.sync * (SYNC_WEIGHT - 1) + sync) / SYNC_WEIGHT };
         if let Some(taken) = self.counted.replace(now) {
-            self.spell.time += now.saturating_duration_since(taken);
+            self.spell.time += now.saturating_duration_since(taken).saturating_sub(sync) + self.sync;
         }
         if self.spell.groups >= SPELL_GROUPS {
             let spell = std::mem::take(&mut self.spell);
@@ -220,9 +226,22 @@ mod tests {
         let mut patience = Patience { habit: true, ..Patience::default() };
         let now = Instant::now();
         patience.took(64, now);
-        patience.committed(64, Duration::from_secs(1), now + SYNC);
+        let second = Duration::from_secs(1);
+        patience.committed(64, second, now + second);
         assert_eq!(patience.wait(), Some(Wait { appends: 64, time: AWAKE_MAX, awake: true }));
-        patience.took(64, now + Duration::from_secs(60));
-        assert_eq!(patience.spell.time, SYNC + AWAKE_MAX);
+        patience.took(64, now + 60 * second);
+        assert_eq!(patience.spell.time, second + AWAKE_MAX);
+    }
+
+    #[test]
+    fn a_slow_sync_says_nothing_of_the_callers() {
+        let mut patience = Patience::default();
+        let mut now = Instant::now();
+        for sync in [SYNC, 100 * SYNC] {
+            patience.took(64, now);
+            now += sync + SYNC;
+            patience.committed(64, sync, now);
+        }
+        assert!(patience.spell.time < 6 * SYNC, "{:?}", patience.spell.time);
     }
 }

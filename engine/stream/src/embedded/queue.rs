@@ -2,7 +2,8 @@
 //! that the committer takes over one group and not thousands of appends.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,9 +19,9 @@ const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Encoded records of one partition that go into one frame.
 #[derive(Debug)]
-pub(super) struct Piece {
-    /// The topic.
-    pub(super) topic: Arc<Topic>,
+pub(super) struct Piece<T = usize> {
+    /// The topic; in a group, which of its topics.
+    pub(super) topic: T,
     /// The partition, which the topic has.
     pub(super) partition: u32,
     /// Which chunk of the group holds the records.
@@ -37,6 +38,9 @@ pub(super) struct Piece {
 
 /// One value per piece of an append; most have one.
 pub(super) type PerPiece<T> = SmallVec<[T; 1]>;
+
+/// The pieces of an append.
+pub(super) type Pieces<'a> = PerPiece<Piece<&'a Arc<Topic>>>;
 
 /// The answer to an append: the first offset of each piece.
 pub(super) type Answer = Result<PerPiece<u64>, Error>;
@@ -72,6 +76,8 @@ impl Encoded<'_> {
 pub(super) struct Group {
     /// The records: those of all small appends in the first chunk, those of each large one in a chunk of its own.
     pub(super) chunks: Vec<Vec<u8>>,
+    /// The topics of the pieces, in the order of their coming: most appends are to that of the one before.
+    pub(super) topics: Vec<Arc<Topic>>,
     /// The pieces of all appends in the order of their coming.
     pub(super) pieces: Vec<Piece>,
     /// The appends in that order.
@@ -85,12 +91,17 @@ impl Group {
         &self.chunks[piece.chunk][piece.begin..piece.end]
     }
 
+    /// The topic of a piece.
+    pub(super) fn topic(&self, piece: &Piece) -> &Arc<Topic> {
+        &self.topics[piece.topic]
+    }
+
     /// Bytes of all records.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    fn add(&mut self, encoded: Encoded<'_>, pieces: PerPiece<Piece>, reply: oneshot::Sender<Answer>) {
+    fn add(&mut self, encoded: Encoded<'_>, pieces: Pieces<'_>, reply: oneshot::Sender<Answer>) {
         self.bytes += encoded.len();
         if self.chunks.is_empty() {
             self.chunks.push(Vec::new());
@@ -108,14 +119,21 @@ impl Group {
             }
         };
         self.waiters.push(Waiter { pieces: pieces.len(), reply });
-        let placed = |p: Piece| Piece { chunk, begin: from + p.begin, end: from + p.end, ..p };
-        self.pieces.extend(pieces.into_iter().map(placed));
+        for Piece { topic, partition, begin, end, count, time_max_ms, .. } in pieces {
+            if !self.topics.last().is_some_and(|last| Arc::ptr_eq(last, topic)) {
+                self.topics.push(topic.clone());
+            }
+            let topic = self.topics.len() - 1;
+            let (begin, end) = (from + begin, from + end);
+            self.pieces.push(Piece { topic, partition, chunk, begin, end, count, time_max_ms });
+        }
     }
 
     /// Empties a group whose memory is to be used again.
     fn clear(&mut self) {
         self.chunks.truncate(1);
         self.chunks.iter_mut().for_each(Vec::clear);
+        self.topics.clear();
         self.pieces.clear();
         self.waiters.clear();
         self.bytes = 0;
@@ -141,10 +159,23 @@ struct State {
     appends: usize,
     /// The memory of a group that has been committed.
     spare: Group,
-    /// The committer sleeps until this many appends are there. `None` while it is awake.
+    /// The committer waits until this many appends are there. `None` while it does not.
     wanted: Option<usize>,
     closed: bool,
 }
+
+impl State {
+    /// Whether so many appends are there, or a group that takes no more.
+    fn has(&self, wanted: usize) -> bool {
+        self.appends >= wanted || self.groups.len() > 1
+    }
+}
+
+/// Whether there is what the committer waits for awake. It looks at nothing else meanwhile, so that the memory of the queue
+/// stays with the processors of those who append.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct There(AtomicBool);
 
 /// The queue.
 #[derive(Debug)]
@@ -152,14 +183,13 @@ pub(super) struct Queue {
     bytes_max: usize,
     state: Mutex<State>,
     filled: Condvar,
-    /// As in `state`, to be looked at without the lock.
-    appends: AtomicUsize,
+    there: There,
 }
 
 impl Queue {
     /// An empty queue of at most that many bytes.
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, state: Mutex::default(), filled: Condvar::new(), appends: AtomicUsize::new(0) }
+        Self { bytes_max, state: Mutex::default(), filled: Condvar::new(), there: There::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -171,7 +201,7 @@ impl Queue {
     pub(super) fn push(
         &self,
         encoded: Encoded<'_>,
-        pieces: PerPiece<Piece>,
+        pieces: Pieces<'_>,
         reply: oneshot::Sender<Answer>,
     ) -> Result<(), Error> {
         let mut state = self.state();
@@ -191,14 +221,14 @@ impl Queue {
         }
         state.bytes = bytes;
         state.appends += 1;
-        self.appends.store(state.appends, Relaxed);
         state.groups.back_mut().expect("there is one now").add(encoded, pieces, reply);
-        let wake = state.wanted.is_some_and(|wanted| state.appends >= wanted);
+        let wake = state.wanted.is_some_and(|wanted| state.has(wanted));
         if wake {
             state.wanted = None;
         }
         drop(state);
         if wake {
+            self.there.0.store(true, Release);
             self.filled.notify_one();
         }
         Ok(())
@@ -209,21 +239,18 @@ impl Queue {
         self.state().appends
     }
 
-    /// Waits for the first append, at most `idle`, then for more of them as it is told, and takes the first group.
-    pub(super) fn take(&self, more: Option<Wait>, idle: Option<Duration>) -> Taken {
-        if let Some(Wait { appends, time, awake: true }) = more {
+    /// Waits for appends as it is told, then for the first one, at most `idle`, and takes the first group.
+    pub(super) fn take(&self, told: Option<Wait>, idle: Option<Duration>) -> Taken {
+        let mut state = self.state();
+        if let Some(Wait { appends, time, awake }) = told {
             let until = Instant::now() + time;
-            while self.appends.load(Relaxed) < appends && Instant::now() < until {
-                // Who needs the processor gets it.
-                std::thread::yield_now();
-            }
+            state = if awake {
+                self.wait_awake(state, appends, until)
+            } else {
+                self.wait(state, appends, Some(until))
+            };
         }
-        let mut state = self.wait(self.state(), 1, idle.map(|idle| Instant::now() + idle));
-        if let Some(Wait { appends, time, awake: false }) = more
-            && (1..appends).contains(&state.appends)
-        {
-            state = self.wait(state, appends, Some(Instant::now() + time));
-        }
+        state = self.wait(state, 1, idle.map(|idle| Instant::now() + idle));
         match self.first(&mut state) {
             Some(group) => Taken::Group(group),
             None if state.closed => Taken::Closed,
@@ -241,7 +268,6 @@ impl Queue {
         let group = state.groups.pop_front()?;
         state.bytes -= group.bytes;
         state.appends -= group.waiters.len();
-        self.appends.store(state.appends, Relaxed);
         Some(group)
     }
 
@@ -260,7 +286,7 @@ impl Queue {
         wanted: usize,
         until: Option<Instant>,
     ) -> MutexGuard<'a, State> {
-        while state.appends < wanted && !state.closed {
+        while !state.has(wanted) && !state.closed {
             state.wanted = Some(wanted);
             state = match until {
                 None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -277,9 +303,32 @@ impl Queue {
         state
     }
 
+    /// The same without sleep.
+    fn wait_awake<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        wanted: usize,
+        until: Instant,
+    ) -> MutexGuard<'a, State> {
+        if state.has(wanted) || state.closed {
+            return state;
+        }
+        state.wanted = Some(wanted);
+        self.there.0.store(false, Relaxed);
+        drop(state);
+        while !self.there.0.load(Acquire) && Instant::now() < until {
+            // Who needs the processor gets it.
+            std::thread::yield_now();
+        }
+        state = self.state();
+        state.wanted = None;
+        state
+    }
+
     /// Takes nothing any more. What is there stays for the committer.
     pub(super) fn close(&self) {
         self.state().closed = true;
+        self.there.0.store(true, Release);
         self.filled.notify_all();
     }
 
@@ -323,11 +372,27 @@ mod tests {
     }
 
     #[test]
+    fn a_full_group_waits_for_nobody() {
+        for awake in [false, true] {
+            let queue = Queue::new(usize::MAX);
+            for size in [GROUP_BYTES_MAX, 1] {
+                let large = Encoded::Large(vec![0; size]);
+                queue.push(large, PerPiece::new(), oneshot::channel().0).unwrap();
+            }
+            let wait = Wait { appends: 3, time: Duration::from_secs(600), awake };
+            assert_eq!(taken(&queue, wait), 1);
+        }
+    }
+
+    #[test]
     fn nobody_is_waited_for_once_the_queue_is_closed() {
-        let queue = Queue::new(1024);
-        push(&queue);
-        queue.close();
-        assert_eq!(taken(&queue, Wait { appends: 2, time: Duration::from_secs(600), awake: false }), 1);
-        assert!(matches!(queue.take(None, None), Taken::Closed));
+        for awake in [false, true] {
+            let queue = Queue::new(1024);
+            push(&queue);
+            queue.close();
+            let wait = Wait { appends: 2, time: Duration::from_secs(600), awake };
+            assert_eq!(taken(&queue, wait), 1);
+            assert!(matches!(queue.take(Some(wait), None), Taken::Closed));
+        }
     }
 }

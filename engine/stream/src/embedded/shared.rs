@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::Options;
@@ -30,7 +30,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) id: Uuid,
     pub(super) files: Files,
-    pub(super) topics: RwLock<HashMap<String, Arc<Topic>>>,
+    pub(super) topics: ArcSwap<Topics>,
     /// The next topic id. Held while the table is written, so that writers of the table take turns.
     pub(super) next_topic: Mutex<u32>,
     pub(super) cache: Cache,
@@ -45,34 +45,51 @@ pub(super) struct Shared {
     pub(super) closed: AtomicBool,
     /// The last group was refused for want of room.
     pub(super) full: AtomicBool,
-    /// Whether there is room for others than stages, as it was looked last.
-    pub(super) spare: Mutex<Option<Spare>>,
+    /// When room for others than stages was found last.
+    pub(super) spare: Spare,
 }
 
-/// Whether there is room for others than stages.
-#[derive(Debug)]
+/// The topics by name.
+pub(super) type Topics = HashMap<String, Arc<Topic>>;
+
+/// A topic by name.
+pub(super) fn topic<'a>(topics: &'a Topics, name: &str) -> Result<&'a Arc<Topic>, Error> {
+    topics.get(name).ok_or_else(|| Error::NoTopic(name.to_owned()))
+}
+
+/// When room for others than stages was found last. Every append asks, so it is told without a lock.
+#[derive(Debug, Default)]
 pub(super) struct Spare {
-    looked: Instant,
+    found_ms: AtomicU64,
     /// What the files of the log took then.
-    used: u64,
-    /// Why there is none.
-    reason: Option<String>,
+    used: AtomicU64,
 }
 
 /// How long that counts while the log makes no file: others take room of the same disk.
-const SPARE_FOR: Duration = Duration::from_millis(100);
+const SPARE_FOR_MS: u64 = 100;
+
+impl Spare {
+    fn is_known(&self, used: u64, now_ms: u64) -> bool {
+        // Where the clock was set back the age is enormous.
+        let age_ms = now_ms.wrapping_sub(self.found_ms.load(Ordering::Relaxed));
+        age_ms < SPARE_FOR_MS && self.used.load(Ordering::Relaxed) == used
+    }
+
+    fn found(&self, used: u64, now_ms: u64) {
+        self.used.store(used, Ordering::Relaxed);
+        self.found_ms.store(now_ms, Ordering::Relaxed);
+    }
+}
 
 impl Shared {
     /// A topic by name.
     pub(super) fn topic(&self, name: &str) -> Result<Arc<Topic>, Error> {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        topics.get(name).cloned().ok_or_else(|| Error::NoTopic(name.to_owned()))
+        topic(&self.topics.load(), name).cloned()
     }
 
     /// All topics, by id.
     pub(super) fn all_topics(&self) -> Vec<Arc<Topic>> {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = topics.values().cloned().collect();
+        let mut all: Vec<_> = self.topics.load().values().cloned().collect();
         all.sort_by_key(|topic| topic.id);
         all
     }
@@ -111,23 +128,19 @@ impl Shared {
     }
 
     /// Whether there is room for others than stages.
-    pub(super) fn room_for_all(&self) -> Result<(), Error> {
+    pub(super) fn room_for_all(&self, now_ms: u64) -> Result<(), Error> {
         let bytes = self.options.stage_room_bytes;
         if bytes == 0 {
             return Ok(());
         }
         let used = self.files.used();
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = |known: &Spare| known.used != used || known.looked.elapsed() >= SPARE_FOR;
-        if spare.as_ref().is_none_or(old) {
-            *spare = Some(Spare { looked: Instant::now(), used, reason: self.files.room(bytes).err() });
-        }
-        match spare.as_ref().and_then(|known| known.reason.as_ref()) {
-            Some(reason) => Err(Error::Busy {
+        if !self.spare.is_known(used, now_ms) {
+            self.files.room(bytes).map_err(|reason| Error::Busy {
                 reason: format!("{reason} (the last {bytes} bytes are kept for the stages)"),
-            }),
-            None => Ok(()),
+            })?;
+            self.spare.found(used, now_ms);
         }
+        Ok(())
     }
 
     /// Whether the log can be used.

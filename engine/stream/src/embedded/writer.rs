@@ -1,7 +1,7 @@
 //! The committer: the one thread that writes records.
 //!
 //! ```text
-//! callers encode --> queue --> group --> one write --> one sync --> mark --> index, end --> replies
+//! callers encode --> queue --> group --> one write --> one sync --> mark --> index, end --> replies --> cache, watchers
 //!                      ^ the next group gathers here meanwhile
 //! ```
 
@@ -171,7 +171,8 @@ impl Writer {
             let mut image = self.build(&active, blocks, &group);
             self.shared.queue.recycle(group);
             let started = Instant::now();
-            self.store(&active, &mut image.blocks, awaited)?;
+            self.teller.soon(awaited);
+            self.store(&active, &mut image.blocks)?;
             sync = started.elapsed();
             Ok(image)
         });
@@ -187,12 +188,16 @@ impl Writer {
             }
         };
         let in_flight = waiters.len() + self.shared.queue.len();
-        metrics::counter!("granary_log_appends_total").increment(image.records);
-        metrics::counter!("granary_log_append_bytes_total").increment(image.blocks.group().len() as u64);
+        let Image { blocks, frames, bases, records } = image;
+        publish(&frames);
+        self.teller.tell(Answers { waiters, bases });
+        // Who was answered goes on meanwhile.
+        metrics::counter!("granary_log_appends_total").increment(records);
+        metrics::counter!("granary_log_append_bytes_total").increment(blocks.group().len() as u64);
         metrics::histogram!("granary_log_sync_seconds").record(sync.as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "a histogram takes floats")]
-        metrics::histogram!("granary_log_group_records").record(image.records as f64);
-        let bases = self.publish(&mut active, image);
+        metrics::histogram!("granary_log_group_records").record(records as f64);
+        self.advance(&mut active, blocks, &frames);
         if active.position > active.capacity / 2 {
             self.shared.keeper.ask(self.shared.options.file_bytes);
         }
@@ -200,7 +205,6 @@ impl Writer {
         if let Some(retired) = self.retired.take() {
             self.shared.keeper.seal(retired.sealing());
         }
-        self.teller.tell(Answers { waiters, bases });
         Ok(Pace { in_flight, sync })
     }
 
@@ -248,7 +252,7 @@ impl Writer {
     }
 
     fn build(&self, active: &Active, mut blocks: Blocks, group: &Group) -> Image {
-        let place = |(at, piece): (usize, &Piece)| (piece.topic.id, piece.partition, at);
+        let place = |(at, piece): (usize, &Piece)| (group.topic(piece).id, piece.partition, at);
         let mut order: Vec<_> = group.pieces.iter().enumerate().map(place).collect();
         order.sort_unstable();
         if active.position == 0 {
@@ -263,7 +267,8 @@ impl Writer {
         for (.., at) in order {
             let piece = &group.pieces[at];
             let body = group.records(piece);
-            let same = open.as_ref().is_some_and(|draft| draft.is_of(piece));
+            let topic = group.topic(piece);
+            let same = open.as_ref().is_some_and(|draft| draft.is_of(topic, piece.partition));
             let fits =
                 |draft: &Draft| image.blocks.group().len() - draft.begin + body.len() <= FRAME_BODY_BYTES_MAX;
             if !same || !open.as_ref().is_some_and(fits) {
@@ -272,7 +277,7 @@ impl Writer {
                 if let Some(draft) = last {
                     draft.finish(&mut image, active, seed);
                 }
-                open = Some(Draft::begin(&mut image.blocks, piece, base));
+                open = Some(Draft::begin(&mut image.blocks, topic, piece.partition, base));
             }
             let draft = open.as_mut().expect("a frame was just begun");
             image.bases[at] = draft.end;
@@ -287,8 +292,8 @@ impl Writer {
         image
     }
 
-    /// Makes the group durable. So many answers must be given without delay then.
-    fn store(&self, active: &Active, blocks: &mut Blocks, awaited: usize) -> Result<(), String> {
+    /// Makes the group durable.
+    fn store(&self, active: &Active, blocks: &mut Blocks) -> Result<(), String> {
         let Active { number, position, capacity, .. } = *active;
         let end = Place { file: number, position: position + blocks.group().len() as u64 };
         let (bytes, position) = blocks.whole(position, capacity - position);
@@ -299,7 +304,6 @@ impl Writer {
             )
         };
         active.file.write_at(bytes, position).map_err(|error| place("the write", error))?;
-        self.teller.soon(awaited);
         active.file.sync_data().map_err(|error| place("the sync", error))?;
         self.shared
             .mark
@@ -307,15 +311,15 @@ impl Writer {
             .map_err(|error| format!("the durable-end mark could not be written: {error}"))
     }
 
-    /// Shows the group to readers.
-    fn publish(&mut self, active: &mut Active, mut image: Image) -> Vec<u64> {
+    /// Goes on behind the group, keeps it for readers near the end, and wakes those who wait for it.
+    fn advance(&mut self, active: &mut Active, mut blocks: Blocks, frames: &[Frame]) {
+        let bytes = Bytes::copy_from_slice(blocks.group());
         let position = active.position;
-        let bytes = Bytes::copy_from_slice(image.blocks.group());
         active.position += bytes.len() as u64;
         self.shared.cache.push(active.number, position, bytes);
-        image.blocks.next();
-        self.blocks = Some(image.blocks);
-        for frame in &image.frames {
+        blocks.next();
+        self.blocks = Some(blocks);
+        for frame in frames {
             let content =
                 active.contents.entry((frame.partition.topic, frame.partition.number)).or_insert_with(|| {
                     let partition = frame.partition.clone();
@@ -324,14 +328,17 @@ impl Writer {
             content.end = frame.end;
             content.time_max_ms = content.time_max_ms.max(frame.entry.time_max_ms);
         }
-        for frames in image.frames.chunk_by(|a, b| Arc::ptr_eq(&a.partition, &b.partition)) {
-            let last = &frames[frames.len() - 1];
-            last.partition.publish(frames.iter().map(|frame| frame.entry), last.end);
-        }
-        for frames in image.frames.chunk_by(|a, b| Arc::ptr_eq(&a.topic, &b.topic)) {
+        for frames in frames.chunk_by(|a, b| Arc::ptr_eq(&a.topic, &b.topic)) {
             frames[0].topic.announce();
         }
-        image.bases
+    }
+}
+
+/// Shows the group to readers.
+fn publish(frames: &[Frame]) {
+    for frames in frames.chunk_by(|a, b| Arc::ptr_eq(&a.partition, &b.partition)) {
+        let last = &frames[frames.len() - 1];
+        last.partition.publish(frames.iter().map(|frame| frame.entry), last.end);
     }
 }
 
@@ -354,22 +361,15 @@ struct Draft {
 
 impl Draft {
     /// A frame that goes on at `base`, or at the end of the partition.
-    fn begin(blocks: &mut Blocks, piece: &Piece, base: Option<u64>) -> Self {
+    fn begin(blocks: &mut Blocks, topic: &Arc<Topic>, partition: u32, base: Option<u64>) -> Self {
         blocks.extend(&[0; FRAME_HEADER_BYTES]);
-        let partition = piece.topic.partitions()[piece.partition as usize].clone();
+        let partition = topic.partitions()[partition as usize].clone();
         let base = base.unwrap_or_else(|| partition.bounds().end);
-        Self {
-            topic: piece.topic.clone(),
-            partition,
-            begin: blocks.group().len(),
-            base,
-            end: base,
-            time_max_ms: 0,
-        }
+        Self { topic: topic.clone(), partition, begin: blocks.group().len(), base, end: base, time_max_ms: 0 }
     }
 
-    fn is_of(&self, piece: &Piece) -> bool {
-        Arc::ptr_eq(&self.topic, &piece.topic) && self.partition.number == piece.partition
+    fn is_of(&self, topic: &Arc<Topic>, partition: u32) -> bool {
+        Arc::ptr_eq(&self.topic, topic) && self.partition.number == partition
     }
 
     fn finish(self, image: &mut Image, active: &Active, seed: Seed) {
