@@ -1,7 +1,7 @@
 //! The committer: the one thread that writes records.
 //!
 //! ```text
-//! callers encode --> queue --> group --> one write --> one sync --> mark --> index, end --> replies --> cache, watchers
+//! callers encode --> queue --> group --> one write --> one sync --> mark --> index, end --> replies
 //!                      ^ the next group gathers here meanwhile
 //! ```
 
@@ -188,16 +188,13 @@ impl Writer {
             }
         };
         let in_flight = waiters.len() + self.shared.queue.len();
-        let Image { blocks, frames, bases, records } = image;
-        publish(&frames);
-        self.teller.tell(Answers { waiters, bases });
-        // Who was answered goes on meanwhile.
-        metrics::counter!("granary_log_appends_total").increment(records);
-        metrics::counter!("granary_log_append_bytes_total").increment(blocks.group().len() as u64);
+        metrics::counter!("granary_log_appends_total").increment(image.records);
+        metrics::counter!("granary_log_append_bytes_total").increment(image.blocks.group().len() as u64);
         metrics::histogram!("granary_log_sync_seconds").record(sync.as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "a histogram takes floats")]
-        metrics::histogram!("granary_log_group_records").record(records as f64);
-        self.advance(&mut active, blocks, &frames);
+        metrics::histogram!("granary_log_group_records").record(image.records as f64);
+        let bases = self.publish(&mut active, image);
+        self.teller.tell(Answers { waiters, bases });
         if active.position > active.capacity / 2 {
             self.shared.keeper.ask(self.shared.options.file_bytes);
         }
@@ -311,15 +308,15 @@ impl Writer {
             .map_err(|error| format!("the durable-end mark could not be written: {error}"))
     }
 
-    /// Goes on behind the group, keeps it for readers near the end, and wakes those who wait for it.
-    fn advance(&mut self, active: &mut Active, mut blocks: Blocks, frames: &[Frame]) {
-        let bytes = Bytes::copy_from_slice(blocks.group());
+    /// Shows the group to readers, who find it in the cache as soon as they may know of it.
+    fn publish(&mut self, active: &mut Active, mut image: Image) -> Vec<u64> {
         let position = active.position;
+        let bytes = Bytes::copy_from_slice(image.blocks.group());
         active.position += bytes.len() as u64;
         self.shared.cache.push(active.number, position, bytes);
-        blocks.next();
-        self.blocks = Some(blocks);
-        for frame in frames {
+        image.blocks.next();
+        self.blocks = Some(image.blocks);
+        for frame in &image.frames {
             let content =
                 active.contents.entry((frame.partition.topic, frame.partition.number)).or_insert_with(|| {
                     let partition = frame.partition.clone();
@@ -328,17 +325,14 @@ impl Writer {
             content.end = frame.end;
             content.time_max_ms = content.time_max_ms.max(frame.entry.time_max_ms);
         }
-        for frames in frames.chunk_by(|a, b| Arc::ptr_eq(&a.topic, &b.topic)) {
+        for frames in image.frames.chunk_by(|a, b| Arc::ptr_eq(&a.partition, &b.partition)) {
+            let last = &frames[frames.len() - 1];
+            last.partition.publish(frames.iter().map(|frame| frame.entry), last.end);
+        }
+        for frames in image.frames.chunk_by(|a, b| Arc::ptr_eq(&a.topic, &b.topic)) {
             frames[0].topic.announce();
         }
-    }
-}
-
-/// Shows the group to readers.
-fn publish(frames: &[Frame]) {
-    for frames in frames.chunk_by(|a, b| Arc::ptr_eq(&a.partition, &b.partition)) {
-        let last = &frames[frames.len() - 1];
-        last.partition.publish(frames.iter().map(|frame| frame.entry), last.end);
+        image.bases
     }
 }
 
