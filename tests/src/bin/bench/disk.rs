@@ -1,7 +1,7 @@
 //! `log_vs_disk_limit_64`: durable appends per second of 64 writers, one record each at a time, as a share of what the disk
 //! does with the same bytes when one loop writes 64 records and syncs them, over and over, into a file whose blocks
 //! are there already. In the figures of the stream layer the records are those of [`records`], the bar is higher, and there
-//! is the same with 256 writers (`log_vs_disk_limit_256`).
+//! is the same with 256 writers (`log_vs_disk_limit_256`), and beside it what is left without a log ([`no_log`]).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -16,7 +16,7 @@ use granary_tests::event;
 use granary_tests::figure::{Bar, Figure, median};
 use tokio::task::JoinSet;
 
-use crate::{Size, records, scratch};
+use crate::{Size, no_log, records, scratch};
 
 /// Length of the file that the raw loop goes round in: that of a file of the log.
 const FILE_BYTES: u64 = 128 << 20;
@@ -39,18 +39,26 @@ struct Case {
     group_bytes: usize,
     /// The least share of the raw loop.
     bar: f64,
-    /// Names of the figures: the raw loop, the log, the share.
-    names: [&'static str; 3],
+    /// Names of the figures: the raw loop, the log, its share, the share without a log.
+    names: [&'static str; 4],
 }
 
-const NAMES_64: [&str; 3] =
-    ["disk_limit_64_records_per_s", "log_64_writers_records_per_s", "log_vs_disk_limit_64"];
-const NAMES_256: [&str; 3] =
-    ["disk_limit_256_records_per_s", "log_256_writers_records_per_s", "log_vs_disk_limit_256"];
+const NAMES_64: [&str; 4] = [
+    "disk_limit_64_records_per_s",
+    "log_64_writers_records_per_s",
+    "log_vs_disk_limit_64",
+    "no_log_64_vs_disk_limit",
+];
+const NAMES_256: [&str; 4] = [
+    "disk_limit_256_records_per_s",
+    "log_256_writers_records_per_s",
+    "log_vs_disk_limit_256",
+    "no_log_256_vs_disk_limit",
+];
 
 impl Case {
     /// Writers of the engine's record.
-    fn of_events(writers: usize, bar: f64, names: [&'static str; 3]) -> Self {
+    fn of_events(writers: usize, bar: f64, names: [&'static str; 4]) -> Self {
         let message =
             Message { key: Some(records::key()), ..Message::of(event::numbered("disk", 1_000_000)) };
         let group_bytes = writers * (records::content_bytes(&message) + OVERHEAD_BYTES);
@@ -58,7 +66,7 @@ impl Case {
     }
 
     /// Writers of the records of the stream layer.
-    fn of_records(writers: usize, bar: f64, names: [&'static str; 3]) -> Self {
+    fn of_records(writers: usize, bar: f64, names: [&'static str; 4]) -> Self {
         let message = records::keyed();
         let mut stored = Vec::new();
         record::encode(&message, 0, &mut stored);
@@ -91,16 +99,17 @@ async fn compare(size: Size, case: &Case) -> Result<Vec<Figure>> {
         anyhow::Ok(records as f64 / begun.elapsed().as_secs_f64())
     };
     writers(size.run / 4).await?;
-    let (mut baseline, mut subject) = (Vec::new(), Vec::new());
+    let (mut baseline, mut subject, mut without) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..size.runs {
         let (path, group_bytes, run) = (raw.clone(), case.group_bytes, size.run);
         let syncs = tokio::task::spawn_blocking(move || raw_loop(&path, group_bytes, run)).await??;
         baseline.push(syncs * case.writers as f64);
         subject.push(writers(size.run).await?);
+        without.push(no_log::run(&raw, FILE_BYTES, case.writers, case.group_bytes, size.run).await?);
     }
     log.close().await;
-    let (baseline, subject) = (median(&baseline), median(&subject));
-    let [raw_name, log_name, share_name] = case.names;
+    let (baseline, subject, without) = (median(&baseline), median(&subject), median(&without));
+    let [raw_name, log_name, share_name, without_name] = case.names;
     Ok(vec![
         Figure { name: raw_name, value: baseline, unit: "records/s", bar: None },
         Figure { name: log_name, value: subject, unit: "records/s", bar: None },
@@ -110,6 +119,7 @@ async fn compare(size: Size, case: &Case) -> Result<Vec<Figure>> {
             unit: "ratio",
             bar: Some(Bar::AtLeast(case.bar)),
         },
+        Figure { name: without_name, value: without / baseline, unit: "ratio", bar: None },
     ])
 }
 

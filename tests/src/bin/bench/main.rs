@@ -17,6 +17,7 @@ mod javascript;
 mod log_bytes;
 mod neighbour;
 mod newcomer;
+mod no_log;
 mod page_cache;
 mod python;
 mod records;

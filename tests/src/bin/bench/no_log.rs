@@ -1,0 +1,132 @@
+//! `no_log_64_vs_disk_limit`, `no_log_256_vs_disk_limit`: what is left of the disk's limit when there are callers and no log.
+//!
+//! Each caller is a task that hands over the sending half of a channel and waits for it. One thread stays awake until all are
+//! there, writes as many bytes of nothing past the page cache, syncs them and has a task answer all, which is awake by then.
+//! So it wakes and waits as the log does, and there are no records, no copies, no checksums, no offsets and no readers.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+/// How long the thread waits for callers that are missing, and the task for answers.
+const AWAKE_MAX: Duration = Duration::from_micros(200);
+
+/// Writes past the page cache are whole blocks.
+const BLOCK_BYTES: usize = 4096;
+
+type Waiting = Vec<oneshot::Sender<()>>;
+
+#[derive(Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// All callers wait.
+    full: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Shared {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How often per second the callers were answered, all together. The file is `file_bytes` long, and its blocks are there.
+pub(crate) async fn run(
+    path: &Path,
+    file_bytes: u64,
+    callers: usize,
+    group_bytes: usize,
+    run: Duration,
+) -> Result<f64> {
+    let direct = rustix::fs::OFlags::DIRECT.bits().cast_signed();
+    let file = File::options().write(true).custom_flags(direct).open(path)?;
+    let shared = Arc::new(Shared::default());
+    let (told, mut hear) = mpsc::unbounded_channel::<Waiting>();
+    let answering = tokio::spawn(async move {
+        while let Some(waiting) = hear.recv().await {
+            // Nobody yet: the answers come in a moment.
+            let until = Instant::now() + AWAKE_MAX;
+            while waiting.is_empty() && hear.is_empty() && Instant::now() < until {
+                std::hint::spin_loop();
+            }
+            for caller in waiting {
+                let _ = caller.send(());
+            }
+        }
+    });
+    let committer = {
+        let shared = Arc::clone(&shared);
+        std::thread::spawn(move || commit(&shared, &file, file_bytes, callers, group_bytes, &told))
+    };
+    let begun = Instant::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..callers {
+        let shared = Arc::clone(&shared);
+        tasks.spawn(async move {
+            let mut answers = 0_u64;
+            while begun.elapsed() < run {
+                let (sender, receiver) = oneshot::channel();
+                let full = {
+                    let mut waiting = shared.waiting();
+                    waiting.push(sender);
+                    waiting.len() == callers
+                };
+                if full {
+                    shared.full.store(true, Ordering::Release);
+                }
+                receiver.await.context("the committer has ended")?;
+                answers += 1;
+            }
+            anyhow::Ok(answers)
+        });
+    }
+    let mut answers = 0;
+    while let Some(done) = tasks.join_next().await {
+        answers += done??;
+    }
+    let rate = answers as f64 / begun.elapsed().as_secs_f64();
+    shared.ended.store(true, Ordering::Release);
+    tokio::task::spawn_blocking(move || committer.join()).await?.expect("the committer does not panic")?;
+    answering.await?;
+    Ok(rate)
+}
+
+fn commit(
+    shared: &Shared,
+    file: &File,
+    file_bytes: u64,
+    callers: usize,
+    group_bytes: usize,
+    told: &mpsc::UnboundedSender<Waiting>,
+) -> Result<()> {
+    let room = vec![0x5a; group_bytes.next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES];
+    let start = room.as_ptr().align_offset(BLOCK_BYTES);
+    let mut at = 0;
+    while !shared.ended.load(Ordering::Acquire) {
+        let until = Instant::now() + AWAKE_MAX;
+        while !shared.full.swap(false, Ordering::AcqRel) && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        let waiting = std::mem::take(&mut *shared.waiting());
+        if waiting.is_empty() {
+            continue;
+        }
+        let bytes = (group_bytes * waiting.len() / callers).next_multiple_of(BLOCK_BYTES);
+        if at + bytes as u64 > file_bytes {
+            at = 0;
+        }
+        told.send(Waiting::new()).context("nobody answers")?;
+        file.write_all_at(&room[start..start + bytes], at)?;
+        file.sync_data()?;
+        at += bytes as u64;
+        told.send(waiting).context("nobody answers")?;
+    }
+    Ok(())
+}
