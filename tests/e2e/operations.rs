@@ -95,6 +95,15 @@ async fn logs_are_json_lines_on_request() -> Result<()> {
     Ok(())
 }
 
+/// As where standard error is a file on a disk that is full: each write fails.
+#[tokio::test]
+async fn logs_that_cannot_be_written_do_not_end_the_engine() -> Result<()> {
+    let node = Node::start_with(Settings { stderr: Some("/dev/full".into()), ..Settings::default() }).await?;
+    let walk = Walkthrough::run(&node.api()?).await?;
+    walk.project.api.event(EVENT).await?;
+    walk.await_rows(1).await
+}
+
 #[tokio::test]
 async fn mistakes_of_the_configuration_are_reported_at_once() -> Result<()> {
     let folder = tempfile::tempdir()?;

@@ -32,6 +32,8 @@ pub struct Settings {
     pub arguments: Vec<String>,
     /// Variables of its environment.
     pub environment: Vec<(String, String)>,
+    /// Where its standard error goes; a file beside the data directory where none is given.
+    pub stderr: Option<PathBuf>,
 }
 
 /// A running (or killed) node. Dropping it kills the engine and its Postgres, and removes what they wrote unless the data
@@ -169,7 +171,8 @@ impl Node {
         fs::create_dir_all(base)?;
         // Files, not pipes: nobody has to read them for the engine to go on.
         let stdout = File::create(self.stdout_path())?;
-        let stderr = File::options().create(true).append(true).open(self.stderr_path())?;
+        let stderr = self.settings.stderr.clone().unwrap_or_else(|| self.stderr_path());
+        let stderr = File::options().create(true).append(true).open(stderr)?;
         self.child = Some(command.stdout(stdout).stderr(stderr).spawn().context("could not start granary")?);
         Ok(())
     }
