@@ -25,9 +25,11 @@ const RECORDS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 
 /// where they go to a file on a full disk, are left out: the engine goes on without them.
 pub fn init_log(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // To complain of a line to where it could not be written would be a panic.
-    let builder = builder.log_internal_errors(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // To complain of a line to where it could not be written would be a panic.
+        .log_internal_errors(false);
     let _ = match format {
         LogFormat::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.event_format(JsonLines).try_init(),

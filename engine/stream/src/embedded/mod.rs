@@ -83,7 +83,7 @@ use file::Files;
 use keeper::Keeper;
 use mark::Mark;
 use queue::Queue;
-use shared::{Shared, Spare, Topics};
+use shared::{Shared, Spare};
 use table::{Row, Table};
 use topic::Topic;
 use writer::Writer;
@@ -437,9 +437,7 @@ fn create_topic(shared: &Shared, name: String, spec: TopicSpec) -> Result<(), Er
     topics.push(topic.clone());
     shared.write_table(*next_id + 1, &topics)?;
     *next_id += 1;
-    let mut topics = Topics::clone(&shared.topics.load());
-    topics.insert(name, topic);
-    shared.topics.store(Arc::new(topics));
+    shared.change_topics(|topics| drop(topics.insert(name, topic)));
     Ok(())
 }
 
@@ -449,9 +447,7 @@ fn delete_topic(shared: &Shared, name: &str) -> Result<(), Error> {
     let mut topics = shared.all_topics();
     topics.retain(|other| other.id != topic.id);
     shared.write_table(*next_id, &topics)?;
-    let mut topics = Topics::clone(&shared.topics.load());
-    topics.remove(name);
-    shared.topics.store(Arc::new(topics));
+    shared.change_topics(|topics| drop(topics.remove(name)));
     topic.mark_deleted();
     shared.keeper.sweep();
     Ok(())

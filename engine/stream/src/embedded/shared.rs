@@ -87,6 +87,13 @@ impl Shared {
         topic(&self.topics.load(), name).cloned()
     }
 
+    /// Replaces the topics by changed ones. The caller holds `next_topic`.
+    pub(super) fn change_topics(&self, change: impl FnOnce(&mut Topics)) {
+        let mut topics = Topics::clone(&self.topics.load());
+        change(&mut topics);
+        self.topics.store(Arc::new(topics));
+    }
+
     /// All topics, by id.
     pub(super) fn all_topics(&self) -> Vec<Arc<Topic>> {
         let mut all: Vec<_> = self.topics.load().values().cloned().collect();
