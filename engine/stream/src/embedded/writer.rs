@@ -120,7 +120,8 @@ impl Writer {
                     if !self.rest() {
                         return;
                     }
-                    (patience, marked) = (Patience::default(), false);
+                    patience.rested();
+                    marked = false;
                     if matches!(taken, Taken::Closed) {
                         return;
                     }

@@ -105,7 +105,7 @@ async fn compare(size: Size, case: &Case) -> Result<Vec<Figure>> {
         let syncs = tokio::task::spawn_blocking(move || raw_loop(&path, group_bytes, run)).await??;
         baseline.push(syncs * case.writers as f64);
         subject.push(writers(size.run).await?);
-        without.push(no_log::run(&raw, FILE_BYTES, case.writers, case.group_bytes, size.run).await?);
+        without.push(no_log::run(folder.path(), case.writers, case.group_bytes, size.run).await?);
     }
     log.close().await;
     let (baseline, subject, without) = (median(&baseline), median(&subject), median(&without));

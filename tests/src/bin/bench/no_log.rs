@@ -2,16 +2,18 @@
 //!
 //! Each caller is a task that hands over the sending half of a channel and waits for it. One thread stays awake until all are
 //! there, writes as many bytes of nothing past the page cache, syncs them and has a task answer all, which is awake by then.
-//! So it wakes and waits as the log does, and there are no records, no copies, no checksums, no offsets and no readers.
+//! It goes on in a new file now and then, which another thread has filled with zeros. So it wakes, waits and uses the disk as
+//! the log does, and there are no records, no copies, no checksums, no offsets and no readers.
 
-use std::fs::File;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use granary_stream::embedded::Options;
+use granary_stream::embedded::disk::{Disk, File, SystemDisk};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -37,16 +39,8 @@ impl Shared {
     }
 }
 
-/// How often per second the callers were answered, all together. The file is `file_bytes` long, and its blocks are there.
-pub(crate) async fn run(
-    path: &Path,
-    file_bytes: u64,
-    callers: usize,
-    group_bytes: usize,
-    run: Duration,
-) -> Result<f64> {
-    let direct = rustix::fs::OFlags::DIRECT.bits().cast_signed();
-    let file = File::options().write(true).custom_flags(direct).open(path)?;
+/// How often per second the callers were answered, all together. The files are made in that folder.
+pub(crate) async fn run(folder: &Path, callers: usize, group_bytes: usize, run: Duration) -> Result<f64> {
     let shared = Arc::new(Shared::default());
     let (told, mut hear) = mpsc::unbounded_channel::<Waiting>();
     let answering = tokio::spawn(async move {
@@ -61,9 +55,18 @@ pub(crate) async fn run(
             }
         }
     });
+    // The next file is there when it is wanted, as with a log.
+    let (ready, files) = std_mpsc::sync_channel(1);
+    let making = {
+        let folder = folder.to_owned();
+        std::thread::spawn(move || make(&folder, &ready))
+    };
+    let (first, files) = tokio::task::spawn_blocking(move || files.recv().map(|first| (first, files)))
+        .await?
+        .context("no file could be made")?;
     let committer = {
         let shared = Arc::clone(&shared);
-        std::thread::spawn(move || commit(&shared, &file, file_bytes, callers, group_bytes, &told))
+        std::thread::spawn(move || commit(&shared, first, files, callers, group_bytes, &told))
     };
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
@@ -95,20 +98,49 @@ pub(crate) async fn run(
     shared.ended.store(true, Ordering::Release);
     tokio::task::spawn_blocking(move || committer.join()).await?.expect("the committer does not panic")?;
     answering.await?;
+    tokio::task::spawn_blocking(move || making.join()).await?.expect("the maker of files does not panic")?;
     Ok(rate)
+}
+
+/// A file of zeros. Dropping it removes the file.
+struct Room {
+    file: Arc<dyn File>,
+    path: PathBuf,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let _ = SystemDisk.remove(&self.path);
+    }
+}
+
+/// Makes files until nobody wants one any more.
+fn make(folder: &Path, ready: &std_mpsc::SyncSender<Room>) -> Result<()> {
+    for number in 0.. {
+        let path = folder.join(format!("room-{number}"));
+        let file = SystemDisk.create(&path)?;
+        let room = Room { file, path };
+        room.file.allocate(Options::default().file_bytes)?;
+        room.file.sync_all()?;
+        if ready.send(room).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn commit(
     shared: &Shared,
-    file: &File,
-    file_bytes: u64,
+    first: Room,
+    files: std_mpsc::Receiver<Room>,
     callers: usize,
     group_bytes: usize,
     told: &mpsc::UnboundedSender<Waiting>,
 ) -> Result<()> {
-    let room = vec![0x5a; group_bytes.next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES];
-    let start = room.as_ptr().align_offset(BLOCK_BYTES);
-    let mut at = 0;
+    let buffer = vec![0x5a; group_bytes.next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES];
+    let start = buffer.as_ptr().align_offset(BLOCK_BYTES);
+    // Removing a file takes the disk's time, so they all go at the end.
+    let (mut full, mut room, mut at) = (Vec::new(), first, 0);
     while !shared.ended.load(Ordering::Acquire) {
         let until = Instant::now() + AWAKE_MAX;
         while !shared.full.swap(false, Ordering::AcqRel) && Instant::now() < until {
@@ -119,12 +151,14 @@ fn commit(
             continue;
         }
         let bytes = (group_bytes * waiting.len() / callers).next_multiple_of(BLOCK_BYTES);
-        if at + bytes as u64 > file_bytes {
+        if at + bytes as u64 > Options::default().file_bytes {
+            let next = files.recv().context("no file could be made")?;
+            full.push(std::mem::replace(&mut room, next));
             at = 0;
         }
         told.send(Waiting::new()).context("nobody answers")?;
-        file.write_all_at(&room[start..start + bytes], at)?;
-        file.sync_data()?;
+        room.file.write_at(&buffer[start..start + bytes], at)?;
+        room.file.sync_data()?;
         at += bytes as u64;
         told.send(waiting).context("nobody answers")?;
     }
