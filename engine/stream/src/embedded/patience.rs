@@ -42,6 +42,9 @@ const GAIN_MIN: f64 = 1.1;
 /// The habit lasts at most so many rounds until another way is tried again.
 const HABIT_ROUNDS_MAX: u32 = 64;
 
+/// So many after a rest.
+const RESTED_ROUNDS: u32 = 2;
+
 /// How appends are waited for.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -185,7 +188,9 @@ impl Patience {
 
     /// Nothing came for a while: the callers may be gone. The habit is kept, and soon put to the test.
     pub(super) fn rested(&mut self) {
-        *self = Self { sync: self.sync, habit: self.habit, trials: self.trials, ..Self::default() };
+        let Self { sync, habit, trials, length, .. } = *self;
+        let left = self.left.min(RESTED_ROUNDS);
+        *self = Self { sync, habit, trials, length, left, ..Self::default() };
     }
 
     fn judge(&mut self, pace: f64) {
@@ -337,10 +342,14 @@ mod tests {
     #[test]
     fn after_a_rest_nobody_is_waited_for_and_the_habit_is_kept() {
         let (mut patience, mut callers) = (Patience::default(), Callers::at_once(200));
-        callers.commit(&mut patience, 20 * ROUND_GROUPS, Way::Awake);
+        callers.commit(&mut patience, 16 * ROUND_GROUPS, Way::Awake);
         patience.rested();
         assert_eq!(patience.wait(), None);
-        assert_eq!(callers.commit(&mut patience, SPELL_GROUPS, Way::Awake), SPELL_GROUPS);
+        for (way, rounds) in [(Way::Awake, RESTED_ROUNDS), (Way::Half, 1), (Way::Awake, HABIT_ROUNDS_MAX / 4)]
+        {
+            let groups = rounds * ROUND_GROUPS;
+            assert_eq!(callers.commit(&mut patience, groups, way), groups, "{way:?}");
+        }
     }
 
     #[test]
