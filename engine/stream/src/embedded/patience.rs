@@ -148,8 +148,8 @@ impl Patience {
         self.trial.unwrap_or(self.habit)
     }
 
-    /// Whether all callers seem to come back at once, or that is being tried.
-    pub(super) fn at_once(&self) -> bool {
+    /// Whether it waits for callers that all come back at once, together, or tries that.
+    pub(super) fn all_at_once(&self) -> bool {
         self.way() == Way::Awake
     }
 
@@ -178,11 +178,11 @@ impl Patience {
             self.most_before = std::mem::take(&mut self.most);
             self.spells += 1;
             self.pace = self.pace.max(spell.pace());
-        }
-        if self.spells >= ROUND_SPELLS {
-            self.spells = 0;
-            let pace = std::mem::take(&mut self.pace);
-            self.judge(pace);
+            if self.spells >= ROUND_SPELLS {
+                self.spells = 0;
+                let pace = std::mem::take(&mut self.pace);
+                self.judge(pace);
+            }
         }
     }
 
@@ -193,6 +193,7 @@ impl Patience {
         *self = Self { sync, habit, trials, length, left, ..Self::default() };
     }
 
+    /// A round is over, with that pace.
     fn judge(&mut self, pace: f64) {
         if let Some(trial) = self.trial.take() {
             let better = trial.worth(pace) > self.habit.worth(self.pace_before);

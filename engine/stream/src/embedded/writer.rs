@@ -110,7 +110,7 @@ impl Writer {
             match shared.queue.take(patience.wait(), marked.then_some(IDLE)) {
                 Taken::Group(group) => {
                     patience.took(group.waiters.len(), Instant::now());
-                    match self.commit(group, patience.at_once()) {
+                    match self.commit(group, patience.all_at_once()) {
                         Ok(Pace { in_flight, sync }) => patience.committed(in_flight, sync, Instant::now()),
                         Err(reason) => return shared.fail(reason),
                     }
@@ -150,11 +150,11 @@ impl Writer {
             .is_ok()
     }
 
-    /// Commits appends together, of callers who come back `at_once` when they are answered or do not. An error is fatal; its
+    /// Commits appends together, of callers who `all_at_once` come back when they are answered, or do not. An error is fatal; its
     /// text says what happened.
-    fn commit(&mut self, mut group: Group, at_once: bool) -> Result<Pace, String> {
+    fn commit(&mut self, mut group: Group, all_at_once: bool) -> Result<Pace, String> {
         let waiters = std::mem::take(&mut group.waiters);
-        let awaited = if at_once { waiters.len() } else { 0 };
+        let awaited = if all_at_once { waiters.len() } else { 0 };
         let bound = group.bytes() + group.pieces.len() * FRAME_HEADER_BYTES + FILE_HEADER_BYTES;
         let room = self.room(bound as u64);
         self.shared.full.store(room.is_err(), Ordering::Relaxed);

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::{Size, no_log, records, scratch};
 
-/// Length of the file that the raw loop goes round in: that of a file of the log.
+/// Length of the file that the raw loop goes round in.
 const FILE_BYTES: u64 = 128 << 20;
 
 /// What the log writes beside payload and key of the engine's record, about: frame, times, producer.

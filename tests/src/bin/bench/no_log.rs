@@ -61,9 +61,8 @@ pub(crate) async fn run(folder: &Path, callers: usize, group_bytes: usize, run: 
         let folder = folder.to_owned();
         std::thread::spawn(move || make(&folder, &ready))
     };
-    let (first, files) = tokio::task::spawn_blocking(move || files.recv().map(|first| (first, files)))
-        .await?
-        .context("no file could be made")?;
+    let (first, files) =
+        tokio::task::spawn_blocking(move || next(&files).map(|first| (first, files))).await??;
     let committer = {
         let shared = Arc::clone(&shared);
         std::thread::spawn(move || commit(&shared, first, files, callers, group_bytes, &told))
@@ -98,7 +97,7 @@ pub(crate) async fn run(folder: &Path, callers: usize, group_bytes: usize, run: 
     shared.ended.store(true, Ordering::Release);
     tokio::task::spawn_blocking(move || committer.join()).await?.expect("the committer does not panic")?;
     answering.await?;
-    tokio::task::spawn_blocking(move || making.join()).await?.expect("the maker of files does not panic")?;
+    tokio::task::spawn_blocking(move || making.join()).await?.expect("the maker of files does not panic");
     Ok(rate)
 }
 
@@ -114,31 +113,42 @@ impl Drop for Room {
     }
 }
 
-/// Makes files until nobody wants one any more.
-fn make(folder: &Path, ready: &std_mpsc::SyncSender<Room>) -> Result<()> {
-    for number in 0.. {
-        let path = folder.join(format!("room-{number}"));
+impl Room {
+    fn make(path: PathBuf) -> Result<Self> {
         let file = SystemDisk.create(&path)?;
-        let room = Room { file, path };
+        let room = Self { file, path };
         room.file.allocate(Options::default().file_bytes)?;
         room.file.sync_all()?;
-        if ready.send(room).is_err() {
+        Ok(room)
+    }
+}
+
+/// Makes files until nobody wants one any more, or until one could not be made.
+fn make(folder: &Path, ready: &std_mpsc::SyncSender<Result<Room>>) {
+    for number in 0.. {
+        let made = Room::make(folder.join(format!("room-{number}")));
+        let failed = made.is_err();
+        if ready.send(made).is_err() || failed {
             break;
         }
     }
-    Ok(())
+}
+
+fn next(files: &std_mpsc::Receiver<Result<Room>>) -> Result<Room> {
+    files.recv().context("nobody makes files")?.context("a file could not be made")
 }
 
 fn commit(
     shared: &Shared,
     first: Room,
-    files: std_mpsc::Receiver<Room>,
+    files: std_mpsc::Receiver<Result<Room>>,
     callers: usize,
     group_bytes: usize,
     told: &mpsc::UnboundedSender<Waiting>,
 ) -> Result<()> {
     let buffer = vec![0x5a; group_bytes.next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES];
     let start = buffer.as_ptr().align_offset(BLOCK_BYTES);
+    let room_bytes = Options::default().file_bytes;
     // Removing a file takes the disk's time, so they all go at the end.
     let (mut full, mut room, mut at) = (Vec::new(), first, 0);
     while !shared.ended.load(Ordering::Acquire) {
@@ -151,9 +161,8 @@ fn commit(
             continue;
         }
         let bytes = (group_bytes * waiting.len() / callers).next_multiple_of(BLOCK_BYTES);
-        if at + bytes as u64 > Options::default().file_bytes {
-            let next = files.recv().context("no file could be made")?;
-            full.push(std::mem::replace(&mut room, next));
+        if at + bytes as u64 > room_bytes {
+            full.push(std::mem::replace(&mut room, next(&files)?));
             at = 0;
         }
         told.send(Waiting::new()).context("nobody answers")?;
