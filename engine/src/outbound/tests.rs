@@ -9,7 +9,7 @@ use axum::response::Redirect;
 use axum::routing::{any, get};
 use granary_catalog::HostPattern;
 use granary_sandbox::{HttpClient, HttpError, HttpRequest, HttpResponse, RESPONSE_BYTES_MAX};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::{BeltClient, Outbound};
 
@@ -144,9 +144,10 @@ async fn what_is_no_request_is_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn a_host_that_does_not_answer_is_a_failure_with_its_cause() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let place = listener.local_addr().expect("an address").to_string();
-    drop(listener);
+    // Held, so that nobody else gets the port, and never listened on.
+    let held = TcpSocket::new_v4().expect("a socket");
+    held.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    let place = held.local_addr().expect("an address").to_string();
     let client = client(std::slice::from_ref(&place), std::slice::from_ref(&place));
     let answer = client.send(request(format!("http://{place}/"))).await;
     let Err(HttpError::Failed(text)) = answer else { panic!("{answer:?}") };
